@@ -1,0 +1,1 @@
+"""Who judges? One module for each control area: pure functions, each with its sabotages."""

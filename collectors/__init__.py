@@ -1,0 +1,1 @@
+"""Who looks? One module for each source of evidence."""

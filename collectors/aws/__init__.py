@@ -1,0 +1,1 @@
+"""AWS, read through flows without I/O and thin drivers."""

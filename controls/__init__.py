@@ -1,0 +1,1 @@
+"""What do we claim? The catalogue of claims, criteria and verdict types."""

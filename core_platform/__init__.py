@@ -1,0 +1,1 @@
+"""The multi-tenant platform under audit: what runs."""

@@ -1,0 +1,1 @@
+"""The GPU agent: the client of the ingress."""

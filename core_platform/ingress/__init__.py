@@ -1,0 +1,1 @@
+"""The gRPC ingress that GPU agents speak to."""

@@ -1,0 +1,1 @@
+"""Models by Postgres schema, and the Alembic migrations that create them."""

@@ -1,0 +1,1 @@
+"""Roles, sessions, the sealed tenant ticket and the audited bypass."""

@@ -1,0 +1,1 @@
+"""Payload types, one module for each source: frozen dataclasses of the standard library only."""

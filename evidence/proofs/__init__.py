@@ -1,0 +1,1 @@
+"""Canonical JSON, DSSE envelopes, signers, signed notes and Merkle proofs: the leaf everything rests on."""

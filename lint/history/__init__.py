@@ -1,0 +1,1 @@
+"""Migrations replayed as history into the catalogue model."""

@@ -1,0 +1,1 @@
+"""The catalogue model filled from a running database."""

@@ -1,0 +1,1 @@
+"""Rules over the catalogue model and over source code."""

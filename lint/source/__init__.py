@@ -1,0 +1,1 @@
+"""Application source read by tree-sitter: bypass and tenant-scope sites."""

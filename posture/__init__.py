@@ -1,0 +1,1 @@
+"""Who runs it all? Command line, configuration, pipeline, twin and embedded servers."""

@@ -1,0 +1,1 @@
+"""Who tells? Claims compiled into pages and packs."""

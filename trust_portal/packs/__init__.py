@@ -1,0 +1,1 @@
+"""Evidence packs: deterministic zips that verify themselves offline."""
