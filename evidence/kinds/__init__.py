@@ -1,1 +1,8 @@
-"""Payload types, one module for each source: frozen dataclasses of the standard library only."""
+"""Payload types, one module for each source: frozen dataclasses of the standard library only.
+
+Importing this package registers every kind in `evidence.payload.KINDS`.
+"""
+
+from evidence.kinds import aws, ingress, postgres, redaction, source, twin
+
+__all__ = ["aws", "ingress", "postgres", "redaction", "source", "twin"]
