@@ -5,8 +5,6 @@ SQLSTATE (PostgreSQL manual, appendix A) because server text can repeat the valu
 a refused value may belong to a customer. A message names the thing and the next step, not a value.
 """
 
-# ruff: noqa: N818 - an error is named by what happened: TenantRefused, Conflict, Busy
-
 from __future__ import annotations
 
 from contextlib import contextmanager

@@ -1,0 +1,58 @@
+"""The sealed ticket that tells the database which tenant a transaction belongs to.
+
+A plain setting would not do: one injected `set_config` moves a session to another tenant. The ticket
+is `kid.tenant.expiry.mac`, its MAC HMAC-SHA-256 (RFC 2104) over the first three parts; the database
+verifies it with a key that no login role can read. `app.current_tenant()` is the other half.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from core_platform.tenancy.context import TenantId
+
+SETTING: Final = "app.tenant_ticket"
+DOMAIN: Final = b"core-platform/tenant-ticket/v1\0"
+LIFETIME: Final = timedelta(minutes=5)
+
+_BLOCK_BYTES: Final = 64
+_LEAST_SECRET_BYTES: Final = 32
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """The key that seals tickets: its public id and 32 to 64 secret bytes, which `repr` hides."""
+
+    kid: str
+    secret: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not _KID.fullmatch(self.kid):
+            raise ValueError("a seal key id has 1 to 32 letters, digits, '_' or '-'")
+        if not _LEAST_SECRET_BYTES <= len(self.secret) <= _BLOCK_BYTES:
+            raise ValueError("a seal key has 32 to 64 secret bytes")
+
+    @classmethod
+    def generate(cls, kid: str) -> SealKey:
+        """A fresh key from the operating system's generator."""
+        return cls(kid, secrets.token_bytes(_LEAST_SECRET_BYTES))
+
+    def pads(self) -> tuple[bytes, bytes]:
+        """The inner and outer pad of HMAC (RFC 2104, section 2), as the database stores them."""
+        block = self.secret.ljust(_BLOCK_BYTES, b"\0")
+        return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
+
+
+def seal(key: SealKey, tenant: TenantId, *, expires: float | None = None) -> str:
+    """A ticket for `tenant` until `expires` (Unix seconds; by default `LIFETIME` from now)."""
+    until = time.time() + LIFETIME.total_seconds() if expires is None else expires
+    body = f"{key.kid}.{tenant}.{int(until)}"
+    return f"{body}.{hmac.digest(key.secret, DOMAIN + body.encode(), 'sha256').hex()}"
