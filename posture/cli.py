@@ -1,0 +1,120 @@
+"""The command line: which commands there are, and what their endings mean.
+
+Only argparse is imported here, so that `posture --help` answers at once; each command lives in its own
+module of `posture.commands`, which is imported when that command is called and which imports its heavy
+libraries when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, cast
+
+VERSION = "0.1.0"
+
+
+class Exit(IntEnum):
+    """Exit codes; findings win over incomplete evidence."""
+
+    HOLDS = 0
+    FINDINGS = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """Wrong usage or configuration: one clear line that says what, where and the next step (exit 2)."""
+
+
+class CommandModule(Protocol):
+    """What a module of `posture.commands` offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments and its help."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it, and return an exit code."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its module in `posture.commands` and the line that `posture --help` shows."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("demo", "the whole loop on embedded servers: platform, traffic, evidence, portal, pack"),
+    "lint": Command("lint", "row-security and bypass lint of SQL migrations and Python sources"),
+    "rls": Command("rls", "tables that hold tenant data against tables enforced"),
+    "collect": Command("collect", "look at everything in the scope and log signed records"),
+    "check": Command("check", "judge the logged evidence"),
+    "gate": Command("gate", "collect and check, with an exit code for CI"),
+    "prove": Command("prove", "apply every sabotage to a live twin; a check that stays green fails"),
+    "controls": Command("controls", "the catalogue of claims and the checks that decide them"),
+    "ledger": Command("ledger", "the transparency log: list, verify, prove"),
+    "portal": Command("portal", "compile the trust portal from claims and verdicts"),
+    "pack": Command("pack", "evidence packs that verify themselves offline"),
+    "platform": Command("platform", "the audited platform: migrate its database, serve its ingress"),
+}
+
+EPILOG = """exit codes:
+  0 holds   1 findings or a failed control   2 wrong usage or configuration
+  3 evidence incomplete (unknown)            130 interrupted
+
+start with:
+  posture demo             see the whole loop on this machine, nothing prepared
+  posture lint migrations/ lint a Postgres project, no configuration needed
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; every expected error is one line on standard error."""
+    parser = _top_parser()
+    if not arguments or arguments[0] in ("-h", "--help", "--version") or arguments[0] not in COMMANDS:
+        parser.parse_args(arguments[:1] or ["--help"])
+    name, rest = arguments[0], arguments[1:]
+    module = cast("CommandModule", importlib.import_module(f"posture.commands.{COMMANDS[name].module}"))
+    command_parser = argparse.ArgumentParser(
+        prog=f"posture {name}",
+        description=COMMANDS[name].summary[0].upper() + COMMANDS[name].summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(command_parser)
+    return _guarded(lambda: module.run(command_parser.parse_args(rest)))
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="posture",
+        description="Security claims compiled from evidence, for a platform that is looked at, judged and sabotaged.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"posture {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.summary, add_help=False)
+    return parser
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except KeyboardInterrupt:
+        print("posture: interrupted; everything that was started is stopped", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.HOLDS
+    except UsageError as error:
+        print(f"posture: {error}", file=sys.stderr)
+        return Exit.USAGE

@@ -1,0 +1,1 @@
+"""One module for each command of `posture`; imported when that command is called."""
