@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from evidence.proofs.canonical import canonical_bytes
-
 from checks.twin import Twin
 from controls.verdict import Completeness, Deviation, State, Verdict
 from evidence.payload import Payload, encode
+from evidence.proofs.canonical import canonical_bytes
 from evidence.record import Outcome
 from evidence.scope import Scope, Unit
 from evidence.view import Evidence, LoggedRecord
@@ -89,11 +88,11 @@ class Check:
             state=state,
             reason=reason,
             completeness=completeness,
-            evidence=tuple(sorted({logged.digest for logged in judged})),
+            evidence=tuple(sorted({logged.digest for _, logged in judged})),
             scope=hashlib.sha256(canonical_bytes(encode(scope))).hexdigest(),
             source=self.source,
             as_of=as_of,
-            valid_until=min((logged.record.header.expires for logged in judged), default=None),
+            valid_until=min((_speaks_until(expect, logged) for expect, logged in judged), default=None),
         )
 
 
@@ -171,19 +170,19 @@ def undecided(reason: str) -> Verdict:
 
 def count_evidence(
     expects: Iterable[Expect], evidence: Evidence, scope: Scope, as_of: datetime
-) -> tuple[Completeness, list[LoggedRecord]]:
-    """Count what was expected against what arrived, and return the records that were judged."""
+) -> tuple[Completeness, list[tuple[Expect, LoggedRecord]]]:
+    """Count what was expected against what arrived, and return what was judged for each expectation."""
     rows: dict[str, list[str]] = {
         name: [] for name in ("expected", "received", "missing", "late", "stale", "refused")
     }
-    judged: list[LoggedRecord] = []
+    judged: list[tuple[Expect, LoggedRecord]] = []
     for expect in expects:
         units = scope.over(expect.over)
         if not units:
             rows["missing"].append(f"{expect.kind.kind} over {expect.over}: the scope names none")
         for unit in units:
             found = evidence.of(unit.id, expect.kind)
-            judged.extend(found)
+            judged.extend((expect, logged) for logged in found)
             _count_unit(rows, expect, unit, found, as_of)
     return Completeness(**{name: tuple(items) for name, items in rows.items()}), judged
 
@@ -203,12 +202,18 @@ def _count_unit(
         rows["missing"].append(item)
     elif refused:
         rows["refused"].append(f"{item}: {refused[0].outcome} ({refused[0].reason})")
-    elif any(header.expires <= as_of or header.observed.end + expect.every < as_of for header in headers):
+    elif any(_speaks_until(expect, logged) <= as_of for logged in found):
         rows["stale"].append(item)
     else:
         rows["received"].append(item)
     if any(header.recorded - header.observed.end > expect.every for header in headers):
         rows["late"].append(item)
+
+
+def _speaks_until(expect: Expect, logged: LoggedRecord) -> datetime:
+    """When an observation is too old to judge by: at its own expiry or at the check's, the earlier."""
+    header = logged.record.header
+    return min(header.expires, header.observed.end + expect.every)
 
 
 def _overruled(concluded: Verdict, completeness: Completeness) -> tuple[State, str]:
