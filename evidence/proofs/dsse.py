@@ -1,0 +1,127 @@
+"""DSSE envelopes: the signature covers the payload's type and its exact bytes (secure-systems-lab/dsse).
+
+The signed bytes are carried as they were signed, so a verifier never re-serialises anything before
+it trusts it. Decoding is strict, and an envelope without a signature is not an envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.encoding import base64_bytes, base64_text
+from evidence.proofs.errors import InvalidSignature, MalformedEnvelope, ProofsError
+from evidence.proofs.keys import Signer, Verifier, key_id
+
+MAX_SIGNATURES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature and the id of the key that made it; the id is a hint, never a proof."""
+
+    key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload, its media type and the signatures over both."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+
+    def encode(self) -> bytes:
+        """The envelope as canonical JSON; `decode` reads nothing else."""
+        return canonical_bytes(
+            {
+                "payload": base64_text(self.payload),
+                "payloadType": self.payload_type,
+                "signatures": [
+                    {"keyid": item.key_id, "sig": base64_text(item.signature)} for item in self.signatures
+                ],
+            }
+        )
+
+    @classmethod
+    def decode(cls, content: bytes) -> Envelope:
+        """Read an envelope.
+
+        Raises:
+            MalformedEnvelope: not strict JSON, missing or unknown members, stray bits in base64, no
+                signature or more than 16, or not the bytes that `encode` writes.
+        """
+        try:
+            envelope = _envelope(parse_strict(content))
+        except MalformedEnvelope:
+            raise
+        except ProofsError as error:
+            raise MalformedEnvelope(f"not a DSSE envelope: {error}") from error
+        if envelope.encode() != content:
+            raise MalformedEnvelope("a DSSE envelope of this log is canonical JSON, and this is not")
+        return envelope
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """PAE: what is signed, with both lengths, so that type and payload cannot be shifted into each other."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def sign(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> Envelope:
+    """Sign a payload with each signer (at least one)."""
+    if not signers:
+        raise InvalidSignature("an envelope needs at least one signer; unsigned evidence is invalid")
+    message = pre_authentication_encoding(payload_type, payload)
+    made = tuple(Signature(signer.key_id, signer.sign(message)) for signer in signers)
+    return Envelope(payload_type, payload, made)
+
+
+def verify(envelope: Envelope, trusted: Sequence[Verifier]) -> tuple[str, ...]:
+    """Check the envelope against trusted keys; return the ids of those that signed it.
+
+    Signatures by other keys are passed over. One by a trusted key that fails refuses the envelope,
+    even when another one holds.
+
+    Raises:
+        InvalidSignature: no trusted key signed it, or a trusted key's signature does not verify.
+    """
+    by_id = {key_id(verifier.public): verifier for verifier in trusted}
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    known = [item for item in envelope.signatures if item.key_id in by_id]
+    for item in known:
+        by_id[item.key_id].verify(message, item.signature)
+    if not known:
+        signed_by = ", ".join(item.key_id for item in envelope.signatures) or "nobody"
+        raise InvalidSignature(f"signed by {signed_by}; none of these keys is trusted here")
+    return tuple(dict.fromkeys(item.key_id for item in known))
+
+
+def _envelope(parsed: Any) -> Envelope:  # noqa: ANN401 - parsed JSON
+    _expect_members(parsed, {"payload", "payloadType", "signatures"}, "envelope")
+    signatures = parsed["signatures"]
+    if not isinstance(signatures, list) or not 1 <= len(signatures) <= MAX_SIGNATURES:
+        raise MalformedEnvelope(f"an envelope has 1 to {MAX_SIGNATURES} signatures; unsigned is invalid")
+    for item in signatures:
+        _expect_members(item, {"keyid", "sig"}, "signature")
+    if len({item["keyid"] for item in signatures if isinstance(item["keyid"], str)}) != len(signatures):
+        raise MalformedEnvelope("two signatures of an envelope name one key, or a key id is not text")
+    texts = [parsed["payload"], parsed["payloadType"]]
+    texts += [text for item in signatures for text in item.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise MalformedEnvelope("every member of an envelope and of its signatures is text")
+    return Envelope(
+        payload_type=parsed["payloadType"],
+        payload=base64_bytes(parsed["payload"]),
+        signatures=tuple(Signature(item["keyid"], base64_bytes(item["sig"])) for item in signatures),
+    )
+
+
+def _expect_members(parsed: object, names: set[str], what: str) -> None:
+    if not isinstance(parsed, dict) or parsed.keys() != names:
+        raise MalformedEnvelope(
+            f"{what}: expected an object with exactly the members {', '.join(sorted(names))}"
+        )

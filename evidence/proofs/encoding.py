@@ -1,0 +1,32 @@
+"""Base64 that has one text for each byte string (RFC 4648 section 3.5), and nothing else.
+
+Python's decoder forgives stray bits before the padding, so two texts could carry one signature and
+a flipped byte could go unseen; every base64 text of a proof is read through here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from evidence.proofs.errors import EncodingError
+
+
+def base64_text(content: bytes) -> str:
+    """Standard base64 with padding (RFC 4648 section 4)."""
+    return base64.b64encode(content).decode("ascii")
+
+
+def base64_bytes(text: str) -> bytes:
+    """The bytes of a standard base64 text.
+
+    Raises:
+        EncodingError: for other alphabets, missing padding, white space or stray bits.
+    """
+    try:
+        content = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise EncodingError(f"not base64: {text[:60]!r}") from error
+    if base64_text(content) != text:
+        raise EncodingError(f"base64 with stray bits or padding: {text[:60]!r}")
+    return content

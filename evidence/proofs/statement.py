@@ -1,0 +1,81 @@
+"""in-toto Statement v1: what an envelope of the log says, about which digests.
+
+The predicate holds the claim, the subjects the SHA-256 of every byte string that it commits to
+(in-toto/attestation, spec/v1/statement.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.errors import MalformedEnvelope, ProofsError
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+
+_SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that the statement is about: a name and the SHA-256 of its bytes in hex."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A typed claim about subjects."""
+
+    subjects: tuple[Subject, ...]
+    predicate_type: str
+    predicate: Mapping[str, Any]
+
+    def encode(self) -> bytes:
+        """The statement as canonical JSON: the payload of an envelope."""
+        return canonical_bytes(
+            {
+                "_type": STATEMENT_TYPE,
+                "subject": [{"name": item.name, "digest": {"sha256": item.sha256}} for item in self.subjects],
+                "predicateType": self.predicate_type,
+                "predicate": dict(self.predicate),
+            }
+        )
+
+    @classmethod
+    def parse(cls, content: bytes) -> Statement:
+        """Read a statement.
+
+        Raises:
+            MalformedEnvelope: not strict JSON, another type, members missing, unknown or mistyped,
+                or a subject without exactly one SHA-256.
+        """
+        try:
+            parsed = parse_strict(content)
+        except ProofsError as error:
+            raise MalformedEnvelope(f"not an in-toto statement: {error}") from error
+        if not isinstance(parsed, dict) or parsed.get("_type") != STATEMENT_TYPE:
+            raise MalformedEnvelope(f"not an in-toto statement: _type is not {STATEMENT_TYPE}")
+        if parsed.keys() != {"_type", "subject", "predicateType", "predicate"}:
+            raise MalformedEnvelope("a statement has _type, subject, predicateType and predicate")
+        subjects, predicate = parsed["subject"], parsed["predicate"]
+        if not (isinstance(subjects, list) and isinstance(predicate, dict)):
+            raise MalformedEnvelope("a statement has a list of subjects and an object as predicate")
+        if not isinstance(parsed["predicateType"], str):
+            raise MalformedEnvelope("predicateType is text")
+        return cls(tuple(map(_subject, subjects)), parsed["predicateType"], predicate)
+
+
+def _subject(parsed: object) -> Subject:
+    match parsed:
+        case {"name": str(name), "digest": {"sha256": str(digest), **other}, **unknown}:
+            if not other and not unknown and _SHA256_HEX.fullmatch(digest):
+                return Subject(name, digest)
+    raise MalformedEnvelope(
+        f"a subject has a name and one SHA-256 in lower-case hex, got {str(parsed)[:120]}"
+    )
