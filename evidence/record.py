@@ -9,19 +9,19 @@ what an auditor reads without showing it, and an entry stays far below the 65,53
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import cast
 
 from evidence.errors import MalformedEvidence
 from evidence.payload import Audience, Json, Payload, decode, encode, payload_from, subtrees
-from evidence.proofs.canonical import canonical_bytes
+from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.errors import ProofsError
+from evidence.proofs.statement import Statement, Subject
 
 PREDICATE_TYPE = "https://tensorcost.com/posture/record/v1"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 SALT_BYTES = 16
 
 
@@ -110,12 +110,6 @@ def identity_of(run: str, unit: str, kind: str, subject: str) -> str:
     return canonical_bytes([run, unit, kind, subject]).decode()
 
 
-def identity_of_statement(statement: Mapping[str, Any]) -> str:
-    """The identity of the record that a logged statement carries."""
-    predicate = statement["predicate"]
-    return identity_of(predicate["run"], predicate["unit"], predicate["kind"], predicate["subject"])
-
-
 def seal(record: Record, *, salt: Callable[[int], bytes]) -> SealedRecord:
     """The bytes to sign and to keep; a fresh `salt(16)` for each subtree, so that no value can be guessed."""
     split = subtrees(record.payload) if record.payload else {audience: {} for audience in Audience}
@@ -130,16 +124,9 @@ def seal(record: Record, *, salt: Callable[[int], bytes]) -> SealedRecord:
         if audience is Audience.AUDITOR:
             tree["detail"] = record.detail
         blobs[audience] = canonical_bytes(tree)
-    statement = {
-        "_type": STATEMENT_TYPE,
-        "predicateType": PREDICATE_TYPE,
-        "predicate": encode(record.header),
-        "subject": [
-            {"name": audience.value, "digest": {"sha256": hashlib.sha256(blob).hexdigest()}}
-            for audience, blob in blobs.items()
-        ],
-    }
-    return SealedRecord(canonical_bytes(statement), blobs)
+    subjects = tuple(Subject(name, hashlib.sha256(blob).hexdigest()) for name, blob in blobs.items())
+    predicate = cast("dict[str, Json]", encode(record.header))
+    return SealedRecord(Statement(subjects, PREDICATE_TYPE, predicate).encode(), blobs)
 
 
 def unseal(statement: bytes, blob: Callable[[str], bytes]) -> Record:
@@ -152,20 +139,41 @@ def unseal(statement: bytes, blob: Callable[[str], bytes]) -> Record:
     Raises:
         MalformedEvidence: not a record statement, or a subtree that does not match its digest.
     """
-    parsed = _json_object(statement, "statement")
-    if parsed.get("_type") != STATEMENT_TYPE or parsed.get("predicateType") != PREDICATE_TYPE:
-        raise MalformedEvidence(f"not a record statement: {str(parsed.get('predicateType'))[:80]!r}")
-    header: Header = decode(Header, cast("Json", parsed.get("predicate")), where="record")
-    trees = {audience: _subtree(audience, parsed, blob, header.kind) for audience in Audience}
+    parsed = parse_statement(statement)
+    header: Header = decode(Header, cast("Json", parsed.predicate), where="record")
+    digests = subtree_digests(parsed)
+    trees = {audience: _subtree(audience, digests, blob, header.kind) for audience in Audience}
     detail = trees[Audience.AUDITOR].get("detail")
     if not isinstance(detail, str):
         raise MalformedEvidence(f"{header.subject}: the auditor subtree has no detail text")
     return Record(header, _payload(header.kind, trees), detail)
 
 
-def subtree_digests(statement: Mapping[str, Any]) -> dict[Audience, str]:
-    """The SHA-256 (hex) of each audience's subtree, from a parsed statement."""
-    return {Audience(item["name"]): str(item["digest"]["sha256"]) for item in statement["subject"]}
+def parse_statement(content: bytes) -> Statement:
+    """Read a logged statement and see that it is a record's.
+
+    Raises:
+        MalformedEvidence: not a statement, or one of another predicate type.
+    """
+    try:
+        statement = Statement.parse(content)
+    except ProofsError as error:
+        raise MalformedEvidence(f"not a statement: {error}") from error
+    if statement.predicate_type != PREDICATE_TYPE:
+        raise MalformedEvidence(f"not a record statement: {statement.predicate_type[:80]!r}")
+    return statement
+
+
+def subtree_digests(statement: Statement) -> dict[Audience, str]:
+    """The SHA-256 (hex) of each audience's subtree.
+
+    Raises:
+        MalformedEvidence: the subjects are not exactly the three audiences.
+    """
+    digests = {subject.name: subject.sha256 for subject in statement.subjects}
+    if len(statement.subjects) != len(Audience) or set(digests) != {item.value for item in Audience}:
+        raise MalformedEvidence(f"a record commits to {', '.join(Audience)}, got {', '.join(digests)}")
+    return {audience: digests[audience.value] for audience in Audience}
 
 
 def _payload(kind: str, trees: Mapping[Audience, dict[str, Json]]) -> Payload | None:
@@ -179,25 +187,16 @@ def _payload(kind: str, trees: Mapping[Audience, dict[str, Json]]) -> Payload | 
 
 
 def _subtree(
-    audience: Audience, statement: Mapping[str, Any], blob: Callable[[str], bytes], kind: str
+    audience: Audience, digests: Mapping[Audience, str], blob: Callable[[str], bytes], kind: str
 ) -> dict[str, Json]:
-    digest = subtree_digests(statement).get(audience)
-    if digest is None:
-        raise MalformedEvidence(f"{kind}: the statement names no {audience} subtree")
+    digest = digests[audience]
     content = blob(digest)
     if hashlib.sha256(content).hexdigest() != digest:
         raise MalformedEvidence(f"{kind}: the {audience} subtree does not match its digest {digest}")
-    tree = _json_object(content, f"{kind} {audience} subtree")
-    if tree.get("audience") != audience.value or tree.get("kind") != kind:
+    try:
+        tree = parse_strict(content)
+    except ProofsError as error:
+        raise MalformedEvidence(f"{kind}: the {audience} subtree is not strict JSON ({error})") from error
+    if not isinstance(tree, dict) or tree.get("audience") != audience.value or tree.get("kind") != kind:
         raise MalformedEvidence(f"{kind}: the {audience} subtree belongs to another record")
     return tree
-
-
-def _json_object(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content)
-    except ValueError as error:
-        raise MalformedEvidence(f"{where}: not JSON ({error})") from error
-    if not isinstance(parsed, dict):
-        raise MalformedEvidence(f"{where}: got {type(parsed).__name__}, expected an object")
-    return parsed

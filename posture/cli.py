@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="posture",
-        description="Security claims compiled from evidence, for a platform that is looked at, judged and sabotaged.",
+        description="Security claims compiled from evidence of a running platform.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,0 +1,195 @@
+"""Source → collector → record → ledger → check → verdict → ledger: the one way evidence flows.
+
+A run that was interrupted, even by kill -9, is continued: what its units had logged stays, what they had
+not is looked at now. Each unit's records are appended as one batch, so a unit is either in the log or
+it is not. Nothing is judged that was not logged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from checks.check import Check, load_checks
+from collectors.boundary import look
+from collectors.collector import Collector, NotObserved, Sighting, identify
+from collectors.registry import collectors_for
+from controls.verdict import Verdict
+from evidence.record import CollectorId, Interval, Outcome, Record
+from evidence.scope import Scope, Unit
+from evidence.view import Evidence, LoggedRecord
+from posture.cli import VERSION
+from posture.records import RecordLog, RunClock, of_run
+
+LIFETIME = timedelta(days=7)
+"""How long an observation may be used; checks ask for fresher ones where their claim does."""
+
+PARALLEL_UNITS = 4
+
+PIPELINE = CollectorId("posture.pipeline", VERSION, "")
+
+Progress = Callable[[str], None]
+AccessTo = Callable[[Unit], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one run logged: its id, records by outcome, and units that an interrupted run had done."""
+
+    run: str
+    outcomes: Counter[Outcome]
+    continued: int
+
+
+def collect(
+    log: RecordLog, scope: Scope, access_to: AccessTo, *, state: Path, progress: Progress
+) -> Collected:
+    """Look at every unit of the scope and log what was seen, or that it could not be seen.
+
+    Args:
+        log: the ledger to append to.
+        scope: what is expected to be seen; logged before anything is looked at.
+        access_to: how to reach a unit, for its collectors.
+        state: the folder that remembers an unfinished run.
+        progress: told one line for each unit.
+    """
+    run_file = state / "run.json"
+    clock, done = _continue_or_start(run_file, log, scope)
+    waiting = [
+        (unit, collector)
+        for unit in scope.units
+        for collector in collectors_for(unit.population)
+        if (unit.id, collector.kinds[0].kind) not in done
+    ]
+    outcomes: Counter[Outcome] = Counter()
+    with ThreadPoolExecutor(PARALLEL_UNITS) as pool:
+        sightings = pool.map(lambda pair: _look_at(clock, *pair, access_to), waiting)
+        for (unit, collector), records in zip(waiting, sightings, strict=True):
+            log.append(records)
+            outcomes.update(record.header.outcome for record in records)
+            progress(_line(unit, collector, records))
+    run_file.unlink()
+    return Collected(clock.run, outcomes, len(done))
+
+
+def judge(
+    log: RecordLog, *, as_of: datetime | None = None, checks: Iterable[Check] | None = None
+) -> tuple[Verdict, ...]:
+    """Judge everything logged so far by the newest logged scope, and log the verdicts."""
+    clock = RunClock.start()
+    moment = as_of or clock.now()
+    verdicts = verdicts_of(log.read(), as_of=moment, checks=checks)
+    log.append(
+        clock.record(
+            unit=f"checks/{verdict.check}",
+            subject=f"check:{verdict.check}",
+            kind=Verdict,
+            payload=verdict,
+            observed=Interval(moment, moment),
+            lifetime=LIFETIME,
+            by=CollectorId(f"check.{verdict.check}", VERSION, verdict.source),
+        )
+        for verdict in verdicts
+    )
+    return verdicts
+
+
+def verdicts_of(
+    records: Sequence[LoggedRecord], *, as_of: datetime, checks: Iterable[Check] | None = None
+) -> tuple[Verdict, ...]:
+    """The verdicts that follow from records: pure, in the order of the checks' ids.
+
+    Raises:
+        NothingCollected: no scope was logged up to `as_of`.
+    """
+    evidence = Evidence(records, as_of=as_of)
+    scopes = evidence.observed(Scope)
+    if not scopes:
+        raise NothingCollected("the ledger holds no scope yet; run `posture collect` first")
+    chosen = load_checks().values() if checks is None else checks
+    scope = max(scopes, key=lambda seen: seen.record.header.recorded).payload
+    return tuple(check(evidence, scope, as_of) for check in sorted(chosen, key=lambda one: one.id))
+
+
+class NothingCollected(Exception):
+    """There is nothing to judge yet."""
+
+
+def _continue_or_start(run_file: Path, log: RecordLog, scope: Scope) -> tuple[RunClock, set[tuple[str, str]]]:
+    """The unfinished run and what it has logged, if it is of this scope; otherwise a new run."""
+    unfinished = _unfinished(run_file)
+    if unfinished is not None:
+        logged = of_run(log.read(), unfinished.run)
+        if any(record.payload == scope for record in logged):
+            return unfinished, {(record.header.unit, record.header.kind) for record in logged}
+    clock = RunClock.start()
+    _write_durably(run_file, json.dumps({"run": clock.run}))
+    log.append([_scope_record(clock, scope)])
+    return clock, set()
+
+
+def _unfinished(run_file: Path) -> RunClock | None:
+    try:
+        return RunClock(str(json.loads(run_file.read_text())["run"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_durably(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _scope_record(clock: RunClock, scope: Scope) -> Record:
+    now = clock.now()
+    return clock.record(
+        unit="scope",
+        subject=f"project:{scope.project}",
+        kind=Scope,
+        payload=scope,
+        observed=Interval(now, now),
+        lifetime=LIFETIME,
+        by=PIPELINE,
+    )
+
+
+def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
+    """Everything that one collector saw of one unit, as records observed in one interval."""
+    started = clock.now()
+    sightings = look(collector, unit, access_to)
+    observed = Interval(started, clock.now())
+    by = identify(collector)
+    return [_record(clock, unit, by, observed, sighting) for sighting in sightings]
+
+
+def _record(clock: RunClock, unit: Unit, by: CollectorId, observed: Interval, sighting: Sighting) -> Record:
+    missed = isinstance(sighting, NotObserved)
+    return clock.record(
+        unit=unit.id,
+        subject=sighting.subject,
+        kind=sighting.kind if isinstance(sighting, NotObserved) else type(sighting.payload),
+        payload=None if isinstance(sighting, NotObserved) else sighting.payload,
+        observed=observed,
+        lifetime=LIFETIME,
+        by=by,
+        outcome=sighting.outcome,
+        reason=sighting.reason or ("not observed" if missed else ""),
+        detail=sighting.detail,
+    )
+
+
+def _line(unit: Unit, collector: Collector[object], records: Sequence[Record]) -> str:
+    missed = [record.header for record in records if record.header.outcome is not Outcome.OBSERVED]
+    seen = "seen" if not missed else f"{missed[0].outcome}: {missed[0].reason}"
+    return f"{unit.id:<38} {collector.name:<26} {seen}"

@@ -1,0 +1,111 @@
+"""Records in and out of the ledger: sealed, signed and appended; read back and checked against digests.
+
+The only place where a `Record` meets the transparency log, for the pipeline, the packs and the portal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from evidence import kinds
+from evidence.ledger.log import Ledger, PendingEntry, Receipt
+from evidence.payload import Payload
+from evidence.proofs import dsse
+from evidence.proofs.keys import Signer
+from evidence.proofs.statement import PAYLOAD_TYPE
+from evidence.record import CollectorId, Header, Interval, Outcome, Record, seal, unseal
+from evidence.view import LoggedRecord
+
+__all__ = ["RecordLog", "RunClock", "kinds"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunClock:
+    """A run's id and the one clock that its records are stamped by."""
+
+    run: str
+
+    @classmethod
+    def start(cls) -> RunClock:
+        """A new run, its id sortable by time and unique."""
+        return cls(f"{cls.now():%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}")
+
+    @staticmethod
+    def now() -> datetime:
+        """The current moment in UTC, cut to the milliseconds that evidence carries."""
+        moment = datetime.now(UTC)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def record(
+        self,
+        *,
+        unit: str,
+        subject: str,
+        kind: type[Payload],
+        payload: Payload | None,
+        observed: Interval,
+        lifetime: timedelta,
+        by: CollectorId,
+        outcome: Outcome = Outcome.OBSERVED,
+        reason: str = "",
+        detail: str = "",
+    ) -> Record:
+        """A record of this run, recorded now and expiring `lifetime` after it was observed."""
+        header = Header(
+            run=self.run,
+            unit=unit,
+            kind=kind.kind,
+            subject=subject,
+            observed=observed,
+            recorded=self.now(),
+            expires=observed.end + lifetime,
+            collector=by,
+            outcome=outcome,
+            reason=reason,
+        )
+        return Record(header, payload, detail)
+
+
+class RecordLog:
+    """The ledger as a log of records.
+
+    Args:
+        path: the ledger's directory.
+        origin: the log's name, as verifiers pin it.
+        signer: signs entries and checkpoints; None opens the log for reading.
+    """
+
+    def __init__(self, path: Path, *, origin: str, signer: Signer | None) -> None:
+        self.ledger = Ledger.open(path, origin=origin, signer=signer, create=signer is not None)
+        self._signer = signer
+
+    def append(self, records: Iterable[Record]) -> tuple[Receipt, ...]:
+        """Seal, sign and append records as one batch; durable when this returns."""
+        return self.ledger.append([self._pending(record) for record in records])
+
+    def read(self) -> tuple[LoggedRecord, ...]:
+        """Every record of the log in its order, each subtree checked against its digest."""
+        return tuple(self._logged())
+
+    def _logged(self) -> Iterator[LoggedRecord]:
+        for content in self.ledger.entries(0, self.ledger.size):
+            statement = dsse.Envelope.decode(content).payload
+            record = unseal(statement, self.ledger.blob)
+            yield LoggedRecord(record, hashlib.sha256(statement).hexdigest())
+
+    def _pending(self, record: Record) -> PendingEntry:
+        if self._signer is None:
+            raise ValueError("this log was opened for reading; open it with a signer to append")
+        sealed = seal(record, salt=secrets.token_bytes)
+        envelope = dsse.sign(PAYLOAD_TYPE, sealed.statement, [self._signer])
+        return PendingEntry(record.identity, envelope.encode(), tuple(sealed.subtrees.values()))
+
+
+def of_run(records: Sequence[LoggedRecord], run: str) -> tuple[Record, ...]:
+    """The records of one run."""
+    return tuple(logged.record for logged in records if logged.record.header.run == run)
