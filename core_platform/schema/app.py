@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, LargeBinary, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, Infrastructure
@@ -46,9 +46,11 @@ class BypassLog(Base):
 
     entry_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     phase: Mapped[str] = mapped_column(Text)
-    begin_id: Mapped[uuid.UUID | None]
+    begin_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("app.bypass_log.entry_id"))
     scope: Mapped[str]
     reason: Mapped[str]
     change_ref: Mapped[str]
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("(pg_current_xact_id()::text::bigint)")
+    )
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
