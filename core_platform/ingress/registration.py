@@ -1,0 +1,35 @@
+"""Which agents a tenant has registered: the last word on a hello whose MAC was right.
+
+A key can be derived for any key id, so a valid MAC alone does not say that the key was ever issued,
+or that it is still good. The rows are read under the row security of the tenant that the hello names.
+"""
+
+from sqlalchemy import select
+
+from core_platform.ingress.hello import Hello, pepper_version
+from core_platform.schema.identity import AgentKey, Tenant
+from core_platform.tenancy import Origin, PlatformDatabase, TenantId, TenantSession
+
+
+def is_registered(database: PlatformDatabase, hello: Hello) -> bool:
+    """Whether key id and agent belong together, unrevoked, in an active tenant."""
+
+    def look_up(session: TenantSession) -> bool:
+        return _is_active(session, hello)
+
+    return database.run_as_tenant(TenantId.parse(hello.tenant), Origin.AGENT_STREAM, look_up)
+
+
+def _is_active(session: TenantSession, hello: Hello) -> bool:
+    found = session.scalar(
+        select(AgentKey.key_id)
+        .join(Tenant, Tenant.tenant_id == AgentKey.tenant_id)
+        .where(
+            AgentKey.key_id == hello.key_id,
+            AgentKey.agent_id == hello.agent_id,
+            AgentKey.pepper_version == pepper_version(hello.key_id),
+            AgentKey.revoked_at.is_(None),
+            Tenant.state == "active",
+        )
+    )
+    return found is not None
