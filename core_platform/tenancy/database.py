@@ -100,7 +100,7 @@ class PlatformDatabase:
             connection.exec_driver_sql(_BIND, (ticket,))
 
         with self._transaction(self._app, bind) as session:
-            yield TenantSession(session)
+            yield TenantSession(session, context)
 
     def run_as_tenant(
         self,
@@ -114,7 +114,8 @@ class PlatformDatabase:
 
         `actor` is the job that acts, by default the function's name.
         """
-        context = TenantContext(tenant, origin, actor or fn.__qualname__)
+        job = actor or getattr(fn, "__qualname__", type(fn).__name__)
+        context = TenantContext(tenant, origin, job)
         with self.tenant_session(context) as session:
             return fn(session)
 

@@ -7,7 +7,7 @@ out the connection, the engine or a way to run a plain string.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 from sqlalchemy import CursorResult, Executable
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
-    Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    from core_platform.tenancy.context import TenantContext
+
+    AnyRow: TypeAlias = Row[Unpack[tuple[Any, ...]]]
+    AnyResult: TypeAlias = Result[Unpack[tuple[Any, ...]]]
+    Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 T = TypeVar("T")
 ColumnValue: TypeAlias = Any  # what a column holds; only the statement knows
@@ -32,10 +36,10 @@ class Rows:
 
     __slots__ = ("__result",)
 
-    def __init__(self, result: Result[Any]) -> None:
+    def __init__(self, result: AnyResult) -> None:
         self.__result = result
 
-    def __iter__(self) -> Iterator[Row[Any]]:
+    def __iter__(self) -> Iterator[AnyRow]:
         return iter(self.__result)
 
     @property
@@ -43,20 +47,20 @@ class Rows:
         """Rows that an INSERT, UPDATE or DELETE touched; -1 where the statement reads."""
         return self.__result.rowcount if isinstance(self.__result, CursorResult) else -1
 
-    def all(self) -> Sequence[Row[Any]]:
+    def all(self) -> Sequence[AnyRow]:
         """Every row."""
         return self.__result.all()
 
-    def first(self) -> Row[Any] | None:
+    def first(self) -> AnyRow | None:
         """The first row or None; the rest is discarded."""
         return self.__result.first()
 
-    def one(self) -> Row[Any]:
+    def one(self) -> AnyRow:
         """The only row. Raises `DatabaseRefused` if there is none or more than one."""
         with translated():
             return self.__result.one()
 
-    def one_or_none(self) -> Row[Any] | None:
+    def one_or_none(self) -> AnyRow | None:
         """The only row or None. Raises `DatabaseRefused` if there is more than one."""
         with translated():
             return self.__result.one_or_none()
@@ -154,9 +158,16 @@ class _BoundSession:
 
 
 class TenantSession(_BoundSession):
-    """One transaction for one tenant: reads and writes its rows and can reach no others."""
+    """One transaction for one tenant: reads and writes its rows and can reach no others.
 
-    __slots__ = ()
+    `context` says for whom, through which door and who acts; audit rows are written from it.
+    """
+
+    __slots__ = ("context",)
+
+    def __init__(self, session: Session, context: TenantContext) -> None:
+        super().__init__(session)
+        self.context = context
 
 
 class BypassSession(_BoundSession):

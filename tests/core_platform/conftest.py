@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import signal
@@ -66,9 +65,9 @@ class Platform:
 
 
 def _binaries() -> Path:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
-        return Path(found[-1]).parent
+        return found[-1].parent
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
     pytest.fail("no PostgreSQL binaries: apt-get install postgresql")

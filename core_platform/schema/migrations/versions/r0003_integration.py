@@ -17,7 +17,7 @@ CREATE TABLE integration.connection (
 )
 """
 
-SECRET_TABLE = """
+SEALED_TABLE = """
 CREATE TABLE integration.connection_secret (
     tenant_id uuid NOT NULL,
     connection_id uuid NOT NULL,
@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.execute("GRANT USAGE ON SCHEMA integration TO core_app, core_bypass, core_backup")
     op.execute(CONNECTION_TABLE)
     op.enable_tenant_rls("integration.connection")
-    op.execute(SECRET_TABLE)
+    op.execute(SEALED_TABLE)
     op.enable_tenant_rls("integration.connection_secret")
 
 
