@@ -1,0 +1,1 @@
+"""How a customer connects what the platform reads: connections and their sealed credentials."""
