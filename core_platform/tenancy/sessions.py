@@ -7,7 +7,7 @@ out the connection, the engine or a way to run a plain string.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from sqlalchemy import CursorResult, Executable
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from core_platform.tenancy.context import TenantContext
 
-    AnyRow: TypeAlias = Row[Unpack[tuple[Any, ...]]]
-    AnyResult: TypeAlias = Result[Unpack[tuple[Any, ...]]]
+    AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+    AnyResult: TypeAlias = Result[*tuple[Any, ...]]
     Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 T = TypeVar("T")
