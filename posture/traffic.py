@@ -1,0 +1,147 @@
+"""Seeded traffic for three tenants: what a first week of customers would leave behind.
+
+People, agents that stream GPU telemetry through the real ingress, connected cloud accounts, Bedrock logs
+in the customers' buckets, a background sweep. Equal seeds give equal tenants, telemetry and logs, so a
+demo and a twin are comparable between runs; only times and random keys differ.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from core_platform.agent import (
+    AgentClient,
+    AgentIdentity,
+    GpuReading,
+    IngressAddress,
+    identity_from_pepper,
+    telemetry,
+)
+from core_platform.onboarding.connections import connect_account, credential_key
+from core_platform.schema.identity import Agent, AgentKey, AppUser
+from core_platform.schema.migrate import provision_tenant
+from core_platform.tenancy import Origin, PlatformDatabase, TenantId, TenantSession
+from core_platform.tenancy.sweep import SweepReport, sweep_idle_gpus
+from posture.deployment import AUDIENCE, PEPPER_VERSION, Deployment
+
+AGENTS_PER_TENANT = 2
+BATCHES_PER_AGENT = 60
+STEP_MS = 15_000
+
+_NAMES = ("Aurora Research", "Borealis Robotics", "Cumulus Media")
+_PEOPLE = (("owner", "Ada Owner"), ("admin", "Ben Admin"), ("member", "Cleo Member"))
+_NAMESPACE = uuid.UUID("0190f5e0-0000-7000-8000-000000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTenant:
+    """One customer of the demo and its agents' identities."""
+
+    tenant: TenantId
+    name: str
+    agents: tuple[AgentIdentity, ...]
+
+    @property
+    def slug(self) -> str:
+        """Its name for buckets and e-mail domains."""
+        return self.name.partition(" ")[0].lower()
+
+
+def demo_tenants(deployment: Deployment) -> tuple[DemoTenant, ...]:
+    """The three tenants, with agent keys derived from the deployment's pepper."""
+    pepper = deployment.secrets.key("pepper")
+    return tuple(_tenant(pepper, index, name) for index, name in enumerate(_NAMES))
+
+
+def provision(deployment: Deployment, tenants: Sequence[DemoTenant]) -> None:
+    """Create tenants, their people, agents and a connected account each, through the platform's own code."""
+    database = deployment.database()
+    try:
+        for item in tenants:
+            provision_tenant(database, item.tenant, item.name, capture_metadata=item is tenants[0])
+            enrol = partial(_enrol, deployment=deployment, item=item)
+            database.run_as_tenant(item.tenant, Origin.REQUEST, enrol, actor="demo.enrol")
+    finally:
+        database.close()
+
+
+def stream_telemetry(deployment: Deployment, tenants: Sequence[DemoTenant]) -> int:
+    """Let every agent stream its telemetry at once; returns the number of acknowledged batches."""
+    address = ingress_address(deployment)
+    seeded = enumerate(identity for item in tenants for identity in item.agents)
+    with ThreadPoolExecutor(AGENTS_PER_TENANT * len(tenants)) as pool:
+        streams = [pool.submit(_stream, identity, address, seed) for seed, identity in seeded]
+        return sum(stream.result() for stream in streams)
+
+
+def sweep(database: PlatformDatabase) -> SweepReport:
+    """The background sweep for idle GPUs, as the platform's scheduler would run it."""
+    return sweep_idle_gpus(database, change_ref="demo:idle-gpu-sweep")
+
+
+def ingress_address(deployment: Deployment) -> IngressAddress:
+    """How an agent reaches the deployment's ingress."""
+    return IngressAddress(
+        target=deployment.ingress_address,
+        ca=deployment.certificate.authority.read_bytes(),
+        audience=AUDIENCE,
+        server_name=AUDIENCE,
+    )
+
+
+def _tenant(pepper: bytes, index: int, name: str) -> DemoTenant:
+    tenant = uuid.uuid5(_NAMESPACE, name)
+    agents = tuple(
+        identity_from_pepper(
+            pepper,
+            tenant=tenant,
+            key_id=f"ak_{index}{number}.{PEPPER_VERSION}",
+            agent_id=uuid.uuid5(tenant, f"agent-{number}"),
+        )
+        for number in range(AGENTS_PER_TENANT)
+    )
+    return DemoTenant(TenantId.parse(tenant), name, agents)
+
+
+def _enrol(session: TenantSession, deployment: Deployment, item: DemoTenant) -> None:
+    tenant = item.tenant.uuid
+    session.add_all(
+        AppUser(tenant_id=tenant, email=f"{role}@{item.slug}.example", name=name, role=role)
+        for role, name in _PEOPLE
+    )
+    for number, identity in enumerate(item.agents):
+        session.add(Agent(tenant_id=tenant, agent_id=identity.agent_id, name=f"gpu-node-{number}"))
+    session.flush()
+    session.add_all(
+        AgentKey(
+            tenant_id=tenant,
+            key_id=identity.key_id,
+            agent_id=identity.agent_id,
+            pepper_version=PEPPER_VERSION,
+        )
+        for identity in item.agents
+    )
+    connect_account(
+        session,
+        credential_key(deployment.secrets.key("credential"), item.tenant),
+        kind="aws",
+        name="production",
+        external_ref=f"bedrock-logs-{item.slug}",
+        credential=f"external-id-{uuid.uuid4().hex}".encode(),
+    )
+
+
+def _stream(identity: AgentIdentity, address: IngressAddress, seed: int) -> int:
+    client = AgentClient(identity, address, epoch=uuid.uuid5(identity.agent_id, "demo"))
+    return client.stream(_readings(seed)).acknowledged
+
+
+def _readings(seed: int) -> Iterator[tuple[GpuReading, ...]]:
+    start_ms = time.time_ns() // 1_000_000 - BATCHES_PER_AGENT * STEP_MS
+    return islice(telemetry(seed, start_ms=start_ms, step_ms=STEP_MS), BATCHES_PER_AGENT)
