@@ -8,7 +8,7 @@ the platform promises: row security enabled and forced, and policies bound to ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from checks.check import Expect, check, sabotage, undecided
 from checks.isolation import (
@@ -23,6 +23,7 @@ from checks.isolation import (
     vanished,
 )
 from checks.judgement import deviation, seen, weigh
+from checks.populations import DAILY, DATABASES, SOURCES
 from checks.protection import (
     TENANT,
     TENANT_COLUMN,
@@ -40,9 +41,6 @@ from evidence.kinds.source import LintReport
 from evidence.scope import Scope
 from evidence.view import Evidence, Observation
 
-DATABASES = "databases"
-SOURCES = "sources"
-DAILY = timedelta(days=1)
 CLASSIFICATIONS = frozenset({"tenant", "global", "infrastructure"})
 NO_TENANT_TABLE = "The catalog was read and names no table that holds tenant data: nothing was shown."
 
