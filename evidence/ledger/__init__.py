@@ -1,1 +1,20 @@
-"""The transparency log: a directory in the C2SP tlog-tiles layout with one sequencer."""
+"""The transparency log: a directory in the C2SP tlog-tiles layout with one sequencer.
+
+`Ledger` appends and proves, `verify_ledger` checks a whole log without trusting it.
+"""
+
+from evidence.ledger.entries import EntryFacts, PendingEntry, statement_facts
+from evidence.ledger.log import Ledger, Receipt
+from evidence.ledger.report import Problem, VerifyReport
+from evidence.ledger.verify import verify_ledger
+
+__all__ = [
+    "EntryFacts",
+    "Ledger",
+    "PendingEntry",
+    "Problem",
+    "Receipt",
+    "VerifyReport",
+    "statement_facts",
+    "verify_ledger",
+]

@@ -1,0 +1,182 @@
+"""Which identity stands where: a cache beside the log that can be thrown away at any time.
+
+The log is the truth. The cache says up to which signed checkpoint it has read the log; what is
+missing is read again, and a cache that SQLite finds damaged is made anew. The remembered checkpoint
+also tells when someone has put an older log in place of the one that was signed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence.ledger.entries import FactsOf
+from evidence.ledger.errors import LedgerError, LedgerRolledBack
+from evidence.ledger.store import Store
+from evidence.ledger.tiles import TileReader
+from evidence.proofs.errors import MalformedEnvelope, ProofsError
+from evidence.proofs.keys import Verifier
+from evidence.proofs.merkle import span_root
+from evidence.proofs.notes import Checkpoint, open_checkpoint
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entry (
+    identity BLOB PRIMARY KEY, position INTEGER NOT NULL, payload BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS covered (only INTEGER PRIMARY KEY CHECK (only = 1), checkpoint BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An entry as the index knows it: identity, place in the log, SHA-256 of the envelope's payload."""
+
+    identity: str
+    position: int
+    payload: bytes
+
+
+class IdentityIndex:
+    """The cache in one SQLite file.
+
+    Any method may raise `sqlite3.DatabaseError` when the file is damaged; `discard` and start again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # WAL with NORMAL may lose the last transactions in a power cut, never the file's consistency;
+        # what is lost is read from the log again.
+        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
+        (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+
+    def covered(self) -> bytes | None:
+        """The signed checkpoint up to which the log has been read."""
+        row = self._database.execute("SELECT checkpoint FROM covered").fetchone()
+        return None if row is None else bytes(row[0])
+
+    def find(self, identity: str) -> Indexed | None:
+        """The entry with this identity."""
+        row = self._database.execute(
+            "SELECT position, payload FROM entry WHERE identity = ?", (_key(identity),)
+        ).fetchone()
+        return None if row is None else Indexed(identity, int(row[0]), bytes(row[1]))
+
+    def add(self, entries: Iterable[Indexed], checkpoint: bytes) -> None:
+        """Add entries and remember the checkpoint that covers them, in one transaction."""
+        with closing(self._database.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                # A log may hold an identity twice only when it was made by other software; the first counts.
+                cursor.executemany(
+                    "INSERT OR IGNORE INTO entry VALUES (?, ?, ?)",
+                    ((_key(item.identity), item.position, item.payload) for item in entries),
+                )
+                cursor.execute("INSERT OR REPLACE INTO covered VALUES (1, ?)", (checkpoint,))
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @staticmethod
+    def discard(path: Path) -> None:
+        """Remove the cache's files."""
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The published checkpoint, as signed and as read."""
+
+    signed: bytes
+    checkpoint: Checkpoint
+
+
+class LogIndex:
+    """Keeps an `IdentityIndex` in step with a log; its caller is the log's only writer meanwhile."""
+
+    def __init__(self, path: Path, store: Store, trusted: Sequence[Verifier], facts_of: FactsOf) -> None:
+        self._path = path
+        self._store = store
+        self._trusted = trusted
+        self._facts_of = facts_of
+        self._open: IdentityIndex | None = None
+
+    def at(self, head: Head) -> IdentityIndex:
+        """The index up to the published checkpoint, made anew where SQLite finds it damaged.
+
+        Raises:
+            LedgerRolledBack: the log is not one that extends what was signed here before.
+        """
+        try:
+            return self._caught_up(head)
+        except sqlite3.DatabaseError:
+            self.close()
+            IdentityIndex.discard(self._path)
+        try:
+            return self._caught_up(head)
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"cannot keep an index in {self._path}: {error}") from error
+
+    def remember(self, rows: Iterable[Indexed], signed: bytes) -> None:
+        """Add what was just published. A cache that fails here is behind and catches up next time."""
+        try:
+            if self._open is not None:
+                self._open.add(rows, signed)
+        except sqlite3.Error:
+            self.close()
+
+    def close(self) -> None:
+        """Close the cache's file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _caught_up(self, head: Head) -> IdentityIndex:
+        if self._open is None:
+            self._open = IdentityIndex(self._path)
+        covered = self._open.covered()
+        if covered != head.signed:
+            start = self._covered_size(covered, head.checkpoint)
+            self._open.add(self._rows(start, head.checkpoint.size), head.signed)
+        return self._open
+
+    def _covered_size(self, covered: bytes | None, published: Checkpoint) -> int:
+        """How far the index has read this log; refuses one whose remembered checkpoint is not the log's."""
+        if covered is None:
+            return 0
+        try:
+            old = open_checkpoint(covered, origin=published.origin, trusted=self._trusted)
+        except ProofsError as error:
+            raise sqlite3.DatabaseError(f"the remembered checkpoint is not this log's: {error}") from error
+        reader = TileReader(self._store, published.size)
+        if old.size > published.size or (old.size and span_root(reader.node, (0, old.size)) != old.root):
+            raise LedgerRolledBack(
+                f"{published.origin} has {published.size} entries here, but a checkpoint over {old.size} "
+                "that it does not extend was signed here before; appending would fork the log. "
+                f"Restore the newer log, or delete {self._path.parent} to accept the loss knowingly"
+            )
+        return old.size
+
+    def _rows(self, start: int, stop: int) -> Iterator[Indexed]:
+        entries = TileReader(self._store, stop).entries(start, stop)
+        for position, entry in enumerate(entries, start=start):
+            with suppress(MalformedEnvelope):  # not judged here: `verify_ledger` names it
+                facts = self._facts_of(entry)
+                yield Indexed(facts.identity, position, facts.payload_digest)
+
+
+def _key(identity: str) -> bytes:
+    return hashlib.sha256(identity.encode()).digest()

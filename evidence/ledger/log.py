@@ -1,0 +1,345 @@
+"""The transparency log: append signed envelopes in batches, read them, and prove them.
+
+One sequencer at a time appends (other processes wait for the store's lock). An append returns when
+its entries, their blobs and the checkpoint over them are durable; entries of a batch are accepted
+together or not at all. Formats: c2sp.org/tlog-tiles, tlog-checkpoint and tlog-proof.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence.ledger.edge import Edge
+from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement_facts
+from evidence.ledger.errors import (
+    EntryRefused,
+    IdentityConflict,
+    LedgerDamaged,
+    LedgerMissing,
+    NotStored,
+    ReadOnlyLedger,
+)
+from evidence.ledger.index import Head, IdentityIndex, Indexed, LogIndex
+from evidence.ledger.layout import (
+    CHECKPOINT,
+    MAX_ENTRY_BYTES,
+    VERIFIER_KEY,
+    blob_name,
+)
+from evidence.ledger.store import CACHE, DirectoryStore, Store
+from evidence.ledger.tiles import TileReader
+from evidence.proofs.errors import MalformedEnvelope, ProofsError
+from evidence.proofs.keys import Signer, Verifier
+from evidence.proofs.merkle import (
+    EMPTY_ROOT,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+)
+from evidence.proofs.notes import (
+    Checkpoint,
+    open_checkpoint,
+    parse_verifier_key,
+    sign_checkpoint,
+    verifier_key_text,
+)
+from evidence.proofs.signers import Ed25519Verifier
+from evidence.proofs.tlog_proof import TlogProof
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an append acknowledges.
+
+    Attributes:
+        index: of the entry in the log, from zero.
+        leaf: the entry's leaf hash.
+        duplicate: the entry was in the log before; nothing was written for it.
+    """
+
+    index: int
+    leaf: bytes
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A pending entry that is not in the log yet, and its place there."""
+
+    position: int
+    pending: PendingEntry
+    facts: EntryFacts
+
+
+class Ledger:
+    """One log. Threads may share an instance; processes each open their own."""
+
+    def __init__(
+        self,
+        store: Store,
+        cache: Path,
+        *,
+        origin: str,
+        signer: Signer | None,
+        trusted: Sequence[Verifier],
+        facts_of: FactsOf,
+    ) -> None:
+        self.origin = origin
+        self._store = store
+        self._signer = signer
+        self._trusted = tuple(trusted)
+        self._facts_of = facts_of
+        self._mutex = threading.Lock()
+        self._read_head: Head | None = None
+        self._edge: tuple[bytes, Edge] | None = None
+        self._index = LogIndex(cache / "identities.sqlite", store, self._trusted, facts_of)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        origin: str,
+        signer: Signer | None = None,
+        create: bool = False,
+        trusted: Sequence[Verifier] = (),
+        facts_of: FactsOf = statement_facts,
+    ) -> Ledger:
+        """Open the log of a directory.
+
+        Args:
+            path: the log's folder.
+            origin: the log's name; its checkpoints must carry it.
+            signer: signs checkpoints; without one the log is read-only.
+            create: begin a log where there is none.
+            trusted: public keys that may have signed the checkpoint. By default the signer's; of a
+                read-only log the one lying in its folder, which proves nothing (see `verify_ledger`).
+            facts_of: how entries are read; the default reads in-toto statements.
+
+        Raises:
+            LedgerMissing: no log here, and `create` is not set.
+            LedgerDamaged: the checkpoint is not that of this origin and key.
+        """
+        store = DirectoryStore(path)
+        if create and signer is not None and not store.contains(CHECKPOINT):
+            _begin(store, path, origin, signer)
+        if not store.contains(CHECKPOINT):
+            raise LedgerMissing(f"no log in {path}; create one with a signer, or check the path")
+        keys = tuple(trusted) or ((Ed25519Verifier(signer.public),) if signer else _own_key(store, origin))
+        ledger = cls(store, path / CACHE, origin=origin, signer=signer, trusted=keys, facts_of=facts_of)
+        ledger.checkpoint()
+        return ledger
+
+    @property
+    def size(self) -> int:
+        """Entries in the log, as published now."""
+        return self.checkpoint().size
+
+    @property
+    def root(self) -> bytes:
+        """The root over all published entries."""
+        return self.checkpoint().root
+
+    def checkpoint(self) -> Checkpoint:
+        """The published checkpoint, its signature verified."""
+        return self._head().checkpoint
+
+    def signed_checkpoint(self) -> bytes:
+        """The published checkpoint as a signed note; what an auditor should keep."""
+        return self._head().signed
+
+    def append(self, entries: Sequence[PendingEntry]) -> tuple[Receipt, ...]:
+        """Log a batch; durable on return, all of it or nothing.
+
+        An entry whose identity is in the log already with the same envelope payload is acknowledged
+        with the old entry's place and `duplicate` set.
+
+        Raises:
+            ReadOnlyLedger: opened without a signer.
+            EntryRefused: not an envelope, too large, or at odds with its identity or blobs.
+            IdentityConflict: the identity is in the log with other content.
+            StoreFailure: the disk refused; nothing was acknowledged, and the log goes on from before.
+            LedgerDamaged, LedgerRolledBack: the log on disk is not the one that was signed.
+        """
+        if self._signer is None:
+            raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
+        facts = [self._read_pending(entry) for entry in entries]
+        with self._mutex, self._store.sequencing():
+            head = self._head()
+            index = self._index.at(head)
+            receipts, new = self._plan(zip(entries, facts, strict=True), index, head.checkpoint.size)
+            if new:
+                self._commit(self._signer, head, new)
+            return receipts
+
+    def read(self, index: int) -> bytes:
+        """The envelope of one entry; `IndexError` beyond the log."""
+        size = self.size
+        if not 0 <= index < size:
+            raise IndexError(f"entry {index} of a log of {size}")
+        (entry,) = TileReader(self._store, size).entries(index, index + 1)
+        return entry
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The envelopes from `start` up to, without, `stop` (by default, and at most, the present size)."""
+        size = self.size
+        return TileReader(self._store, size).entries(start, size if stop is None else min(stop, size))
+
+    def blob(self, digest: str) -> bytes:
+        """A payload subtree by its SHA-256 in hex, checked.
+
+        Raises:
+            NotStored: it is not kept here (a public copy of a log leaves the gated ones out).
+            LedgerDamaged: what lies there has another digest.
+        """
+        content = self._store.read(blob_name(digest))
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise LedgerDamaged(f"{blob_name(digest)} does not have the digest in its name")
+        return content
+
+    def prove_inclusion(self, index: int) -> TlogProof:
+        """The proof that entry `index` is in the log as published now."""
+        head = self._head()
+        size = head.checkpoint.size
+        path = inclusion_proof(TileReader(self._store, size).node, index, size)
+        return TlogProof(index, path, head.signed)
+
+    def prove_consistency(self, old_size: int) -> tuple[bytes, ...]:
+        """The proof that the log as published now begins with what it was at `old_size`."""
+        size = self.size
+        return consistency_proof(TileReader(self._store, size).node, old_size, size)
+
+    def close(self) -> None:
+        """Release the cache's file."""
+        self._index.close()
+
+    def _head(self) -> Head:
+        signed = self._store.read(CHECKPOINT)
+        known = self._read_head
+        if known is None or known.signed != signed:
+            known = Head(signed, _opened(signed, self.origin, self._trusted))
+            self._read_head = known
+        return known
+
+    def _read_pending(self, entry: PendingEntry) -> EntryFacts:
+        if len(entry.envelope) > MAX_ENTRY_BYTES:
+            raise EntryRefused(
+                f"{entry.identity}: {len(entry.envelope)} bytes, an entry has at most {MAX_ENTRY_BYTES}; "
+                "log a large payload by digest, as a blob"
+            )
+        try:
+            facts = self._facts_of(entry.envelope)
+        except MalformedEnvelope as error:
+            raise EntryRefused(f"{entry.identity}: {error}") from error
+        if facts.identity != entry.identity:
+            raise EntryRefused(f"identity {entry.identity} was given, the envelope says {facts.identity}")
+        return facts
+
+    def _plan(
+        self, entries: Iterator[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
+    ) -> tuple[tuple[Receipt, ...], list[_New]]:
+        """Sort out what is in the log or earlier in the batch; conflicts are refused before any write."""
+        receipts: list[Receipt] = []
+        new: list[_New] = []
+        batch: dict[str, Indexed] = {}
+        for pending, facts in entries:
+            known = batch.get(facts.identity) or index.find(facts.identity)
+            if known is None:
+                position = size + len(new)
+                batch[facts.identity] = Indexed(facts.identity, position, facts.payload_digest)
+                new.append(_New(position, pending, facts))
+                receipts.append(Receipt(position, leaf_hash(pending.envelope)))
+            elif known.payload != facts.payload_digest:
+                raise IdentityConflict(
+                    f"{facts.identity} is entry {known.position} of {self.origin} with other content; "
+                    "an observation is logged once, a later one needs its own run"
+                )
+            else:
+                leaf = self._leaf(known.position, size, new)
+                receipts.append(Receipt(known.position, leaf, duplicate=True))
+        return tuple(receipts), new
+
+    def _leaf(self, position: int, size: int, new: Sequence[_New]) -> bytes:
+        if position >= size:
+            return leaf_hash(new[position - size].pending.envelope)
+        return TileReader(self._store, size).node(0, position)
+
+    def _commit(self, signer: Signer, head: Head, new: Sequence[_New]) -> None:
+        edge = self._loaded_edge(head)
+        # Until the checkpoint is out, the edge in memory runs ahead of the log: a failure drops it.
+        self._edge = None
+        files = self._blobs_of(new)
+        for item in new:
+            edge.append(item.pending.envelope)
+        tiles, replaced = edge.take()
+        self._store.write(files | tiles)
+        checkpoint = Checkpoint(self.origin, edge.frontier.size, edge.frontier.root())
+        signed = sign_checkpoint(checkpoint, signer)
+        self._store.publish(signed)
+        self._read_head, self._edge = Head(signed, checkpoint), (signed, edge)
+        self._index.remember(
+            (Indexed(item.facts.identity, item.position, item.facts.payload_digest) for item in new), signed
+        )
+        for directory in replaced:
+            self._store.discard(directory)
+
+    def _blobs_of(self, new: Sequence[_New]) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
+        for item in new:
+            given = {hashlib.sha256(blob).hexdigest(): blob for blob in item.pending.blobs}
+            if unbound := sorted(given.keys() - set(item.facts.blobs)):
+                raise EntryRefused(
+                    f"{item.facts.identity}: the envelope does not commit to blob {unbound[0]}"
+                )
+            files |= {blob_name(digest): blob for digest, blob in given.items()}
+            for digest in item.facts.blobs:
+                name = blob_name(digest)
+                if name not in files and not self._store.contains(name):
+                    raise EntryRefused(
+                        f"{item.facts.identity}: blob {digest} was not given and is not stored"
+                    )
+        return files
+
+    def _expect_blob(self, identity: str, digest: str) -> None:
+        try:
+            self.blob(digest)
+        except (NotStored, LedgerDamaged) as error:
+            raise EntryRefused(f"{identity}: blob {digest} was not given, and: {error}") from error
+
+    def _loaded_edge(self, head: Head) -> Edge:
+        if self._edge is not None and self._edge[0] == head.signed:
+            return self._edge[1]
+        return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
+
+
+def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> None:
+    with store.sequencing():
+        if store.contains(CHECKPOINT):
+            return
+        if any(store.names("tile")):
+            raise LedgerDamaged(
+                f"{path} holds tiles but no checkpoint; restore it, a new log would be a fork"
+            )
+        store.write({VERIFIER_KEY: verifier_key_text(origin, signer.public).encode() + b"\n"})
+        store.publish(sign_checkpoint(Checkpoint(origin, 0, EMPTY_ROOT), signer))
+
+
+def _own_key(store: Store, origin: str) -> tuple[Verifier, ...]:
+    try:
+        name, public = parse_verifier_key(store.read(VERIFIER_KEY).decode().rstrip("\n"))
+    except (NotStored, ProofsError, UnicodeDecodeError) as error:
+        raise LedgerDamaged(f"{VERIFIER_KEY}: {error}; name the log's key to read it") from error
+    if name != origin:
+        raise LedgerDamaged(f"{VERIFIER_KEY} is the key of {name!r}, expected {origin!r}")
+    return (Ed25519Verifier(public),)
+
+
+def _opened(signed: bytes, origin: str, trusted: Sequence[Verifier]) -> Checkpoint:
+    try:
+        return open_checkpoint(signed, origin=origin, trusted=trusted)
+    except ProofsError as error:
+        raise LedgerDamaged(f"{CHECKPOINT}: {error}") from error

@@ -1,0 +1,148 @@
+"""Where a log's files are kept, and the order in which they become durable.
+
+What `write` returned from survives a power cut, and only then does `publish` replace the checkpoint,
+so no checkpoint ever covers an entry that is not there. A directory does this with fsync and rename;
+the Protocol is small enough for an object store with a lease.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from evidence.ledger.errors import NotStored, StoreFailure
+from evidence.ledger.layout import CHECKPOINT
+
+STAGING: Final = ".staging"
+LOCK: Final = ".lock"
+CACHE: Final = ".cache"
+
+
+class Store(Protocol):
+    """The files of one log, by their path in the tlog-tiles layout."""
+
+    def read(self, name: str) -> bytes:
+        """The content of a file; `NotStored` when there is none."""
+        ...
+
+    def contains(self, name: str) -> bool:
+        """Whether there is such a file."""
+        ...
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The paths of all files below a folder, sorted."""
+        ...
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Store files, each one whole or not at all; all of them are durable on return."""
+        ...
+
+    def publish(self, checkpoint: bytes) -> None:
+        """Replace the checkpoint in one step, durable on return."""
+        ...
+
+    def discard(self, directory: str) -> None:
+        """Forget partial tiles that a full tile has replaced."""
+        ...
+
+    def sequencing(self) -> AbstractContextManager[None]:
+        """Be the only writer for a while; waits for its turn."""
+        ...
+
+
+class DirectoryStore:
+    """A log in a directory of a local file system that honours fsync and flock."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, name: str) -> bytes:
+        """The content of a file; `NotStored` when there is none."""
+        with _refusals(f"cannot read {self.root / name}"):
+            try:
+                return (self.root / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise NotStored(f"{self.root / name} is missing") from error
+
+    def contains(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.root / name).is_file()
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The paths of all files below a folder, sorted within each folder."""
+        for folder, folders, files in os.walk(self.root / prefix):
+            folders.sort()
+            for file in sorted(files):
+                yield (Path(folder) / file).relative_to(self.root).as_posix()
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Store files by fsync, rename and fsync of every folder that changed."""
+        with _refusals(f"cannot write to {self.root}"):
+            changed: set[Path] = set()
+            for name, content in files.items():
+                self._place(self.root / name, content, changed)
+            for folder in changed:
+                _sync_folder(folder)
+
+    def publish(self, checkpoint: bytes) -> None:
+        """Replace the checkpoint by rename."""
+        self.write({CHECKPOINT: checkpoint})
+
+    def discard(self, directory: str) -> None:
+        """Remove a folder of partial tiles; what is left after a crash does no harm."""
+        shutil.rmtree(self.root / directory, ignore_errors=True)
+
+    @contextmanager
+    def sequencing(self) -> Iterator[None]:
+        """Hold the lock of the directory; the kernel frees it when its holder dies."""
+        with _refusals(f"cannot lock {self.root}"):
+            (self.root / STAGING).mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _place(self, path: Path, content: bytes, changed: set[Path]) -> None:
+        # One name is enough: only the holder of the lock stages, and a leftover is overwritten.
+        staged = self.root / STAGING / "next"
+        with staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            staged.rename(path)
+        except FileNotFoundError:
+            _make_folders(path.parent, changed)
+            staged.rename(path)
+        changed.add(path.parent)
+
+
+def _make_folders(folder: Path, changed: set[Path]) -> None:
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent, changed)
+    folder.mkdir(exist_ok=True)
+    changed.add(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreFailure(f"{what}: {error.strerror or error}") from error
