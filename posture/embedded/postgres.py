@@ -121,8 +121,8 @@ class PostgresServer(Server):
         made: list[Path] = []
         try:
             if account is not None and not reachable(binaries.postgres, account):
-                binaries = binaries.copied_to_public_folder()
-                made.append(binaries.folder.parent)
+                made.append(public_folder())
+                binaries = binaries.copied_to(made[0])
             cluster = _Cluster(directory, _place(directory, account), binaries, account)
             if not _initialised(cluster.data):
                 _initialise(cluster, template, durable=durable)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.embedded.errors import BinariesNotFoundError, PrepareError
-from posture.embedded.places import public_folder, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,30 +88,34 @@ class Binaries:
             return f"{folder} ({origin}) is {version}, older than {OLDEST_MAJOR}"
         return found
 
-    def copied_to_public_folder(self) -> Binaries:
-        """A copy which every account may execute, for a closed parent; the caller removes it.
+    def copied_to(self, target: Path) -> Binaries:
+        """A copy below `target` which every account may execute, for a closed parent (about 40 MB).
 
-        PostgreSQL finds its libraries and time zones relative to its programs, so bin, lib and
-        share are copied together (about 40 MB).
+        PostgreSQL finds its libraries and time zones relative to its programs, and a wheel's
+        programs find the libraries that auditwheel put beside the package in `<package>.libs`: the
+        relative places are kept. PrepareError when the copy fails.
         """
-        target = public_folder(mode=0o711)
+        installation = self.folder.parent
+        package = installation.parent
+        libraries = package.with_name(f"{package.name}.libs")
+        copy = target / package.name / installation.name
         try:
             for name in _INSTALLATION:
-                source = self.folder.parent / name
-                if source.is_dir():
-                    shutil.copytree(source, target / name)
+                if (installation / name).is_dir():
+                    shutil.copytree(installation / name, copy / name)
+            if libraries.is_dir():
+                shutil.copytree(libraries, target / libraries.name)
             _open_to_all(target)
         except (OSError, shutil.Error) as failure:
-            remove(target)
             raise PrepareError(
-                f"cannot copy PostgreSQL from {self.folder.parent} to {target}, where the account "
-                f"that must run it can reach it: {failure}"
+                f"cannot copy PostgreSQL from {installation} to {target}, where the account that "
+                f"must run it can reach it: {failure}"
             ) from failure
-        return Binaries(target / "bin", self.version, f"copy of {self.folder}")
+        return Binaries(copy / "bin", self.version, f"copy of {self.folder}")
 
 
 def _open_to_all(tree: Path) -> None:
-    """Readable by all below our own copy, whatever the umask was when the original was made."""
+    """Readable by all in our own copy, whatever the modes of the original were."""
     for folder, _, names in os.walk(tree):
         Path(folder).chmod(0o755)
         for name in names:
