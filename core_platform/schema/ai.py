@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Integer, func
+from sqlalchemy import BigInteger, CheckConstraint, Integer, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,7 +28,7 @@ class AiSpendEvent(TenantOwned, Base):
     source_object_hash: Mapped[str] = mapped_column(primary_key=True)
     line: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     request_id: Mapped[str]
-    occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    occurred_at: Mapped[datetime]
     account_id: Mapped[str]
     region: Mapped[str]
     model_id: Mapped[str]
@@ -56,9 +56,7 @@ class IngestedObject(TenantOwned, Base):
     object_hash: Mapped[str] = mapped_column(primary_key=True)
     records: Mapped[int]
     quarantined: Mapped[int]
-    completed_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    completed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class QuarantinedRecord(TenantOwned, Base):
@@ -74,6 +72,4 @@ class QuarantinedRecord(TenantOwned, Base):
     object_hash: Mapped[str] = mapped_column(primary_key=True)
     line: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     error_class: Mapped[str]
-    quarantined_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    quarantined_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

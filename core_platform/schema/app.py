@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, Infrastructure
@@ -27,10 +27,8 @@ class SealKey(Base):
     kid: Mapped[str] = mapped_column(primary_key=True)
     inner_pad: Mapped[bytes] = mapped_column(LargeBinary)
     outer_pad: Mapped[bytes] = mapped_column(LargeBinary)
-    installed_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
-    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    installed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    retired_at: Mapped[datetime | None]
 
 
 class BypassLog(Base):
@@ -45,7 +43,7 @@ class BypassLog(Base):
     __table_args__ = ({"schema": "app"},)
 
     entry_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    phase: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str]
     begin_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("app.bypass_log.entry_id"))
     scope: Mapped[str]
     reason: Mapped[str]
@@ -53,4 +51,4 @@ class BypassLog(Base):
     transaction_id: Mapped[int] = mapped_column(
         BigInteger, server_default=text("(pg_current_xact_id()::text::bigint)")
     )
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

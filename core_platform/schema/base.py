@@ -8,9 +8,10 @@ security, so a key that does not begin with `tenant_id` tells one tenant about a
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Final
 
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import DateTime, Double, ForeignKeyConstraint, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core_platform.errors import UnclassifiedTable
@@ -63,6 +64,11 @@ class Base(DeclarativeBase):
     """Root of the models. Mapping a table without a classification raises `UnclassifiedTable`."""
 
     metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        float: Double(),
+        datetime: DateTime(timezone=True),
+    }
 
     __unscoped__: ClassVar[Global | Infrastructure | None] = None
 
@@ -70,8 +76,8 @@ class Base(DeclarativeBase):
         _refuse_unclassified(cls)
         super().__init_subclass__(**kw)
         table = cls.__dict__.get("__table__")
-        if isinstance(table, Table) and issubclass(cls, TenantOwned):
-            refuse_tenantless_keys(table)
+        if isinstance(table, Table):
+            _refuse_unsafe(cls, table)
 
 
 def _refuse_unclassified(model: type[Base]) -> None:
@@ -85,6 +91,22 @@ def _refuse_unclassified(model: type[Base]) -> None:
         f"{model.__name__} is not classified: inherit TenantOwned, or set __unscoped__ to "
         "Global(reason) or Infrastructure(reason)"
     )
+
+
+def _refuse_unsafe(model: type[Base], table: Table) -> None:
+    try:
+        if issubclass(model, TenantOwned):
+            refuse_tenantless_keys(table)
+        else:
+            _refuse_tenant(table)
+    except UnclassifiedTable:
+        Base.metadata.remove(table)
+        raise
+
+
+def _refuse_tenant(table: Table) -> None:
+    if "tenant_id" in table.columns:
+        raise UnclassifiedTable(f"{table.fullname} has a tenant_id: inherit TenantOwned")
 
 
 def refuse_tenantless_keys(table: Table) -> None:
@@ -139,4 +161,5 @@ def declared() -> dict[str, Classification]:
             else mapper.class_.__unscoped__
         )
         for mapper in Base.registry.mappers
+        if str(mapper.local_table) in Base.metadata.tables
     }

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, SmallInteger, func
+from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, TenantOwned, within_tenant
@@ -28,7 +28,7 @@ class GpuSample(TenantOwned, Base):
     epoch: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     gpu_index: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    sampled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    sampled_at: Mapped[datetime]
     utilization_pct: Mapped[float]
     memory_used_mib: Mapped[int] = mapped_column(BigInteger)
     power_w: Mapped[float]
@@ -47,6 +47,4 @@ class AgentStream(TenantOwned, Base):
     agent_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     epoch: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     high_water_mark: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

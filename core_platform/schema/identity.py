@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, DateTime, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, RowSecurity, TenantOwned, of_tenant, within_tenant
@@ -29,9 +29,7 @@ class Tenant(TenantOwned, Base):
     name: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="active")
     capture_metadata: Mapped[bool] = mapped_column(server_default="false")
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class AppUser(TenantOwned, Base):
@@ -74,7 +72,5 @@ class AgentKey(TenantOwned, Base):
     key_id: Mapped[str] = mapped_column(primary_key=True)
     agent_id: Mapped[uuid.UUID]
     pepper_version: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
-    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    revoked_at: Mapped[datetime | None]

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import DateTime, LargeBinary, UniqueConstraint, func
+from sqlalchemy import LargeBinary, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, TenantOwned, of_tenant, within_tenant
@@ -37,6 +37,4 @@ class ConnectionSecret(TenantOwned, Base):
     connection_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     key_version: Mapped[str] = mapped_column(primary_key=True)
     ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
-    sealed_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    sealed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
