@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, cast
 
+from posture.errors import UsageError
+
 VERSION = "0.1.0"
 
 
@@ -27,10 +29,6 @@ class Exit(IntEnum):
     USAGE = 2
     INCOMPLETE = 3
     INTERRUPTED = 130
-
-
-class UsageError(Exception):
-    """Wrong usage or configuration: one clear line that says what, where and the next step (exit 2)."""
 
 
 class CommandModule(Protocol):

@@ -33,13 +33,33 @@ def _named(form: Mapping[str, str] = _NAME) -> Any:  # noqa: ANN401 - stands for
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """The key that seals the platform's tenant tickets; `key` is hexadecimal."""
+
+    kid: str
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Two tenants for the isolation probe, and how a transaction is bound to one.
+
+    `setting` receives the tenant's id, or with `seal` a sealed ticket for it.
+    """
+
+    tenants: tuple[str, ...]
+    setting: str = "app.tenant_id"
+    seal: Seal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
     """A PostgreSQL: `url` reads the catalog, `app_url` logs in as the application's role."""
 
     url: Url
     app_url: Url | None = None
     app_role: str = "core_app"
-    schemas: tuple[str, ...] = ()
+    isolation: Isolation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +86,27 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """The agent identity with which the ingress is attacked from outside."""
+class AgentCredentials:
+    """An agent's ids and its derived key, in hexadecimal."""
 
-    tenant: str
+    agent_id: str
     key_id: str
     key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The agent identity with which the ingress is attacked from outside.
+
+    `unregistered` is a second identity whose key was derived but never registered; `database` names
+    the entry under `databases` in which the probe's rows are counted.
+    """
+
+    tenant: str
     other_tenant: str
+    agent: AgentCredentials
+    unregistered: AgentCredentials | None = None
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +114,23 @@ class Ingress:
     """An agent ingress: `address` is host:port; `ca_file` None trusts the system's roots."""
 
     address: str = field(metadata=_ADDRESS)
+    audience: str
     ca_file: Path | None = None
-    audience: str | None = None
+    server_name: str | None = None
     probe: Probe | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """A bucket with one tenant's invocation logs."""
+    """Where canaries that were planted in raw logs are searched for.
 
-    bucket: str
-    account: str = field(metadata=_ACCOUNT)
-    region: str
-    tenant: str
-    prefix: str = ""
+    `canaries` is the JSON file that was written when they were planted; `database` names an entry
+    under `databases` whose `url` sees every row; `logs` are files and folders of the platform's logs.
+    """
+
+    canaries: Path
+    database: str
+    logs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

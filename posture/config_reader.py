@@ -102,7 +102,7 @@ class _Walk:
         if dataclasses.is_dataclass(kind) and not issubclass(typing.cast("type", kind), Secret):
             return self._record(typing.cast("type", kind), node, key)
         if typing.get_origin(kind) is tuple:
-            return self._list(node, key)
+            return self._list(typing.get_args(kind)[0], node, key)
         if typing.get_origin(kind) is Mapping:
             return self._mapping(typing.get_args(kind)[1], node, key)
         if kind is object:
@@ -170,12 +170,12 @@ class _Walk:
     def _mapping(self, kind: object, node: Node, key: str) -> dict[str, object]:
         return {name: self.build(kind, value, f"{key}.{name}") for name, _, value in self._pairs(node, key)}
 
-    def _list(self, node: Node, key: str) -> tuple[object, ...]:
+    def _list(self, kind: object, node: Node, key: str) -> tuple[object, ...]:
         from yaml.nodes import SequenceNode
 
         if not isinstance(node, SequenceNode):
             self.refuse(node, key, f"is {_kind(node)}, not a list", "write it as [one, two]")
-        return tuple(self._scalar(str, item, f"{key}[{i}]") for i, item in enumerate(node.value))
+        return tuple(self.build(kind, item, f"{key}[{i}]") for i, item in enumerate(node.value))
 
     def _scalar(self, kind: object, node: Node, key: str) -> object:
         from yaml.nodes import ScalarNode

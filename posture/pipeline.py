@@ -35,7 +35,8 @@ PARALLEL_UNITS = 4
 PIPELINE = CollectorId("posture.pipeline", VERSION, "")
 
 Progress = Callable[[str], None]
-AccessTo = Callable[[Unit], object]
+AccessTo = Callable[[Unit, Collector[object]], object]
+"""How a collector reaches a unit; raises nothing, since configuration was checked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def collect(
     ]
     outcomes: Counter[Outcome] = Counter()
     with ThreadPoolExecutor(PARALLEL_UNITS) as pool:
-        sightings = pool.map(lambda pair: _look_at(clock, *pair, access_to), waiting)
+        sightings = pool.map(lambda pair: _look_at(clock, pair[0], pair[1], access_to), waiting)
         for (unit, collector), records in zip(waiting, sightings, strict=True):
             log.append(records)
             outcomes.update(record.header.outcome for record in records)
@@ -167,7 +168,7 @@ def _scope_record(clock: RunClock, scope: Scope) -> Record:
 def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
     """Everything that one collector saw of one unit, as records observed in one interval."""
     started = clock.now()
-    sightings = look(collector, unit, access_to)
+    sightings = look(collector, unit, access_to(unit, collector))
     observed = Interval(started, clock.now())
     by = identify(collector)
     return [_record(clock, unit, by, observed, sighting) for sighting in sightings]

@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from posture.errors import UsageError
+
 SCHEMES = ("env", "file", "aws-secretsmanager")
 HOW_TO_REFER = "refer to it as env:NAME, file:path or aws-secretsmanager:name"
 
@@ -27,7 +29,7 @@ class Place:
         return ": ".join(filter(None, [f"{self.file}:{self.line}" if self.line else self.file, self.key]))
 
 
-class ConfigError(Exception):
+class ConfigError(UsageError):
     """The configuration cannot be used; one line: file, line, key, the problem, the remedy."""
 
     def __init__(self, place: Place, problem: str, remedy: str) -> None:

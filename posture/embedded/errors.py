@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from posture.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(UsageError):
     """An embedded server could not be found, prepared, started or used."""
 
 

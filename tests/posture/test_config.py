@@ -20,7 +20,7 @@ databases:
   core:
     url: postgresql://reader@db.example.com/core
     app_url: env:APP_URL
-    schemas: [app, audit]
+    isolation: {tenants: [t1, t2], setting: app.tenant_ticket, seal: {kid: s1, key: "file:seal"}}
 redis: {url: "unix:///run/redis.sock"}
 aws:
   accounts:
@@ -30,10 +30,12 @@ aws:
 ingress:
   main:
     address: "ingress.example.com:443"
+    audience: ingress.example.com
     ca_file: ca.pem
-    probe: {tenant: t1, key_id: k1, key: "file:probe.key", other_tenant: t2}
+    probe:
+      {tenant: t1, other_tenant: t2, agent: {agent_id: a1, key_id: k1, key: "file:probe.key"}}
 ingestion:
-  logs: {bucket: b, account: 111122223333, region: us-east-1, tenant: t1}
+  logs: {canaries: canaries.json, database: core, logs: [logs]}
 sources: {core: {path: src}}
 lint: {ignore: [RLS001, 2, 2.5, yes], nested: {a: null}}
 ledger: {origin: example.com/log, signer: "file:log.key"}
@@ -58,10 +60,12 @@ def test_the_whole_file_becomes_typed_values(tmp_path: Path) -> None:
     assert project.state == tmp_path / "var/posture"
     core = project.databases["core"]
     assert core.url.resolve() == "postgresql://reader@db.example.com/core"
-    assert (core.app_role, core.schemas) == ("core_app", ("app", "audit"))
+    assert core.app_role == "core_app"
+    assert core.isolation is not None
+    assert core.isolation.tenants == ("t1", "t2")
     assert project.aws is not None
     assert project.aws.accounts["011122223333"].regions == ("us-east-1", "eu-west-1")
-    assert project.ingestion["logs"].account == "111122223333"
+    assert project.ingestion["logs"].logs == (tmp_path / "logs",)
     assert project.ingress["main"].ca_file == tmp_path / "ca.pem"
     assert project.sources["core"].path == tmp_path / "src"
     assert project.lint == {"ignore": ["RLS001", 2, 2.5, True], "nested": {"a": None}}
@@ -78,7 +82,8 @@ def test_every_section_is_optional(tmp_path: Path) -> None:
 
 def test_all_references_are_listed_with_their_lines(tmp_path: Path) -> None:
     listed = [(secret.text, secret.place.line) for secret in load(tmp_path, WHOLE).secrets()]
-    assert listed == [("env:APP_URL", 6), ("file:probe.key", 18), ("file:log.key", 23)]
+    lines = [("env:APP_URL", 6), ("file:seal", 7), ("file:probe.key", 20), ("file:log.key", 25)]
+    assert listed == lines
 
 
 BAD: dict[str, tuple[str | bytes, int, str, str]] = {
