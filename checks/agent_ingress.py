@@ -128,6 +128,27 @@ def macs_are_bound_to_the_tenant(evidence: Evidence, scope: Scope, _as_of: datet
     )
 
 
+@sabotage("ING-02", "key cache forgets whose key it holds", names="wrong_tenant")
+def cache_keys_by_id_alone(twin: Twin) -> None:
+    """The first tenant's key serves every tenant that names its key id, and nobody asks who registered."""
+    twin.source.patch(
+        VERIFICATION,
+        "return derive_agent_key(pepper, hello.tenant, hello.key_id)",
+        'return globals().setdefault("_KEYS", {}).setdefault('
+        "hello.key_id, derive_agent_key(pepper, hello.tenant, hello.key_id))",
+    )
+    twin.source.patch(REGISTRATION, "return found is not None", "return True")
+
+
+@sabotage("ING-02", "MAC and registration not checked for the tenant named", names="wrong_tenant")
+def trust_the_named_tenant(twin: Twin) -> None:
+    """A hello is whoever it says it is."""
+    twin.source.patch(
+        VERIFICATION, "if not compare_digest(expected, hello.mac):", "if not expected or not hello.mac:"
+    )
+    twin.source.patch(REGISTRATION, "return found is not None", "return True")
+
+
 # --- ING-03 ---------------------------------------------------------------------------------------
 
 
@@ -183,6 +204,19 @@ def overwrite_nonces(twin: Twin) -> None:
     twin.source.patch(NONCES, "'1', 'NX', 'PX'", "'1', 'PX'")
 
 
+@sabotage("ING-04", "nonce looked up, then set", names="concurrent_replay")
+def look_then_set(twin: Twin) -> None:
+    """Between the two calls every racing client is the first."""
+    twin.source.patch(NONCES, "'1', 'NX', 'PX'", "'1', 'PX'")
+    call = "            word, wait_ms, run = await self._script(\n"
+    twin.source.patch(
+        "core_platform/ingress/nonces.py",
+        call,
+        "            if await self._redis.exists(_nonce_key(hello)):\n"
+        "                return Decision(Answer.REPLAYED)\n" + call,
+    )
+
+
 # --- ING-08 ---------------------------------------------------------------------------------------
 
 
@@ -229,6 +263,29 @@ def _unaccounted(streams: tuple[Observation[StreamTenancy], ...], attacks: Attac
             yield "Samples that named another tenant were neither stored under their own nor refused."
 
 
+@sabotage("ING-08", "tenant of the rows taken from the payload", names="foreign_payload_tenant")
+def believe_the_payload(twin: Twin) -> None:
+    """The stream goes on as the tenant that its payload names.
+
+    The composite foreign keys would still refuse rows of an agent that the other tenant does not have,
+    so they are dropped too.
+    """
+    twin.source.patch(
+        SERVER,
+        "            await self._in_thread(self.samples.note_foreign_tenant, agent)\n",
+        "            from dataclasses import replace\n"
+        "            from uuid import UUID\n"
+        "            from core_platform.tenancy import TenantId\n"
+        "            named = TenantId.parse(UUID(bytes=message.samples.claimed_tenant))\n"
+        "            agent = replace(agent, tenant=named)\n"
+        "        if False:\n",
+    )
+    for table in ("gpu_sample", "agent_stream"):
+        twin.database.execute(
+            f"ALTER TABLE gpu.{table} DROP CONSTRAINT IF EXISTS {table}_tenant_id_agent_id_fkey"
+        )
+
+
 # --- ING-10 ---------------------------------------------------------------------------------------
 
 
@@ -257,6 +314,17 @@ def plaintext_is_refused(evidence: Evidence, scope: Scope, _as_of: datetime) -> 
         holds="Plaintext connections to {ingresses} ingresses were refused, a genuine one accepted.",
         fails="An ingress answered a plaintext connection.",
     )
+
+
+@sabotage("ING-10", "port opened without TLS", names="plaintext")
+def open_a_plaintext_port(twin: Twin) -> None:
+    """The port speaks to anybody, and the handler no longer looks at what was negotiated."""
+    twin.source.patch(
+        SERVER,
+        "add_secure_port(ingress.listen, _credentials(self.settings))",
+        "add_insecure_port(ingress.listen)",
+    )
+    twin.source.patch(SERVER, "            _require_tls13(context)\n", "")
 
 
 # --- ING-16 ---------------------------------------------------------------------------------------

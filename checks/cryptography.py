@@ -79,6 +79,16 @@ def _untried_versions(endpoints: Endpoints) -> Iterator[str]:
             yield f"Not tried: {', '.join(untried)}."
 
 
+@sabotage("CRY-01", "TLS 1.2 given a suite that can be negotiated", names="TLSv1.2")
+def let_tls12_in(twin: Twin) -> None:
+    """The setting that a well-meaning operator would call modern."""
+    twin.source.patch(
+        "core_platform/ingress/tls.py",
+        'NO_TLS12_SUITE = "ECDHE-PSK-AES128-CBC-SHA"',
+        'NO_TLS12_SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"',
+    )
+
+
 # --- CRY-02 ---------------------------------------------------------------------------------------
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from checks.check import Expect, check, undecided
+from checks.check import Expect, check, sabotage, undecided
 from checks.judgement import deviation, seen, weigh
 from checks.populations import DAILY, INGESTION, WEEKLY
+from checks.twin import Twin
 from controls.verdict import Deviation, Verdict
 from evidence.kinds.redaction import BodyHashes, CanarySearch, SearchedPlace
 from evidence.scope import Scope
@@ -24,6 +25,10 @@ KINDS_OF_PLACE: Final[Mapping[str, Callable[[str], bool]]] = {
     "Redis": lambda name: name.startswith("redis"),
     "logs": lambda name: name.startswith("log"),
 }
+
+BEDROCK = "core_platform/redaction/bedrock.py"
+INGEST = "core_platform/redaction/ingest.py"
+KEYS = "core_platform/redaction/keys.py"
 
 Searches = tuple[Observation[CanarySearch], ...]
 Hashes = tuple[Observation[BodyHashes], ...]
@@ -84,6 +89,36 @@ def _was_read(kind: str, searched: list[SearchedPlace]) -> bool:
     return bool(searched) and (kind == "Redis" or any(place.bytes_read > 0 for place in searched))
 
 
+@sabotage("RED-01", "prompt kept in a column of the event", names="ai.ai_spend_event")
+def keep_the_prompt(twin: Twin) -> None:
+    """The body is copied where the role's name belongs."""
+    twin.source.patch(
+        BEDROCK,
+        "role_name=role_name,",
+        'role_name=bytes(request.get("inputBodyJson", b"")).decode(),',
+    )
+
+
+@sabotage("RED-01", "session name kept as it came", names="ai.ai_spend_event")
+def keep_the_session_name(twin: Twin) -> None:
+    """Often an e-mail address, and chosen by whoever assumes the role."""
+    twin.source.patch(
+        BEDROCK,
+        'self.hasher.digest("session/v2", (arn["session"] or arn["other"]).encode())',
+        '(arn["session"] or arn["other"])',
+    )
+
+
+@sabotage("RED-01", "record printed while it is ingested", names="log")
+def print_the_record(twin: Twin) -> None:
+    """A line for debugging that nobody removed."""
+    twin.source.patch(
+        INGEST,
+        "        done.records += 1\n",
+        '        done.records += 1\n        print(line.decode(), file=__import__("sys").stderr)\n',
+    )
+
+
 # --- RED-03 ---------------------------------------------------------------------------------------
 
 
@@ -129,3 +164,25 @@ def _hash_gaps(stored: Hashes) -> Iterator[str]:
             yield "Where logs are ingested, no row with a body hash was found."
         if one.payload.planted_in_several < 1:
             yield "No body was planted under several tenants, so a shared key would not have shown."
+
+
+@sabotage("RED-03", "plain SHA-256 instead of a keyed hash", names="plain SHA-256")
+def hash_without_a_key(twin: Twin) -> None:
+    """Short prompts can be guessed from it."""
+    twin.source.patch(
+        BEDROCK,
+        'return self.hasher.digest(domain, operation.encode() + b"\\x00", memoryview(body))',
+        'return "h2:" + __import__("hashlib").sha256(memoryview(body)).hexdigest()',
+    )
+
+
+@sabotage("RED-03", "one key for all tenants", names="shared between tenants")
+def share_the_key(twin: Twin) -> None:
+    """Equal prompts of two tenants show as equal."""
+    twin.source.patch(KEYS, "info=tenant.uuid.bytes", 'info=b"everybody"')
+
+
+@sabotage("RED-03", "hash cut to 16 digits", names="hash form")
+def cut_the_hash(twin: Twin) -> None:
+    """Collisions come within reach."""
+    twin.source.patch(KEYS, "return _SCHEME + mac.hexdigest()", "return _SCHEME + mac.hexdigest()[:16]")
