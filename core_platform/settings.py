@@ -31,11 +31,15 @@ class SealReference:
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """The one place that a tenant's Bedrock invocation logs are read from."""
+    """The one place that a tenant's Bedrock invocation logs are read from.
+
+    ``metadata_keys`` are the request metadata to keep, if the tenant has capture switched on.
+    """
 
     tenant: str
     bucket: str
     prefix: str = ""
+    metadata_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
