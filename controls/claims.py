@@ -219,6 +219,8 @@ def _refuse_words(claim: Claim, where: str) -> None:
             raise CatalogueError(
                 f"{where}: {key} uses a fact, which an unknown verdict may lack; see measured"
             )
+    if claim.view is not Audience.PUBLIC and placeholders(claim.asserted):
+        raise CatalogueError(f"{where}: asserted uses a fact of a gated claim; facts belong in measured")
     _refuse_proofs(claim, where)
 
 

@@ -36,7 +36,7 @@ _STRONG: Final = re.compile(
     r"(?<![\w-])(" + "|".join(re.escape(word) for word in STRONG_WORDS) + r")(?![\w-])", re.IGNORECASE
 )
 _NUMBER: Final = re.compile(r"(?<![\w.-])\d[\d.,]*(?![\w-])")
-_EQUATION: Final = re.compile(r"([a-z][a-z0-9_]*) = ([a-z][a-z0-9_]*|0|[1-9][0-9]*)")
+_EQUATION: Final = re.compile(r'([a-z][a-z0-9_]*) = ([a-z][a-z0-9_]*|0|[1-9][0-9]*|"[^"]+")')
 
 Fact = int | str
 
@@ -70,17 +70,28 @@ def placeholders(text: str) -> tuple[str, ...]:
 
 
 def check_equation(equation: str) -> None:
-    """Refuse a proof that is not ``fact = fact`` or ``fact = number``."""
+    """Refuse a proof that is not ``fact = fact``, ``fact = number`` or ``fact = "text"``."""
     if not _EQUATION.fullmatch(equation):
-        raise CatalogueError(f"proof {equation!r} is not of the form `fact = fact` or `fact = number`")
+        raise CatalogueError(
+            f'proof {equation!r} is not of the form `fact = fact`, `fact = number` or `fact = "text"`'
+        )
+
+
+def equation_facts(equation: str) -> tuple[str, ...]:
+    """Names of the facts on both sides."""
+    left, _, right = equation.partition(" = ")
+    return (left, right) if right.isidentifier() else (left,)
 
 
 def holds(equation: str, facts: Mapping[str, Fact]) -> bool:
-    """Whether an equation is true of the facts.
+    """Whether an equation is true of the facts; nought of nought proves nothing.
 
     Raises:
         KeyError: naming a fact that is not there.
     """
     left, _, right = equation.partition(" = ")
-    expected = int(right) if right.isdecimal() else facts[right]
-    return facts[left] == expected
+    if right.isdecimal():
+        return facts[left] == int(right)
+    if right.startswith('"'):
+        return facts[left] == right.strip('"')
+    return facts[left] == facts[right] != 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from checks.check import load_checks
 from controls.claims import HERE, Claim, load_catalogue
 from controls.errors import CatalogueError
 from controls.wording import holds, placeholders, strong_words, typed_numbers
@@ -52,6 +53,12 @@ def test_every_claim_of_the_six_areas_is_in_the_catalogue() -> None:
         expected = [item["id"] for item in drafted if item["id"].split("-")[0] in PREFIXES[area.name]]
         assert [claim.id for claim in area.claims] == expected
     assert len(CATALOGUE.claims) == 62
+
+
+def test_the_catalogue_and_the_checks_name_each_other() -> None:
+    checks = load_checks()
+    decided = {claim.id: claim.check for claim in CATALOGUE.claims if claim.check}
+    assert decided == {name: check.id for check in checks.values() for name in check.claims}
 
 
 def test_a_claim_without_a_check_says_what_is_missing() -> None:
@@ -117,3 +124,5 @@ def test_strong_words_and_numbers_are_found_where_they_are_words_and_numbers() -
     assert placeholders("{a} of {b}") == ("a", "b")
     assert holds("seen = there", {"seen": 2, "there": 2})
     assert not holds("deviations = 0", {"deviations": 1})
+    assert not holds("seen = there", {"seen": 0, "there": 0}), "nought of nought proves nothing"
+    assert holds('accepted = "TLSv1.3"', {"accepted": "TLSv1.3"})

@@ -1,0 +1,1 @@
+"""Verifies an evidence pack offline; being written in the next commit of this folder."""
