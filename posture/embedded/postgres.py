@@ -118,17 +118,21 @@ class PostgresServer(Server):
         directory = _made(directory)
         account = drop_to()
         binaries = binaries or Binaries.find()
+        data = _place(directory, account)
+        fresh = not _initialised(data)
         made: list[Path] = []
         try:
             if account is not None and not reachable(binaries.postgres, account):
                 made.append(public_folder())
                 binaries = binaries.copied_to(made[0])
-            cluster = _Cluster(directory, _place(directory, account), binaries, account)
-            if not _initialised(cluster.data):
+            cluster = _Cluster(directory, data, binaries, account)
+            if fresh:
                 _initialise(cluster, template, durable=durable)
             _configure(cluster, {**({} if durable else _THROWAWAY), **(settings or {})})
         except BaseException:
             _remove_all(made)
+            if fresh:
+                _remove_data(directory, data)
             raise
         return cls(cluster, _password(directory), durable=durable, made=made)
 
@@ -171,8 +175,7 @@ class PostgresServer(Server):
         """Stop and remove the data as well, durable or not."""
         self._child.stop()
         self._remove_made()
-        remove(self.data if self.data.parent == self.directory else self.data.parent)
-        (self.directory / _ELSEWHERE).unlink(missing_ok=True)
+        _remove_data(self.directory, self.data)
 
     @property
     def pid(self) -> int:
@@ -264,6 +267,11 @@ def _place(directory: Path, account: Account | None) -> Path:
     return durable_folder(account, pointer) / _DATA
 
 
+def _remove_data(directory: Path, data: Path) -> None:
+    remove(data if data.parent == directory else data.parent)
+    (directory / _ELSEWHERE).unlink(missing_ok=True)
+
+
 def _initialised(data: Path) -> bool:
     return (data / "PG_VERSION").is_file()
 
@@ -288,7 +296,6 @@ def _copy(template: Path, cluster: _Cluster) -> None:
         shutil.copytree(source, cluster.data, symlinks=True)
         shutil.copy(template / _PASSWORD, cluster.directory / _PASSWORD)
     except (OSError, shutil.Error) as failure:
-        remove(cluster.data)
         raise PrepareError(f"cannot copy {source} to {cluster.data}: {failure}") from failure
     cluster.data.chmod(0o700)
     give(cluster.data, cluster.account)
@@ -305,9 +312,6 @@ def _run_initdb(cluster: _Cluster, *, durable: bool) -> None:
         give(folder, cluster.account)
         give(cluster.data, cluster.account)
         _make_cluster(cluster, password_file, durable=durable)
-    except BaseException:
-        remove(cluster.data)
-        raise
     finally:
         remove(folder)
     _secret_file(cluster.directory / _PASSWORD, password)

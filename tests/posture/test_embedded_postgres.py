@@ -114,6 +114,7 @@ def test_nothing_acknowledged_is_lost_in_a_crash(tmp_path: Path) -> None:
         assert server.url("postgres", "postgres") == url
         assert ask(server, "SELECT count(*) FROM seen") == 50
         assert ask(server, "SHOW fsync") == "on"
+    server.remove()
 
 
 def test_the_next_program_takes_up_a_durable_cluster(tmp_path: Path) -> None:
