@@ -10,7 +10,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,10 +118,8 @@ class _Mapping:
     }
 
     @classmethod
-    def find(cls, sqlstate: str | None) -> tuple[type[DatabaseRefused], str]:
-        """The type and the sentence for one SQLSTATE; no code at all means no connection."""
-        if sqlstate is None:
-            return DatabaseUnreachable, "the database did not answer"
+    def find(cls, sqlstate: str) -> tuple[type[DatabaseRefused], str]:
+        """The type and the sentence for one SQLSTATE."""
         fallback = (DatabaseRefused, "the database refused the statement")
         return cls.exact.get(sqlstate) or cls.by_class.get(sqlstate[:2], fallback)
 
@@ -131,12 +130,22 @@ def from_database(error: SQLAlchemyError) -> PlatformError:
     Errors that SQLAlchemy raises by itself (a misused session, a row that is not there) carry no
     SQLSTATE and say what they are by their class name.
     """
-    if not isinstance(error, DBAPIError):
-        return DatabaseRefused(f"the session refused the call ({type(error).__name__})")
-    sqlstate = getattr(error.orig, "sqlstate", None)
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    if sqlstate is None:
+        return _without_sqlstate(error)
     kind, sentence = _Mapping.find(sqlstate)
-    suffix = f" (SQLSTATE {sqlstate})" if sqlstate else ""
-    return kind(f"{sentence}{suffix}", sqlstate=sqlstate)
+    return kind(f"{sentence} (SQLSTATE {sqlstate})", sqlstate=sqlstate)
+
+
+def _without_sqlstate(error: SQLAlchemyError) -> PlatformError:
+    """What the driver or SQLAlchemy refused by itself, before or instead of the server."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return DatabaseUnreachable("the database did not answer")
+    if isinstance(error, DataError):
+        return InvalidValue("a value does not fit its column")
+    if isinstance(error, PoolTimeout):
+        return Busy("every connection of the pool is in use; retry, or give the pool more")
+    return DatabaseRefused(f"the session refused the call ({type(error).__name__})")
 
 
 @contextmanager

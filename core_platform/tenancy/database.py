@@ -43,8 +43,10 @@ GRANT_SETTING: Final = "app.bypass_grant"
 
 _BIND: Final = f"SELECT pg_catalog.set_config('{SETTING}', %s, true)"
 _OPEN_GRANT: Final = f"SELECT pg_catalog.set_config('{GRANT_SETTING}', %s, true)"
+_FORGET: Final = "CLOSE ALL; RESET ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all()"
 _LONGEST_CHANGE_REF: Final = 200
 _CONNECT_SECONDS: Final = 10
+_POOL_SECONDS: Final = 10
 
 _inside_bypass: ContextVar[bool] = ContextVar("inside_bypass", default=False)
 
@@ -212,6 +214,7 @@ def _engine(url: str, pool_size: int) -> Engine:
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
         pool_reset_on_return=None,
         connect_args={"connect_timeout": _CONNECT_SECONDS},
     )
@@ -220,8 +223,8 @@ def _engine(url: str, pool_size: int) -> Engine:
 
 
 def _forget_tenant(connection: DBAPIConnection, _record: object, _state: object) -> None:
-    """On check-in, return every setting to the login's own, even one set for the whole session."""
+    """On check-in, end what a session could have kept: settings, held cursors, locks, channels."""
     connection.rollback()
     connection.autocommit = True
-    connection.cursor().execute("RESET ALL")
+    connection.cursor().execute(_FORGET)
     connection.autocommit = False
