@@ -1,0 +1,108 @@
+"""SARIF 2.1.0 (OASIS standard, 27 March 2020), as code-scanning services take it.
+
+Section numbers in this module are that document's. Paths are URIs relative to `%SRCROOT%`, so that
+a report tells nothing of the machine that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from posture.reporting.items import ReportItem, ReportRule, RunInfo
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+VERSION = "2.1.0"
+SOURCE_ROOT = "%SRCROOT%"
+FINGERPRINT = "posture/v1"
+
+
+def to_sarif(items: Sequence[ReportItem], run: RunInfo) -> dict[str, Any]:
+    """The log with one run, ready for `json.dumps`."""
+    rules = _rules(items, run)
+    index = {rule.id: position for position, rule in enumerate(rules)}
+    driver: dict[str, Any] = {
+        "name": run.tool,
+        "version": run.version,
+        "rules": [_descriptor(rule) for rule in rules],
+    }
+    if run.information_uri is not None:
+        driver["informationUri"] = run.information_uri
+    return {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "originalUriBaseIds": {SOURCE_ROOT: {"description": {"text": "the examined root"}}},
+                "invocations": [_invocation(run)],
+                "results": [_result(item, index[item.rule]) for item in items],
+            }
+        ],
+    }
+
+
+def _rules(items: Sequence[ReportItem], run: RunInfo) -> list[ReportRule]:
+    """The run's rules, and those that only its items name: each id once, as 3.49.3 asks."""
+    rules = {rule.id: rule for rule in reversed(run.rules)}
+    for item in items:
+        rules.setdefault(item.rule, ReportRule(item.rule, item.title, item.level, item.help))
+    return [rules[rule_id] for rule_id in sorted(rules)]
+
+
+def _descriptor(rule: ReportRule) -> dict[str, Any]:
+    descriptor: dict[str, Any] = {
+        "id": rule.id,
+        "shortDescription": {"text": rule.title},
+        "defaultConfiguration": {"level": rule.level},
+    }
+    if rule.help is not None:
+        descriptor["help"] = {"text": rule.help}
+    if rule.help_uri is not None:
+        descriptor["helpUri"] = rule.help_uri
+    return descriptor
+
+
+def _invocation(run: RunInfo) -> dict[str, Any]:
+    """`executionSuccessful` (3.20.14) is false when something was not looked at."""
+    invocation: dict[str, Any] = {"executionSuccessful": not run.not_examined}
+    if run.not_examined:
+        invocation["toolExecutionNotifications"] = [
+            {"level": "error", "message": {"text": gap}} for gap in run.not_examined
+        ]
+    return invocation
+
+
+def _result(item: ReportItem, rule_index: int) -> dict[str, Any]:
+    text = item.message if item.help is None else f"{item.message}\n{item.help}"
+    result: dict[str, Any] = {
+        "ruleId": item.rule,
+        "ruleIndex": rule_index,
+        "level": item.level,
+        "message": {"text": text},
+    }
+    if item.path is not None:
+        result["locations"] = [{"physicalLocation": _location(item, item.path)}]
+    if item.fingerprint is not None:
+        result["partialFingerprints"] = {FINGERPRINT: item.fingerprint}
+    return result
+
+
+def _location(item: ReportItem, path: str) -> dict[str, Any]:
+    location: dict[str, Any] = {"artifactLocation": _artifact(path)}
+    if item.line is not None and item.line >= 1:  # a region's lines begin at 1 (3.30.5)
+        location["region"] = {"startLine": item.line}
+        if item.column is not None and item.column >= 1:
+            location["region"]["startColumn"] = item.column
+    return location
+
+
+def _artifact(path: str) -> dict[str, str]:
+    """A relative URI goes with its base; an absolute path becomes a file URI without one (3.4)."""
+    parts = PurePosixPath(path)
+    if parts.is_absolute():
+        return {"uri": parts.as_uri()}
+    return {"uri": quote(str(parts), errors="surrogateescape"), "uriBaseId": SOURCE_ROOT}
