@@ -1,1 +1,1 @@
-"""Rules over the catalogue model and over source code."""
+"""The rules: what each says, why, and what it finds in a catalogue or in source code."""

@@ -1,0 +1,302 @@
+"""Statements of SQL text, by sqlglot's tokenizer alone.
+
+sqlglot's parser knows no row security statement (every CREATE POLICY is an opaque command) and one
+ParseError loses the file, so only its tokenizer is used: statements are split here and read by
+`lint.history.statements`. Rules from the PostgreSQL manual, chapter 4.1 (lexical structure).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import sqlglot
+from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from lint.errors import SqlUnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
+MAX_IDENTIFIER_BYTES = 63
+
+_PARAMETER = re.compile(r"(?<![\w$])\$(?=\d)")
+_PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
+_COPY_ROWS = re.compile(
+    r"(^\s*COPY\b[^;]*?\bFROM\s+stdin\b[^;]*;[^\n]*\n)(.*?)(^\\\.)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+_TEXT = frozenset(
+    {
+        TokenType.STRING,
+        TokenType.IDENTIFIER,
+        TokenType.HEREDOC_STRING,
+        TokenType.BYTE_STRING,
+        TokenType.UNICODE_STRING,
+        TokenType.NATIONAL_STRING,
+        TokenType.RAW_STRING,
+    }
+)
+STRINGS = _TEXT - {TokenType.IDENTIFIER}
+_COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW})
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+
+
+@dataclass(frozen=True)
+class Script:
+    """SQL text and the offsets of its lines, to turn an offset into a place a person can open."""
+
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """Return the 1-based line and column of a character offset."""
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The tokens of one statement, in the script they came from."""
+
+    tokens: list[Token]
+    script: Script
+
+    @property
+    def source(self) -> str:
+        """The statement as written."""
+        return self.script.text[self.tokens[0].start : self.tokens[-1].end + 1]
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _same_length_sql(text: str) -> str:
+    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+    if "\\" in text:
+        text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
+        text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
+    return _PARAMETER.sub("@", text) if "$" in text else text
+
+
+def tokenize(text: str) -> list[Token]:
+    """Return PostgreSQL tokens of `text`; raise SqlUnreadableError with the tokenizer's reason."""
+    try:
+        return sqlglot.tokenize(_same_length_sql(text), read="postgres")
+    except SqlglotError as error:
+        raise SqlUnreadableError(" ".join(str(error).split())[:160]) from error
+    except (ValueError, IndexError, OverflowError, RecursionError) as error:
+        raise SqlUnreadableError(f"the tokenizer gave up: {error}"[:160]) from error
+
+
+def tokenize_body(text: str) -> list[Token]:
+    """Tokenize a PL/pgSQL body, in which DECLARE and EXECUTE start statements.
+
+    The tokenizer takes those for client commands and hands over what follows as one string, so
+    that string is tokenized again in its place. Raises SqlUnreadableError.
+    """
+    tokens: list[Token] = []
+    swallowed = False
+    for token in tokenize(text):
+        if swallowed and token.token_type is TokenType.STRING:
+            first = tokens[-1].end + 1
+            tokens.extend(_shifted(inner, first) for inner in tokenize(text[first : token.end + 1]))
+        else:
+            tokens.append(token)
+        swallowed = token.token_type in _COMMANDS
+    return tokens
+
+
+def _shifted(token: Token, by: int) -> Token:
+    return Token(token.token_type, token.text, token.line, token.col, token.start + by, token.end + by)
+
+
+def statements(script: Script) -> Iterator[Statement]:
+    """Yield the statements of a script, split at `;` outside parentheses and BEGIN ATOMIC bodies.
+
+    Raises SqlUnreadableError when the text cannot be tokenized at all.
+    """
+    tokens = tokenize(script.text)
+    split = _split_atomic if "atomic" in script.text.lower() else _split_plain
+    for part in split(tokens):
+        yield Statement(part, script)
+
+
+def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
+    semicolon, opening, closing = TokenType.SEMICOLON, TokenType.L_PAREN, TokenType.R_PAREN
+    start = depth = 0
+    for index, token in enumerate(tokens):
+        kind = token.token_type
+        if kind is opening:
+            depth += 1
+        elif kind is closing:
+            depth -= 1
+        elif kind is semicolon and depth <= 0:
+            if index > start:
+                yield tokens[start:index]
+            start, depth = index + 1, 0
+    if start < len(tokens):
+        yield tokens[start:]
+
+
+def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
+    """Split like `_split_plain`, keeping SQL-standard function bodies (BEGIN ATOMIC) together."""
+    current: list[Token] = []
+    depth = atomic = 0
+    for token in tokens:
+        kind = token.token_type
+        if kind is TokenType.SEMICOLON and not atomic and depth <= 0:
+            if current:
+                yield current
+            current, depth = [], 0
+            continue
+        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        atomic = _atomic_depth(token, current, atomic)
+        current.append(token)
+    if current:
+        yield current
+
+
+def _atomic_depth(token: Token, before: list[Token], depth: int) -> int:
+    word = token.text.upper()
+    if word == "ATOMIC" and before and before[-1].text.upper() == "BEGIN":
+        return 1
+    if depth and word == "CASE":
+        return depth + 1
+    return depth - 1 if depth and word == "END" else depth
+
+
+def fold(token: Token) -> str:
+    """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
+    name = token.text if token.token_type in _TEXT else token.text.lower()
+    raw = name.encode("utf-8", "replace")
+    return name if len(raw) <= MAX_IDENTIFIER_BYTES else raw[:MAX_IDENTIFIER_BYTES].decode("utf-8", "ignore")
+
+
+class Cursor:
+    """A reading position in the tokens of one statement.
+
+    `IndexError` (ran off the end) and `ValueError` (not what the grammar says) are the two ways a
+    statement can turn out to be something else; `lint.history.statements` catches both.
+    """
+
+    __slots__ = ("at", "script", "tokens")
+
+    def __init__(self, statement: Statement, at: int = 0) -> None:
+        self.tokens = statement.tokens
+        self.script = statement.script
+        self.at = at
+
+    @property
+    def done(self) -> bool:
+        """True when no token is left."""
+        return self.at >= len(self.tokens)
+
+    def word(self, ahead: int = 0) -> str:
+        """Return the upper-case word at the position, "" for quoted text or the end."""
+        index = self.at + ahead
+        if index >= len(self.tokens):
+            return ""
+        token = self.tokens[index]
+        return "" if token.token_type in _TEXT else token.text.upper()
+
+    def eat(self, *words: str) -> bool:
+        """Step over the words if they are next, all or none."""
+        for ahead, word in enumerate(words):
+            if self.word(ahead) != word:
+                return False
+        self.at += len(words)
+        return True
+
+    def expect(self, *words: str) -> None:
+        """Step over the words or raise ValueError."""
+        if not self.eat(*words):
+            raise ValueError(f"expected {' '.join(words)}")
+
+    def is_kind(self, kind: TokenType) -> bool:
+        """Say whether the token at the position is of that kind."""
+        return not self.done and self.tokens[self.at].token_type is kind
+
+    def take(self, kind: TokenType) -> bool:
+        """Step over one token of that kind if it is next."""
+        if not self.is_kind(kind):
+            return False
+        self.at += 1
+        return True
+
+    def identifier(self) -> str:
+        """Read one identifier."""
+        token = self.tokens[self.at]
+        self.at += 1
+        return fold(token)
+
+    def name(self) -> tuple[str, ...]:
+        """Read a dotted name."""
+        parts = [self.identifier()]
+        while self.take(TokenType.DOT):
+            parts.append(self.identifier())
+        return tuple(parts)
+
+    def identifiers(self) -> tuple[str, ...]:
+        """Read a comma-separated list of identifiers."""
+        return tuple(name[-1] for name in self.names())
+
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """Read a comma-separated list of dotted names."""
+        found = [self.name()]
+        while self.take(TokenType.COMMA):
+            found.append(self.name())
+        return tuple(found)
+
+    def skip_group(self) -> None:
+        """Step over one balanced ( ) or [ ] group."""
+        depth = 0
+        while True:
+            kind = self.tokens[self.at].token_type
+            self.at += 1
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            if depth <= 0:
+                return
+
+    def group_text(self) -> str:
+        """Read one balanced ( ) group and return what stands inside, as written."""
+        if not self.is_kind(TokenType.L_PAREN):
+            raise ValueError("expected (")
+        first = self.tokens[self.at]
+        self.skip_group()
+        return self.script.text[first.end + 1 : self.tokens[self.at - 1].start].strip()
+
+    def group_elements(self) -> list[Statement]:
+        """Read one ( ) group and return its comma-separated elements as token runs."""
+        first = self.at
+        self.skip_group()
+        inside = self.tokens[first + 1 : self.at - 1]
+        return [Statement(run, self.script) for run in split_commas(inside)]
+
+    def rest(self) -> list[Token]:
+        """Return the tokens from the position on."""
+        return self.tokens[self.at :]
+
+
+def split_commas(tokens: list[Token]) -> list[list[Token]]:
+    """Split a token run at its outermost commas, leaving out empty runs."""
+    runs: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        kind = token.token_type
+        if kind is TokenType.COMMA and depth == 0:
+            runs.append([])
+            continue
+        depth += (kind in _OPENING) - (kind in _CLOSING)
+        runs[-1].append(token)
+    return [run for run in runs if run]

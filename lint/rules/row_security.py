@@ -1,0 +1,169 @@
+"""Rules over a catalogue: is each tenant's row out of the others' reach?
+
+They read only the model, so the same rules judge migrations and a live database. What PostgreSQL
+does in each case is in its manual, chapter 5.9 (row security policies).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lint.catalogue import Place
+from lint.rules.predicates import PredicateError, always_true
+from lint.rules.registry import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lint.catalogue import Catalogue, Policy, Table
+    from lint.config import LintConfig
+    from lint.report import Finding
+
+_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+#: The roles that a hosted Supabase database is reached with.
+_HOSTED_ROLES = frozenset({"anon", "authenticated", "service_role"})
+#: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
+_OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
+
+
+def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
+    """Yield what the row security rules find in one catalogue."""
+    owner_reads = any(table.forced for table in catalogue.tables.values()) or not _hosted(catalogue)
+    for table in catalogue.tables.values():
+        if table.schema in _SYSTEM_SCHEMAS or config.is_global(table.qualified):
+            continue
+        yield from _unprotected(table)
+        yield from _nothing_permitted(table, catalogue)
+        yield from _not_forced(table, owner_reads=owner_reads)
+        yield from _always_true(table, catalogue, config)
+
+
+def _place(table: Table, catalogue: Catalogue) -> Place:
+    return table.place or Place(catalogue.source)
+
+
+def _unprotected(table: Table) -> Iterator[Finding]:
+    if table.enabled or not table.known:
+        return
+    place = table.place or Place(table.qualified)
+    name = table.qualified
+    if table.policies:
+        first = table.policies[0]
+        yield RLS002.finding(
+            first.place or place,
+            f"{name} has {_count(len(table.policies), 'policy', 'policies')} that PostgreSQL ignores: "
+            "row security is not enabled, every row is visible",
+            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;",
+            table=name,
+        )
+    elif table.tenant_column and not table.parent:
+        yield RLS001.finding(
+            place,
+            f"{name} holds tenant rows ({table.tenant_column}) without row security: "
+            "any role that may read it reads every tenant's rows",
+            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY; ALTER TABLE {name} FORCE ROW LEVEL "
+            f"SECURITY; and a policy on {table.tenant_column}",
+            table=name,
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+    if not table.enabled or table.permissive or not table.known or table.parent:
+        return
+    granted = any(grant.grantee != table.owner for grant in catalogue.grants_on(table.qualified))
+    if not table.policies and not table.tenant_column and not granted:
+        return  # closed to everyone by design: nobody was promised a row
+    only = "only restrictive policies" if table.policies else "no policy"
+    yield RLS003.finding(
+        table.security_place or _place(table, catalogue),
+        f"{table.qualified} has row security and {only}: reads return 0 rows and writes touch 0 "
+        "rows, in silence",
+        f"CREATE POLICY tenant ON {table.qualified} USING "
+        f"({table.tenant_column or 'tenant_id'} = <the bound tenant>);",
+        table=table.qualified,
+    )
+
+
+def _not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
+    name = table.qualified
+    place = table.security_place or table.place or Place(name)
+    if table.forced and not table.enabled:
+        yield RLS004.finding(
+            place,
+            f"{name} is FORCEd but row security is not enabled, so nothing is enforced",
+            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;",
+            table=name,
+            severity="error",
+        )
+    elif table.enabled and not table.forced and table.tenant_column and not table.parent:
+        if not owner_reads:
+            return
+        yield RLS004.finding(
+            place,
+            f"{name} does not force row security: its owner"
+            f"{f' ({table.owner})' if table.owner else ''} reads every tenant's rows",
+            f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY;",
+            table=name,
+        )
+
+
+def _hosted(catalogue: Catalogue) -> bool:
+    """Say whether a hosted platform connects as its own roles, never as the owner of the tables."""
+    if not _HOSTED_ROLES.isdisjoint(grant.grantee for grant in catalogue.grants):
+        return True
+    policies = [policy for table in catalogue.tables.values() for policy in table.policies]
+    if any(not _HOSTED_ROLES.isdisjoint(policy.roles) for policy in policies):
+        return True
+    clauses = [clause for policy in policies for _, clause in policy.clauses()]
+    return any(call in clause for clause in clauses for call in ("auth.uid(", "auth.jwt("))
+
+
+def _always_true(table: Table, catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
+    for policy in table.permissive:
+        if not policy.opaque and not set(policy.roles) <= set(config.privileged_roles):
+            yield from _policy_always_true(policy, table, catalogue)
+
+
+def _policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+    place = policy.place or _place(table, catalogue)
+    for clause, expression in policy.clauses():
+        try:
+            proof = always_true(expression, table, catalogue)
+        except PredicateError as error:
+            yield RLS090.finding(
+                place,
+                f"{clause} of policy {policy.name} on {table.qualified} was not analysed: {error}",
+                "write the expression so that it can be parsed, or review it by hand",
+                table=table.qualified,
+                subject=f"{policy.name}:{clause}",
+            )
+            continue
+        if proof is None or (proof.by_design and _shared_by_design(policy, table)):
+            continue
+        yield RLS010.finding(
+            place,
+            f"policy {policy.name} on {table.qualified}: {clause} {proof.reason}, so "
+            f"{_consequence(policy, clause)}",
+            proof.fix or f"compare {table.tenant_column or 'the owning column'} with the bound tenant",
+            table=table.qualified,
+            subject=f"{policy.name}:{clause}",
+        )
+
+
+def _shared_by_design(policy: Policy, table: Table) -> bool:
+    """Say whether `USING (true)` for SELECT is how a table nobody owns is shared."""
+    owned = any(table.column(name) for name in _OWNING_COLUMNS)
+    return policy.command == "select" and table.known and not table.tenant_column and not owned
+
+
+def _consequence(policy: Policy, clause: str) -> str:
+    if clause == "WITH CHECK" and policy.command == "insert":
+        return "a tenant can insert rows for any other"
+    if clause == "WITH CHECK":
+        return "a tenant can move or write rows into any other"
+    verb = {"select": "read", "update": "change", "delete": "delete"}.get(policy.command, "reach")
+    return f"every tenant can {verb} every row"

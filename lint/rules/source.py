@@ -1,0 +1,226 @@
+"""Rules over source code: who bypasses row security, who opens connections, who binds the tenant.
+
+They read `lint.source.sites` only, so they hold for every language an extractor is written for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lint.config import path_matches
+from lint.rules.bypass_sites import read_registry
+from lint.rules.registry import BYP001, BYP006, WRAP001, WRAP003
+from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lint.catalogue import Place
+    from lint.config import LintConfig
+    from lint.files import Corpus
+    from lint.report import Finding
+    from lint.rules.bypass_sites import BypassSite
+    from lint.source.sites import Argument, Call, Source
+
+_OPENS = re.compile(
+    r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
+    r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
+    r"scoped_session|async_scoped_session)"
+    r"|sqlmodel(?:\.\w+)*\.(?:create_engine|Session|AsyncSession)"
+    r"|psycopg(?:\.\w+)*\.connect"
+    r"|psycopg2\.connect|psycopg2\.pool\.\w*ConnectionPool"
+    r"|psycopg_pool(?:\.\w+)*\.\w*ConnectionPool"
+    r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
+    r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
+)
+_USES = {
+    "engine": frozenset({"connect", "begin", "raw_connection"}),
+    "pool": frozenset({"connection", "acquire", "getconn"}),
+}
+_TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})
+_READ_PYTHON = re.compile(
+    rb"create_engine|create_async_engine|engine_from_config|[Ss]ession|connect|[Pp]ool|engine|"
+    rb"set_config|row_security|(?i:bypassrls|\bset\b|\brole\b)"
+)
+_REASON_POSITION = 1
+_WITH_REASON = 3
+
+
+def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
+    """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
+    from lint.source.python import read_python
+
+    sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
+    names = tuple(name.encode() for name in config.bypass_names)
+    for file in corpus.sources:
+        if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
+            continue
+        source = read_python(file.content, file.path)
+        verified = path_matches(file.path, config.verified_packages)
+        if not verified:
+            yield from _bypass_calls(source, config, sites)
+        if not path_matches(file.path, config.entry_points) and not verified:
+            yield from _connections(source)
+        if not file.is_revision:
+            yield from _session_changes(source, config, verified=verified)
+
+
+# BYP001
+
+
+def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
+    names = frozenset(config.bypass_names)
+    for call in source.calls:
+        if call.name in names:
+            yield from _bypass_call(call, config, sites)
+    for reference in source.references:
+        name = reference.target.rpartition(".")[2]
+        if name in names:
+            yield BYP001.finding(
+                reference.place,
+                f"{name} is handed on as a value in {_where(reference.function)}, "
+                "so who calls it cannot be seen",
+                f"call {name} directly at a registered site",
+                subject=f"{reference.function}:{name}:value",
+            )
+
+
+def _where(function: str) -> str:
+    return function or "the module's top level"
+
+
+def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
+    where = f"{call.name} in {_where(call.function)}"
+    subject = f"{call.function}:{call.name}"
+    if not any(site.allows(call) for site in sites):
+        registry = config.registry or "a registry (lint.registry)"
+        yield BYP001.finding(
+            call.place,
+            f"{where} reads across tenants and is not a registered site",
+            f"add {{id, path: {call.place.path}, function: {call.function or '<module>'}, kind, "
+            f"reason, owner}} to {registry}, or use a tenant scope ({config.tenant_scopes[0]})"
+            if config.tenant_scopes
+            else f"add the site to {registry}",
+            subject=f"{subject}:unregistered",
+        )
+    if any(argument.kind == "function" for argument in call.arguments):
+        yield BYP001.finding(
+            call.place,
+            f"{where} runs an anonymous function, which closes over whatever stands around it",
+            "name the function, at module level, and pass it",
+            subject=f"{subject}:lambda",
+        )
+    reason = _reason(call)
+    if reason is not None and reason.kind not in {"literal", "member"}:
+        yield BYP001.finding(
+            call.place,
+            f"{where} computes its reason ({reason.text[:40]}), so no reader can know it",
+            "pass the reason as a literal, such as a member of the closed list of reasons",
+            subject=f"{subject}:reason",
+        )
+
+
+def _reason(call: Call) -> Argument | None:
+    """Return the reason argument; a two-argument bypass (tenant, function) has none."""
+    named = next((a for a in call.arguments if a.keyword == "reason"), None)
+    positional = [a for a in call.arguments if a.keyword is None]
+    if named is not None or len(positional) < _WITH_REASON:
+        return named
+    return positional[_REASON_POSITION]
+
+
+# WRAP001
+
+
+def _connections(source: Source) -> Iterator[Finding]:
+    for call in source.calls:
+        if _OPENS.fullmatch(call.callee):
+            yield WRAP001.finding(
+                call.place,
+                f"{call.written} in {_where(call.function)} opens a connection that has no tenant bound",
+                "receive a session from the tenant scope, or add the file to lint.entry_points",
+                subject=f"{call.function}:{call.callee}",
+            )
+        elif _is_raw_use(call, source):
+            yield WRAP001.finding(
+                call.place,
+                f"{call.written} in {_where(call.function)} takes a connection around the tenant scope",
+                "receive a session from the tenant scope, or add the file to lint.entry_points",
+                subject=f"{call.function}:{call.written}",
+            )
+
+
+def _is_raw_use(call: Call, source: Source) -> bool:
+    """Say whether a call takes a connection from an engine or pool that was imported."""
+    parts = call.written.split(".")
+    if len(parts) < 2 or parts[0] not in source.imports:
+        return False
+    holder = parts[-2].lower().rpartition("_")[2]
+    return parts[-1] in _USES.get(holder, ())
+
+
+# BYP006 and WRAP003
+
+
+def _session_changes(source: Source, config: LintConfig, *, verified: bool) -> Iterator[Finding]:
+    for text in source.texts:
+        if is_sql(text):
+            for change in setting_changes(text.value):
+                yield from _judged(change, text.place, text.function, config, verified=verified)
+    for call in source.calls:
+        if call.name == "set_config" and len(call.arguments) == 3:
+            for change in _called_setting(call):
+                yield from _judged(change, call.place, call.function, config, verified=verified)
+
+
+def _called_setting(call: Call) -> Iterator[SettingChange]:
+    """Yield the change of `func.set_config("name", value, False)`."""
+    name, value, local = call.arguments
+    if name.kind == "literal":
+        text = value.text if value.kind == "literal" else ""
+        yield from named_setting(name.text, text, local=local.text != "False")
+
+
+def _judged(
+    change: SettingChange, place: Place, function: str, config: LintConfig, *, verified: bool
+) -> Iterator[Finding]:
+    if change.effect == "setting" and is_tenant_setting(change.name, config):
+        if not change.local:
+            yield WRAP003.finding(
+                place,
+                f"{change.name} is set for the session: the next user of a pooled connection "
+                "reads as this tenant",
+                f"SELECT set_config('{change.name}', …, true) or SET LOCAL, inside the transaction",
+                subject=f"{function}:{change.name}",
+            )
+        return
+    what = _bypass_by_hand(change)
+    if what is not None and not verified:
+        yield BYP006.finding(
+            place,
+            f"{what} in {_where(function)} reaches across tenants without a grant or a record",
+            f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
+            "from a registered site",
+            subject=f"{function}:{change.effect}:{change.name}",
+        )
+
+
+def _bypass_by_hand(change: SettingChange) -> str | None:
+    if change.effect == "role":
+        return f"SET {change.name.upper().replace('_', ' ')}"
+    if change.effect == "row_security":
+        return "row_security = off"
+    if change.effect == "bypass_role":
+        return f"BYPASSRLS for role {change.name}"
+    words = change.name.rpartition(".")[2].split("_")
+    return f"setting {change.name}" if "bypass" in words else None
+
+
+def is_tenant_setting(name: str, config: LintConfig) -> bool:
+    """Say whether a session setting carries the tenant: configured, or named so."""
+    if name in config.tenant_gucs:
+        return True
+    words = name.rpartition(".")[2].split("_")
+    return "bypass" not in words and not _TENANT_WORDS.isdisjoint(words)

@@ -1,0 +1,132 @@
+"""SQL inside strings of source code, as far as it changes whose rows are seen.
+
+A string counts as SQL when it is passed to something that runs SQL, or when it begins as SQL is
+written (its first word in capitals); prose that mentions SET ROLE does not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sqlglot.tokenizer_core import TokenType
+
+from lint.errors import SqlUnreadableError
+from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lint.source.sites import Text
+
+Effect = Literal["role", "row_security", "setting", "bypass_role"]
+
+_RUNS_SQL = frozenset(
+    {"execute", "executemany", "exec_driver_sql", "text", "SQL", "DDL", "fetch", "fetchrow"}
+    | {"fetchval", "fetchall", "fetchone", "scalar", "scalars", "stream", "prepare", "query"}
+    | {"executescript", "raw", "execute_batch", "execute_values", "run_sql"}
+)
+_WORTH_READING = re.compile(
+    r"\b(?:set_config|row_security|bypassrls|role|session\s+authorization)\b|\bset\s+(?:session\s+|local\s+)?[\"\w]+\.",
+    re.IGNORECASE,
+)
+_CAPITALS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SET|SELECT|ALTER|CREATE|BEGIN|WITH|DO)\b")
+#: `SET ROLE` is followed by a name or a placeholder, never by a sentence.
+_LONGEST_VALUE = 4
+_OFF = frozenset({"off", "false", "0", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A change to a session: its kind, the setting or role, its value, and how long it holds."""
+
+    effect: Effect
+    name: str
+    value: str = ""
+    #: False when it outlives the transaction.
+    local: bool = True
+
+
+def is_sql(text: Text) -> bool:
+    """Say whether a string is meant as SQL and could change a session."""
+    if not _WORTH_READING.search(text.value):
+        return False
+    return not _RUNS_SQL.isdisjoint(text.calls) or bool(_CAPITALS.match(text.value))
+
+
+def setting_changes(sql: str) -> Iterator[SettingChange]:
+    """Yield the session changes in SQL text; text that is not SQL after all yields nothing."""
+    try:
+        parts = list(statements(Script(sql)))
+    except SqlUnreadableError:
+        return
+    for statement in parts:
+        try:
+            yield from _changes(statement)
+        except (IndexError, ValueError):
+            continue
+
+
+def _changes(statement: Statement) -> Iterator[SettingChange]:
+    cursor = Cursor(statement)
+    if cursor.eat("SET"):
+        yield from _set(cursor)
+    elif cursor.eat("ALTER", "ROLE") or cursor.eat("CREATE", "ROLE") or cursor.eat("ALTER", "USER"):
+        name = cursor.identifier()
+        if any(cursor.word(ahead) == "BYPASSRLS" for ahead in range(len(cursor.rest()))):
+            yield SettingChange("bypass_role", name)
+    else:
+        yield from _set_config_calls(statement)
+
+
+def _set(cursor: Cursor) -> Iterator[SettingChange]:
+    local = cursor.eat("LOCAL")
+    if not local:
+        if cursor.eat("SESSION", "AUTHORIZATION"):
+            if cursor.word() != "DEFAULT" and len(cursor.rest()) <= _LONGEST_VALUE:
+                yield SettingChange("role", "session_authorization", _value(cursor), local=False)
+            return
+        cursor.eat("SESSION")
+    name = ".".join(cursor.name()).lower()
+    if not (cursor.take(TokenType.EQ) or cursor.eat("TO")) and name != "role":
+        return
+    if name == "role":
+        if 0 < len(cursor.rest()) <= _LONGEST_VALUE and cursor.word() != "NONE":
+            yield SettingChange("role", "role", _value(cursor), local)
+    elif name == "row_security":
+        if _value(cursor).lower() in _OFF:
+            yield SettingChange("row_security", name, "off", local)
+    elif "." in name:
+        yield SettingChange("setting", name, _value(cursor), local)
+
+
+def _value(cursor: Cursor) -> str:
+    return cursor.tokens[cursor.at].text if not cursor.done else ""
+
+
+def _set_config_calls(statement: Statement) -> Iterator[SettingChange]:
+    for index, token in enumerate(statement.tokens):
+        if token.text.lower() != "set_config" or token.token_type in STRINGS:
+            continue
+        cursor = Cursor(statement, index + 1)
+        if not cursor.is_kind(TokenType.L_PAREN):
+            continue
+        cursor.skip_group()
+        arguments = split_commas(statement.tokens[index + 2 : cursor.at - 1])
+        if len(arguments) == 3 and arguments[0][0].token_type in STRINGS:
+            local = arguments[2][-1].text.lower() not in {"false", "f"}
+            value = arguments[1][0].text if arguments[1][0].token_type in STRINGS else ""
+            yield from named_setting(arguments[0][0].text, value, local=local)
+
+
+def named_setting(name: str, value: str, *, local: bool) -> Iterator[SettingChange]:
+    """Yield the change that `set_config(name, value, local)` makes, when it is one of ours."""
+    name = name.lower()
+    if name in {"role", "session_authorization"}:
+        yield SettingChange("role", name, value, local)
+    elif name == "row_security":
+        if value.lower() in _OFF:
+            yield SettingChange("row_security", name, value, local)
+    elif "." in name:
+        yield SettingChange("setting", name, value, local)
