@@ -7,13 +7,16 @@ demo and a twin are comparable between runs; only times and random keys differ.
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from core_platform.agent import (
     AgentClient,
@@ -24,15 +27,17 @@ from core_platform.agent import (
     telemetry,
 )
 from core_platform.onboarding.connections import connect_account, credential_key
+from core_platform.redaction import SampleLogs, sample_logs
 from core_platform.schema.identity import Agent, AgentKey, AppUser
 from core_platform.schema.migrate import provision_tenant
 from core_platform.tenancy import Origin, PlatformDatabase, TenantId, TenantSession
 from core_platform.tenancy.sweep import SweepReport, sweep_idle_gpus
-from posture.deployment import AUDIENCE, PEPPER_VERSION, Deployment
+from posture.deployment import AUDIENCE, PEPPER_VERSION, Deployment, LogBucket
 
 AGENTS_PER_TENANT = 2
 BATCHES_PER_AGENT = 60
 STEP_MS = 15_000
+SHARED_SEED = 1_000
 
 _NAMES = ("Aurora Research", "Borealis Robotics", "Cumulus Media")
 _PEOPLE = (("owner", "Ada Owner"), ("admin", "Ben Admin"), ("member", "Cleo Member"))
@@ -51,6 +56,27 @@ class DemoTenant:
     def slug(self) -> str:
         """Its name for buckets and e-mail domains."""
         return self.name.partition(" ")[0].lower()
+
+
+@dataclass(slots=True)
+class Planted:
+    """What was planted in raw logs: canaries, and the bodies by tenant whose hashes can be foretold."""
+
+    canaries: set[str] = field(default_factory=set)
+    bodies: dict[str, list[str]] = field(default_factory=dict)
+
+    def remember(self, tenant: TenantId, logs: SampleLogs) -> None:
+        """Note the canaries of a bucket's objects and each body as it was delivered."""
+        self.canaries.update(logs.canaries)
+        known = self.bodies.setdefault(str(tenant), [])
+        for key, content in logs.objects.items():
+            if content and "/data/" not in key:
+                known.extend(_bodies(gzip.decompress(content)))
+
+    def write(self, path: Path) -> Path:
+        """Write it for the collector that searches; returns the path."""
+        path.write_text(json.dumps({"canaries": sorted(self.canaries), "bodies": self.bodies}))
+        return path
 
 
 def demo_tenants(deployment: Deployment) -> tuple[DemoTenant, ...]:
@@ -80,6 +106,26 @@ def stream_telemetry(deployment: Deployment, tenants: Sequence[DemoTenant]) -> i
         return sum(stream.result() for stream in streams)
 
 
+def publish_logs(deployment: Deployment, tenants: Sequence[DemoTenant], *, name: str = "logs") -> Path:
+    """Put invocation logs with canaries into each tenant's bucket and register the buckets.
+
+    One object is the same for all tenants, so that equal prompts of two tenants can be compared; one
+    holds lines that must be quarantined. Returns the file that lists what was planted.
+    """
+    import boto3
+
+    outside = boto3.Session("AKIAEMULATEDACCOUNT0", "emulated", region_name="us-east-1")
+    s3 = outside.client("s3", endpoint_url=deployment.s3_endpoint)
+    planted = Planted()
+    for seed, item in enumerate(tenants):
+        bucket = f"bedrock-{item.slug}-{name}"
+        s3.create_bucket(Bucket=bucket)
+        for key, content in _log_objects(seed, item, planted):
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
+        deployment.log_buckets += (LogBucket(str(item.tenant), bucket, ""),)
+    return planted.write(deployment.folder / f"canaries-{name}.json")
+
+
 def sweep(database: PlatformDatabase) -> SweepReport:
     """The background sweep for idle GPUs, as the platform's scheduler would run it."""
     return sweep_idle_gpus(database, change_ref="demo:idle-gpu-sweep")
@@ -93,6 +139,35 @@ def ingress_address(deployment: Deployment) -> IngressAddress:
         audience=AUDIENCE,
         server_name=AUDIENCE,
     )
+
+
+def _log_objects(seed: int, item: DemoTenant, planted: Planted) -> Iterator[tuple[str, bytes]]:
+    account = f"{222200000000 + seed:012d}"
+    shared = sample_logs(SHARED_SEED, account=account, objects=1)
+    own = sample_logs(seed, account=account, objects=2)
+    for logs in (own, shared):
+        planted.remember(item.tenant, logs)
+    yield from own.objects.items()
+    yield from ((key.replace(".json.gz", "-shared.json.gz"), body) for key, body in shared.objects.items())
+    canary = f"CANARY-BROKEN-{seed:04d}-{uuid.uuid5(item.tenant.uuid, 'broken').hex}"
+    planted.canaries.add(canary)
+    folder = f"AWSLogs/{account}/BedrockModelInvocationLogs/us-east-1/2026/11/02/00"
+    yield f"{folder}/broken.json.gz", gzip.compress("".join(_broken_lines(canary)).encode(), mtime=0)
+
+
+def _broken_lines(canary: str) -> Iterator[str]:
+    """Lines that must be quarantined without a byte of them: cut short, a key twice, not JSON."""
+    yield f'{{"schemaType": "ModelInvocationLog", "input": {{"inputBodyJson": "{canary}"\n'
+    yield f'{{"requestId": "{canary}", "requestId": "b", "schemaType": "ModelInvocationLog"}}\n'
+    yield f"{canary} is no JSON at all\n"
+
+
+def _bodies(lines: bytes) -> Iterator[str]:
+    for line in lines.splitlines():
+        record = json.loads(line)
+        for side, body in (("input", "inputBodyJson"), ("output", "outputBodyJson")):
+            if body in record[side]:
+                yield json.dumps(record[side][body])
 
 
 def _tenant(pepper: bytes, index: int, name: str) -> DemoTenant:
