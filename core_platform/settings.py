@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from core_platform.errors import PlatformError
+from core_platform.tenancy import PlatformDatabase, SealKey
 
 #: A shorter secret can be guessed; every secret here is a MAC key.
 MIN_SECRET_BYTES = 32
@@ -145,6 +146,18 @@ def read_settings(file: Path) -> PlatformSettings:
     except msgspec.DecodeError as error:
         raise SettingsError(f"{file}: not JSON: {error}") from None
     return parse_settings(document, origin=str(file), folder=file.parent)
+
+
+def open_database(settings: PlatformSettings) -> PlatformDatabase:
+    """The platform's database, after its logins were found fit to serve.
+
+    Raises:
+        PlatformError: the seal cannot be read, or a login could reach round row security.
+    """
+    seal = SealKey(settings.seal.kid, settings.secret(settings.seal.secret))
+    database = PlatformDatabase(settings.app_url, seal=seal)
+    database.verify_logins()
+    return database
 
 
 def parse_settings(document: object, *, origin: str, folder: Path) -> PlatformSettings:

@@ -22,6 +22,7 @@ from core_platform.agent.streams import (
     open_stream,
 )
 from core_platform.agent.telemetry import GpuReading
+from core_platform.ingress.hello import Hello
 
 #: Batches on their way without an acknowledgement.
 WINDOW = 32
@@ -87,7 +88,7 @@ class AgentClient:
                         summary.acknowledged,
                         time.monotonic(),
                     )
-                if not self._may_pass(ended) or time.monotonic() - since > self._patience:
+                if ended.code not in _PASSING or time.monotonic() - since > self._patience:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -102,15 +103,17 @@ class AgentClient:
             self._send_all(stream, source, summary)
 
     def _open(self, channel: grpc.Channel) -> OpenStream:
-        ts_ms = time.time_ns() // 1_000_000 + self._clock_offset_ms
-        hello = build_hello(self.identity, self.address.audience, ts_ms=ts_ms)
+        hello = self._hello()
         try:
             return open_stream(channel, hello, answer_as=self.identity)
         except StreamEnded as ended:
-            hint = ended.trailers.get("clock-hint-bin")
-            if isinstance(hint, bytes):
-                self._adopt(server_clock_ms(self.identity, hello, hint))
-            raise
+            if not self._follow_clock(hello, ended.trailers.get("clock-hint-bin")):
+                raise
+        return open_stream(channel, self._hello(), answer_as=self.identity)
+
+    def _hello(self) -> Hello:
+        ts_ms = time.time_ns() // 1_000_000 + self._clock_offset_ms
+        return build_hello(self.identity, self.address.audience, ts_ms=ts_ms)
 
     def _send_all(self, stream: OpenStream, source: Iterator[Readings], summary: StreamSummary) -> None:
         on_the_way = 0
@@ -137,13 +140,12 @@ class AgentClient:
             dropped += 1
         return dropped
 
-    def _adopt(self, server_ms: int | None) -> None:
-        """Follow the server's clock, if the hint is authentic and not absurd."""
-        if server_ms is None:
-            return
-        offset = server_ms - time.time_ns() // 1_000_000
-        if abs(offset) <= MAX_CLOCK_OFFSET_MS:
-            self._clock_offset_ms = offset
-
-    def _may_pass(self, ended: StreamEnded) -> bool:
-        return ended.code in _PASSING or (ended.reason == "clock_skew" and bool(self._clock_offset_ms))
+    def _follow_clock(self, hello: Hello, hint: str | bytes | None) -> bool:
+        """Adopt the server's clock, if it sent an authentic hint that is not absurd."""
+        if not isinstance(hint, bytes):
+            return False
+        server_ms = server_clock_ms(self.identity, hello, hint)
+        if server_ms is None or abs(server_ms - hello.ts_ms) > MAX_CLOCK_OFFSET_MS:
+            return False
+        self._clock_offset_ms = server_ms - time.time_ns() // 1_000_000
+        return True

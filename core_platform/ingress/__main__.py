@@ -8,19 +8,22 @@ new deployment, that the empty nonce store has forgotten nothing, and exits.
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
 
 from core_platform.errors import PlatformError
 from core_platform.ingress.tls import raise_floor
-from core_platform.settings import PlatformSettings, read_settings
+from core_platform.settings import PlatformSettings, open_database, read_settings
 
 
 def main() -> int:
     """Serve until told to stop. Returns 2, with one line saying why, if the settings are wrong."""
     arguments = _parse(sys.argv[1:])
     raise_floor()
+    # gRPC's own lines would stand between the JSON objects; a failed handshake is not an event of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         settings = read_settings(arguments.settings)
         run = _commission if arguments.commission else _serve
@@ -40,7 +43,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 async def _serve(settings: PlatformSettings) -> int:
     # Imported here: everything below imports grpc, which must not happen before raise_floor().
     from core_platform.ingress.events import log_as_json
-    from core_platform.ingress.server import IngressServer, open_database
+    from core_platform.ingress.server import IngressServer
 
     log_as_json(logging.getLogger("core_platform"), sys.stderr)
     database = open_database(settings)

@@ -43,7 +43,7 @@ from core_platform.ingress.verification import (
     new_challenge,
 )
 from core_platform.settings import PlatformSettings
-from core_platform.tenancy import PlatformDatabase, SealKey
+from core_platform.tenancy import PlatformDatabase
 
 log = logging.getLogger("core_platform.ingress")
 
@@ -128,18 +128,6 @@ class AgentIngress(agent_pb2_grpc.AgentIngressServicer):
 def _require_tls13(context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if not is_tls13(context.auth_context()):
         raise StreamRefused(Refusal.NOT_TLS13, "this server speaks TLS 1.3 only")
-
-
-def open_database(settings: PlatformSettings) -> PlatformDatabase:
-    """The platform's database, after its logins were found fit to serve.
-
-    Raises:
-        PlatformError: the seal cannot be read, or a login could reach round row security.
-    """
-    seal = SealKey(settings.seal.kid, settings.secret(settings.seal.secret))
-    database = PlatformDatabase(settings.app_url, seal=seal)
-    database.verify_logins()
-    return database
 
 
 async def _next_hello(messages: Messages, deadline: float) -> agent_pb2.Hello:

@@ -152,10 +152,11 @@ def running_lab(folder: Path, app_url: str, admin_url: str, seal: bytes, kid: st
         settings["ingress"]["redis_url"] = redis.url  # type: ignore[index]
         lab = Lab(folder, redis, settings, admin_url)
         (folder / "settings.json").write_text(json.dumps(settings))
+        commission = ["-m", "core_platform.ingress", "--commission", "--settings"]
         subprocess.run(
-            [sys.executable, "-m", "core_platform.ingress", "--commission"]
-            + ["--settings", str(folder / "settings.json")],
+            [sys.executable, *commission, str(folder / "settings.json")],
             check=True,
+            stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
         )
         lab.start()

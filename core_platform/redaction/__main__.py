@@ -1,0 +1,56 @@
+"""Ingest every registered log source once: ``python -m core_platform.redaction --settings FILE``.
+
+For a scheduler. Prints one JSON object for each source on standard output; credentials for S3 come
+from the environment, as boto3 finds them. Returns 2, with one line saying why, if it could not run.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core_platform.errors import PlatformError
+from core_platform.redaction.ingest import ingest_bucket
+from core_platform.redaction.keys import HashKeyring
+from core_platform.settings import PlatformSettings, open_database, read_settings
+
+
+def main() -> int:
+    """Ingest and say what was done."""
+    parser = argparse.ArgumentParser(prog="python -m core_platform.redaction", description=__doc__)
+    parser.add_argument("--settings", type=Path, required=True, help="the platform's JSON settings")
+    try:
+        _ingest_all(read_settings(parser.parse_args().settings))
+    except PlatformError as error:
+        print(f"redaction: {error}", file=sys.stderr)
+        return 2
+    except (BotoCoreError, ClientError) as error:
+        # The error's text may name keys of the customer's bucket.
+        print(f"redaction: S3 did not answer as expected ({type(error).__name__})", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _ingest_all(settings: PlatformSettings) -> None:
+    redaction = settings.require_redaction()
+    keyring = HashKeyring(settings.secret(redaction.hash_key))
+    client = boto3.client("s3", endpoint_url=redaction.s3_endpoint_url, region_name=redaction.region)
+    database = open_database(settings)
+    for source in redaction.sources:
+        done = ingest_bucket(database, client, source, keyring)
+        counts = {
+            "tenant": source.tenant,
+            "objects": done.objects,
+            "skipped": done.skipped,
+            "records": done.records,
+            "quarantined": done.quarantined,
+            "unknown_fields": done.unknown_fields.total(),
+        }
+        print(json.dumps(counts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
