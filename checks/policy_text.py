@@ -155,14 +155,13 @@ def _is_name(part: str) -> bool:
 
 def _without_casts(parts: list[Part]) -> list[Part]:
     kept: list[Part] = []
-    skip = False
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
-        if skip:
-            skip = False
-        elif part == "::" and following in _HARMLESS_CASTS:
-            skip = True
-        else:
+    rest = iter(parts)
+    for part in rest:
+        cast = next(rest, None) if part == "::" else None
+        if part != "::":
             kept.append(part)
+        elif cast not in _HARMLESS_CASTS:
+            kept.extend(one for one in (part, cast) if one is not None)
     return kept
 
 
