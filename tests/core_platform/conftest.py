@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,6 +17,7 @@ from core_platform.tenancy import (
     TenantContext,
     TenantId,
 )
+from posture.embedded.postgres import PostgresServer
 
 SEAL = SealKey("test-1", bytes(range(32)))
 CREDENTIALS = RoleCredentials(app="app-password", bypass="bypass-password")
@@ -36,11 +30,10 @@ TEMPLATE = "migrated"
 class Cluster:
     """A running server: `url(database)` logs in as its administrator."""
 
-    folder: Path
-    port: int
+    server: PostgresServer
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres:admin-password@/{database}?host={self.folder}&port={self.port}"
+        return self.server.url("postgres", database)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as admin:
@@ -64,79 +57,11 @@ class Platform:
         return TenantContext(tenant, Origin.REQUEST, "test")
 
 
-def _binaries() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        return found[-1].parent
-    if on_path := shutil.which("initdb"):
-        return Path(on_path).resolve().parent
-    pytest.fail("no PostgreSQL binaries: apt-get install postgresql")
-
-
-def _account() -> dict[str, str]:
-    """PostgreSQL refuses to run as root: give the server the account that owns nothing."""
-    return {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
-
-
-def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    binaries, data = _binaries(), folder / "data"
-    (folder / "password").write_text("admin-password")
-    if account := _account():
-        for path in (folder, folder / "password"):
-            shutil.chown(path, **account)
-    subprocess.run(
-        [
-            *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256"),
-            *("--pwfile", str(folder / "password"), "-E", "UTF8", "--locale=C", "--no-sync"),
-        ],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-        **_account(),
-    )
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": str(folder),
-        "port": str(port),
-        "fsync": "off",
-        "shared_buffers": "32MB",
-        "log_min_messages": "panic",
-    }
-    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-    return subprocess.Popen(
-        [str(binaries / "postgres"), "-D", str(data), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **_account(),
-    )
-
-
-def _await(cluster: Cluster, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            psycopg.connect(cluster.url()).close()
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"the test server did not start (exit {server.poll()})")
-
-
 @pytest.fixture(scope="session")
-def pg_cluster() -> Iterator[Cluster]:
-    """One server for each worker, on a unix socket in a short folder, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    cluster = Cluster(folder, 5432)
-    server = _start(folder, cluster.port)
-    try:
-        _await(cluster, server)
-        yield cluster
-    finally:
-        server.send_signal(signal.SIGQUIT)  # immediate: nothing here is worth a checkpoint
-        server.wait(timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
+def pg_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One server for each worker: a role belongs to its whole cluster."""
+    with PostgresServer.create(tmp_path_factory.mktemp("pg"), durable=False) as server:
+        yield Cluster(server)
 
 
 @pytest.fixture(scope="session")
