@@ -22,7 +22,10 @@ COLLECTORS: Final[Mapping[str, tuple[str, ...]]] = {
         "collectors.ingress_attack:IngressAttackCollector",
         "collectors.tls:TlsCollector",
     ),
-    "ingestion": ("collectors.canaries:CanaryCollector",),
+    "ingestion": (
+        "collectors.canaries:CanaryCollector",
+        "collectors.body_hashes:BodyHashCollector",
+    ),
     "sources": ("collectors.source_lint:SourceLintCollector",),
     "aws.rds": ("collectors.aws.rds:RdsCollector",),
     "aws.s3": ("collectors.aws.s3:S3Collector",),
