@@ -1,15 +1,36 @@
 """The right edge of a log: its unfinished bundle and tiles, which is all that appending needs.
 
-Memory and time for an append do not grow with the log: 255 entries, 255 hashes for each level.
+Memory and time for an append do not grow with the log: 255 entries, 255 hashes for each level. A
+writer that died may have left partial tiles of an append that never counted; they are cleared from
+the present tiles when the edge is loaded, and from every later tile when the log first gets there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from evidence.ledger.errors import LedgerDamaged
-from evidence.ledger.layout import HEIGHT, WIDTH, Tile, framed, levels
+from evidence.ledger.layout import HEIGHT, WIDTH, Tile, framed, levels, parse_tile_name
+from evidence.ledger.store import Store
 from evidence.ledger.tiles import TileReader
 from evidence.proofs.merkle import Frontier, leaf_hash, tree_root
 from evidence.proofs.notes import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What an append changes in the store.
+
+    Attributes:
+        files: to write.
+        entered: folders of partial tiles that the log gets to for the first time; to be cleared before.
+        replaced: folders of partial tiles that full ones replace; to be removed after publishing.
+    """
+
+    files: dict[str, bytes]
+    entered: list[str]
+    replaced: list[str]
 
 
 class Edge:
@@ -20,6 +41,7 @@ class Edge:
         self._bundle = bytearray()
         self._tiles: list[list[bytes]] = []
         self._changed: set[int] = set()
+        self._entered: list[Tile] = []
         self._finished: dict[Tile, bytes] = {}
 
     @classmethod
@@ -45,6 +67,8 @@ class Edge:
     def append(self, entry: bytes) -> bytes:
         """Add an entry; return its leaf hash."""
         leaf = leaf_hash(entry)
+        if not self._bundle:
+            self._entered.append(Tile(None, self.frontier.size // WIDTH))
         self._bundle += framed(entry)
         closed = self.frontier.append(leaf)
         for level, subtree in enumerate(closed[::HEIGHT]):
@@ -54,20 +78,26 @@ class Edge:
             self._bundle.clear()
         return leaf
 
-    def take(self) -> tuple[dict[str, bytes], list[str]]:
-        """The files to write for what was appended, and the folders of partial tiles that they replace."""
-        size = self.frontier.size
+    def take(self) -> Growth:
+        """What the appends since the last call change in the store."""
         files = {tile.name: content for tile, content in self._finished.items()}
-        replaced = [f"{tile.directory}.p" for tile in self._finished]
-        for level in sorted(self._changed):
-            hashes = self._tiles[level]
-            if hashes:
-                files[Tile(level, size >> HEIGHT * (level + 1), len(hashes)).name] = b"".join(hashes)
-        if 0 in self._changed and self._bundle:
-            files[Tile(None, size // WIDTH, size % WIDTH).name] = bytes(self._bundle)
+        growth = Growth(
+            files=files | {tile.name: content for tile, content in self._unfinished()},
+            entered=[partial_folder(tile) for tile in self._entered],
+            replaced=[partial_folder(tile) for tile in self._finished],
+        )
         self._changed.clear()
+        self._entered.clear()
         self._finished.clear()
-        return files, replaced
+        return growth
+
+    def _unfinished(self) -> Iterator[tuple[Tile, bytes]]:
+        size = self.frontier.size
+        for level in sorted(self._changed):
+            if hashes := self._tiles[level]:
+                yield Tile(level, size >> HEIGHT * (level + 1), len(hashes)), b"".join(hashes)
+        if self._changed and self._bundle:
+            yield Tile(None, size // WIDTH, size % WIDTH), bytes(self._bundle)
 
     def _add(self, level: int, subtree: bytes) -> None:
         if level == len(self._tiles):
@@ -75,10 +105,27 @@ class Edge:
         hashes = self._tiles[level]
         hashes.append(subtree)
         self._changed.add(level)
+        n = ((self.frontier.size >> HEIGHT * level) - 1) // WIDTH
+        if len(hashes) == 1:
+            self._entered.append(Tile(level, n))
         if len(hashes) == WIDTH:
-            n = (self.frontier.size >> HEIGHT * (level + 1)) - 1
             self._finished[Tile(level, n)] = b"".join(hashes)
             hashes.clear()
+
+
+def clear_leftovers(store: Store, size: int) -> None:
+    """Remove partial tiles at the right edge that are wider than a log of `size` entries has them."""
+    for level in (None, *range(levels(size))):
+        count = size >> HEIGHT * (level or 0)
+        for name in list(store.names(partial_folder(Tile(level, count // WIDTH)))):
+            tile = parse_tile_name(name)
+            if tile is None or tile.end > size:
+                store.discard(name)
+
+
+def partial_folder(tile: Tile) -> str:
+    """Where the partial tiles with a tile's index lie."""
+    return f"{tile.directory}.p"
 
 
 def _peaks(hashes: list[bytes]) -> list[bytes]:

@@ -60,7 +60,9 @@ class IdentityIndex:
     def covered(self) -> bytes | None:
         """The signed checkpoint up to which the log has been read."""
         row = self._database.execute("SELECT checkpoint FROM covered").fetchone()
-        return None if row is None else bytes(row[0])
+        if row is not None and not isinstance(row[0], bytes):
+            raise sqlite3.DatabaseError("the remembered checkpoint is not bytes")
+        return None if row is None else row[0]
 
     def find(self, identity: str) -> Indexed | None:
         """The entry with this identity."""

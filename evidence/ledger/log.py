@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evidence.ledger.edge import Edge
+from evidence.ledger.edge import Edge, clear_leftovers
 from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement_facts
 from evidence.ledger.errors import (
     EntryRefused,
@@ -168,7 +168,9 @@ class Ledger:
         if self._signer is None:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
         facts = [self._read_pending(entry) for entry in entries]
-        with self._mutex, self._store.sequencing():
+        with self._mutex, self._store.sequencing() as in_order:
+            if not in_order:
+                self._edge = None
             head = self._head()
             index = self._index.at(head)
             receipts, new = self._plan(zip(entries, facts, strict=True), index, head.checkpoint.size)
@@ -275,8 +277,10 @@ class Ledger:
         files = self._blobs_of(new)
         for item in new:
             edge.append(item.pending.envelope)
-        tiles, replaced = edge.take()
-        self._store.write(files | tiles)
+        growth = edge.take()
+        for folder in growth.entered:
+            self._store.discard(folder)
+        self._store.write(files | growth.files)
         checkpoint = Checkpoint(self.origin, edge.frontier.size, edge.frontier.root())
         signed = sign_checkpoint(checkpoint, signer)
         self._store.publish(signed)
@@ -284,8 +288,8 @@ class Ledger:
         self._index.remember(
             (Indexed(item.facts.identity, item.position, item.facts.payload_digest) for item in new), signed
         )
-        for directory in replaced:
-            self._store.discard(directory)
+        for folder in growth.replaced:
+            self._store.discard(folder)
 
     def _blobs_of(self, new: Sequence[_New]) -> dict[str, bytes]:
         files: dict[str, bytes] = {}
@@ -313,6 +317,7 @@ class Ledger:
     def _loaded_edge(self, head: Head) -> Edge:
         if self._edge is not None and self._edge[0] == head.signed:
             return self._edge[1]
+        clear_leftovers(self._store, head.checkpoint.size)
         return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
 
 

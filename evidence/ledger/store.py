@@ -46,12 +46,12 @@ class Store(Protocol):
         """Replace the checkpoint in one step, durable on return."""
         ...
 
-    def discard(self, directory: str) -> None:
-        """Forget partial tiles that a full tile has replaced."""
+    def discard(self, path: str) -> None:
+        """Forget a file, or all files of a folder; need not be durable."""
         ...
 
-    def sequencing(self) -> AbstractContextManager[None]:
-        """Be the only writer for a while; waits for its turn."""
+    def sequencing(self) -> AbstractContextManager[bool]:
+        """Be the only writer for a while; waits for its turn. Says whether the last one left in order."""
         ...
 
 
@@ -93,19 +93,30 @@ class DirectoryStore:
         """Replace the checkpoint by rename."""
         self.write({CHECKPOINT: checkpoint})
 
-    def discard(self, directory: str) -> None:
-        """Remove a folder of partial tiles; what is left after a crash does no harm."""
-        shutil.rmtree(self.root / directory, ignore_errors=True)
+    def discard(self, path: str) -> None:
+        """Remove a file or a folder."""
+        with _refusals(f"cannot remove {self.root / path}"):
+            try:
+                (self.root / path).unlink(missing_ok=True)
+            except (IsADirectoryError, PermissionError):  # POSIX lets a system say either of a folder
+                shutil.rmtree(self.root / path)
 
     @contextmanager
-    def sequencing(self) -> Iterator[None]:
-        """Hold the lock of the directory; the kernel frees it when its holder dies."""
+    def sequencing(self) -> Iterator[bool]:
+        """Hold the lock of the directory; the kernel frees it when its holder dies.
+
+        The lock file is empty except while someone writes, so a holder that died or failed is noticed.
+        """
         with _refusals(f"cannot lock {self.root}"):
             (self.root / STAGING).mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            with _refusals(f"cannot lock {self.root}"):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                in_order = os.fstat(descriptor).st_size == 0
+                os.pwrite(descriptor, b"writing", 0)
+            yield in_order
+            os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
 
