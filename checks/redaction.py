@@ -19,8 +19,8 @@ from evidence.scope import Scope
 from evidence.view import Evidence, Observation
 
 TABLES, REDIS, LOGS = "tables", "Redis", "logs"
-#: Where content could stay; a search that leaves one out shows nothing.
-PLACES = (TABLES, REDIS, LOGS)
+#: Where content could stay, and how names of such places begin (``postgres:ai.ai_spend_event``).
+PLACES = {TABLES: "postgres:", REDIS: "redis:", LOGS: "log:"}
 
 BEDROCK = "core_platform/redaction/bedrock.py"
 INGEST = "core_platform/redaction/ingest.py"
@@ -81,9 +81,8 @@ def _search_gaps(search: CanarySearch) -> Iterator[str]:
 
 
 def _kind_of(place: SearchedPlace) -> str:
-    """Redis and logs say what they are (``redis``, ``log:ingress``); a table goes by its own name."""
-    name = place.name.lower()
-    return REDIS if name.startswith("redis") else LOGS if name.startswith("log") else TABLES
+    """What a place is, by what its name begins with; '' for one that is none of the three."""
+    return next((kind for kind, prefix in PLACES.items() if place.name.startswith(prefix)), "")
 
 
 def _was_read(kind: str, searched: list[SearchedPlace]) -> bool:
@@ -111,7 +110,7 @@ def keep_the_session_name(twin: Twin) -> None:
     )
 
 
-@sabotage("RED-01", "record printed while it is ingested", names="log")
+@sabotage("RED-01", "record printed while it is ingested", names="log:")
 def print_the_record(twin: Twin) -> None:
     """A line for debugging that nobody removed."""
     twin.source.patch(

@@ -109,8 +109,8 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
     ingress = [IngressAttempt(name, "accept", "accept", "OK") for name in ACCEPTED]
     ingress += [IngressAttempt(name, "refuse", "refuse", "UNAUTHENTICATED") for name in REFUSED]
     places = (
-        SearchedPlace("ai.ai_spend_event", 40_000, 0),
-        SearchedPlace("redis", 0, 0),
+        SearchedPlace("postgres:ai.ai_spend_event", 40_000, 0),
+        SearchedPlace("redis:db0", 0, 0),
         SearchedPlace("log:ingestion", 900, 0),
     )
     return (

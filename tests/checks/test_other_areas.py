@@ -179,7 +179,9 @@ def test_a_resource_that_was_counted_and_not_described_is_in_doubt(
     assert world.judge(check, with_fields(RdsInstances, count=2)).state is State.UNKNOWN
 
 
-@pytest.mark.parametrize("name", ["ai.ai_spend_event", "redis", "log:ingestion", "somewhere else"])
+@pytest.mark.parametrize(
+    "name", ["postgres:ai.ai_spend_event", "redis:db0", "log:ingestion", "somewhere else"]
+)
 def test_a_found_canary_is_named_by_its_place(world: Any, name: str) -> None:
     def found(seen: CanarySearch) -> CanarySearch:
         return dataclasses.replace(seen, places=(*seen.places, SearchedPlace(name, 10, 1)))
@@ -191,8 +193,8 @@ def test_a_found_canary_is_named_by_its_place(world: Any, name: str) -> None:
 
 
 TABLE, REDIS, LOG = (
-    SearchedPlace("ai.ai_spend_event", 9, 0),
-    SearchedPlace("redis", 9, 0),
+    SearchedPlace("postgres:ai.ai_spend_event", 9, 0),
+    SearchedPlace("redis:db0", 9, 0),
     SearchedPlace("log:ingestion", 9, 0),
 )
 
