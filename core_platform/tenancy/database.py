@@ -48,7 +48,8 @@ _LONGEST_CHANGE_REF: Final = 200
 _CONNECT_SECONDS: Final = 10
 _POOL_SECONDS: Final = 10
 
-_inside_bypass: ContextVar[bool] = ContextVar("inside_bypass", default=False)
+#: What this thread or task has open: a bypass may not start inside either.
+_open_scope: ContextVar[str] = ContextVar("open_scope", default="")
 
 
 class PlatformDatabase:
@@ -101,7 +102,7 @@ class PlatformDatabase:
             # Bound as a parameter: the text of a statement is visible to others in pg_stat_activity.
             connection.exec_driver_sql(_BIND, (ticket,))
 
-        with self._transaction(self._app, bind) as session:
+        with self._transaction(self._app, bind) as session, _opened("tenant session"):
             yield TenantSession(session, context)
 
     def run_as_tenant(
@@ -136,7 +137,7 @@ class PlatformDatabase:
 
         Raises:
             BypassRefused: scope, reason or change reference is missing, no bypass login is
-                configured, or a bypass is open already.
+                configured, or a bypass or tenant session is open already.
         """
         engine = self._bypass_engine(scope, reason, change_ref)
         begin = _entry("begin", scope, reason, change_ref)
@@ -148,12 +149,8 @@ class PlatformDatabase:
             connection.execute(insert(BypassLog).values(grant))
             connection.exec_driver_sql(_OPEN_GRANT, (str(grant["entry_id"]),))
 
-        entered = _inside_bypass.set(True)
-        try:
-            with self._transaction(engine, open_grant) as session:
-                return fn(BypassSession(session))
-        finally:
-            _inside_bypass.reset(entered)
+        with self._transaction(engine, open_grant) as session, _opened("bypass"):
+            return fn(BypassSession(session))
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -182,13 +179,22 @@ class PlatformDatabase:
             raise BypassRefused("a bypass takes a reason from the closed list BypassReason")
         if not change_ref.strip() or len(change_ref) > _LONGEST_CHANGE_REF:
             raise BypassRefused("a bypass names its change or job in 1 to 200 characters")
-        if _inside_bypass.get():
-            raise BypassRefused("a bypass is open already: finish it before opening another")
+        if _open_scope.get():
+            raise BypassRefused(f"a {_open_scope.get()} is open already: finish it before a bypass")
         if self._bypass is None:
             raise BypassRefused("this service was given no bypass login (bypass_url)")
         if not self._verified:
             self.verify_logins()
         return self._bypass
+
+
+@contextmanager
+def _opened(scope: str) -> Iterator[None]:
+    entered = _open_scope.set(scope)
+    try:
+        yield
+    finally:
+        _open_scope.reset(entered)
 
 
 def _entry(

@@ -160,14 +160,19 @@ class _BoundSession:
 class TenantSession(_BoundSession):
     """One transaction for one tenant: reads and writes its rows and can reach no others.
 
-    `context` says for whom, through which door and who acts; audit rows are written from it.
+    Audit rows take their origin and actor from `context`.
     """
 
-    __slots__ = ("context",)
+    __slots__ = ("__context",)
 
     def __init__(self, session: Session, context: TenantContext) -> None:
         super().__init__(session)
-        self.context = context
+        self.__context = context
+
+    @property
+    def context(self) -> TenantContext:
+        """For whom this transaction runs, through which door, and who acts."""
+        return self.__context
 
 
 class BypassSession(_BoundSession):

@@ -18,6 +18,7 @@ from core_platform.schema.migrate import (
     RoleCredentials,
     current_revision,
     downgrade,
+    login_url,
     provision_tenant,
     upgrade,
 )
@@ -29,6 +30,7 @@ from core_platform.schema.migrations.operations import (
 )
 from core_platform.tenancy import PlatformDatabase, SealKey, TenantId
 from core_platform.tenancy.roles import ROLES
+from posture.embedded.postgres import PostgresServer
 
 HEAD = "0006"
 LOGINS = RoleCredentials("app-password", "bypass-password")
@@ -359,6 +361,20 @@ def test_passwords_reach_the_server_as_scram_verifiers(admin):
     ).fetchall()
     assert set(rows) == {("core_app", True), ("core_bypass", True)}
     assert "app-password" not in repr(LOGINS)
+
+
+def test_an_administrator_who_is_no_superuser_can_migrate_a_managed_server(tmp_path):
+    with PostgresServer.create(tmp_path, durable=False) as server:
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as superuser:
+            superuser.execute("CREATE ROLE ops LOGIN CREATEROLE CREATEDB PASSWORD 'ops'")
+            superuser.execute("CREATE DATABASE managed OWNER ops")
+        admin_url, seal = server.url("ops", "managed", "ops"), SealKey.generate("k1")
+        for _ in range(2):
+            assert upgrade(admin_url, credentials=LOGINS, seal=seal) == HEAD
+        database = PlatformDatabase(login_url(admin_url, "core_app", LOGINS.app), seal=seal)
+        database.verify_logins()
+        provision_tenant(database, TenantId.parse(uuid.uuid4()), "Managed")
+        database.close()
 
 
 def test_provisioning_a_tenant_twice_keeps_the_first(platform_db):

@@ -205,6 +205,14 @@ def test_a_bypass_inside_a_bypass_is_refused(run):
     assert run(tenant_names)
 
 
+def test_a_bypass_inside_a_tenants_session_is_refused(platform_db, run):
+    with (
+        pytest.raises(BypassRefused, match="a tenant session is open already"),
+        platform_db.database.tenant_session(platform_db.context(platform_db.a)),
+    ):
+        run(tenant_names)
+
+
 def test_a_bypass_names_scope_reason_and_change(platform_db):
     bypass = platform_db.database.run_as_bypass
     good = BypassReason.ANOMALY_SWEEP

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from psycopg import errors
 from sqlalchemy import delete, func, insert, literal_column, select, text, update
 
@@ -124,6 +126,27 @@ def test_a_ticket_of_an_unknown_or_retired_key_is_refused(as_app, platform_db):
 def test_a_malformed_ticket_is_refused(as_app, ticket):
     message = refused(lambda: in_transaction(as_app, (BIND, (ticket,)), COUNT))
     assert "malformed" in message or "forged" in message
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_change_to_a_ticket_is_accepted(as_app, platform_db, data):
+    ticket = seal(platform_db.seal, platform_db.a, expires=4_000_000_000)
+    start = data.draw(st.integers(0, len(ticket)))
+    end = data.draw(st.integers(start, len(ticket)))
+    alphabet = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+    changed = ticket[:start] + data.draw(st.text(alphabet, max_size=12)) + ticket[end:]
+    assume(changed != ticket)
+    refused(lambda: in_transaction(as_app, (BIND, (changed,)), COUNT))
+
+
+def test_a_ticket_is_not_to_be_seen_by_others_of_the_same_login(platform_db, as_app):
+    with platform_db.database.tenant_session(platform_db.context(platform_db.b)) as session:
+        session.execute(select(Tenant))
+        shown = as_app.execute("SELECT string_agg(query, ' ') FROM pg_stat_activity").fetchone()[0]
+        ticket = session.scalar(select(func.current_setting("app.tenant_ticket")))
+    assert "FROM identity.tenant" in shown
+    assert ticket.rsplit(".", 1)[1] not in shown
 
 
 def test_a_ticket_of_64_megabytes_is_refused_and_the_server_lives(as_app):
