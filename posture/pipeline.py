@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from checks.check import Check, load_checks
-from collectors.boundary import look
+from collectors.boundary import look, not_observed
 from collectors.collector import Collector, NotObserved, Sighting, identify
+from collectors.errors import Refused
 from collectors.registry import collectors_for
 from controls.verdict import Verdict
 from evidence.record import CollectorId, Interval, Outcome, Record
@@ -36,7 +37,7 @@ PIPELINE = CollectorId("posture.pipeline", VERSION, "")
 
 Progress = Callable[[str], None]
 AccessTo = Callable[[Unit, Collector[object]], object]
-"""How a collector reaches a unit; raises nothing, since configuration was checked before."""
+"""How a collector reaches a unit; raises `Refused` for a probe that is not configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +169,18 @@ def _scope_record(clock: RunClock, scope: Scope) -> Record:
 def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
     """Everything that one collector saw of one unit, as records observed in one interval."""
     started = clock.now()
-    sightings = look(collector, unit, access_to(unit, collector))
+    sightings = _sightings(unit, collector, access_to)
     observed = Interval(started, clock.now())
     by = identify(collector)
     return [_record(clock, unit, by, observed, sighting) for sighting in sightings]
+
+
+def _sightings(unit: Unit, collector: Collector[object], access_to: AccessTo) -> Sequence[Sighting]:
+    try:
+        access = access_to(unit, collector)
+    except Refused as refused:
+        return [not_observed(kind, unit, refused) for kind in collector.kinds]
+    return look(collector, unit, access)
 
 
 def _record(clock: RunClock, unit: Unit, by: CollectorId, observed: Interval, sighting: Sighting) -> Record:

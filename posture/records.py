@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from evidence import kinds
-from evidence.ledger.log import Ledger, PendingEntry, Receipt
+from evidence.ledger.entries import PendingEntry
+from evidence.ledger.log import Ledger, Receipt
 from evidence.payload import Payload
 from evidence.proofs import dsse
 from evidence.proofs.keys import Signer

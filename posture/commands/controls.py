@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             "sabotages": [one.what for one in SABOTAGES if one.check == claim.check],
             "title": checks[claim.check].title if claim.check in checks else claim.quote,
         }
-        for claim in load_catalogue()
+        for claim in load_catalogue().claims
         if arguments.area in (None, claim.area)
     ]
     if arguments.format == "json":

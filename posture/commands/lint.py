@@ -72,9 +72,10 @@ def rendered(report: Report, form: str) -> str:
 
 def _in_tool_format(report: Report, form: str) -> str:
     from lint.rules.registry import RULES
-    from posture.reporting import ReportItem, RuleInfo, RunInfo, to_github, to_junit, to_sarif
+    from posture.commands.formats import in_tool_format
+    from posture.reporting import Level, ReportItem, ReportRule, RunInfo
 
-    levels = {"error": "error", "warning": "warning", "info": "note"}
+    levels: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
     items = [
         ReportItem(
             rule=finding.rule,
@@ -89,9 +90,7 @@ def _in_tool_format(report: Report, form: str) -> str:
         )
         for finding in report.findings
     ]
-    if form == "junit":
-        return to_junit(items, "posture lint")
-    if form == "github":
-        return to_github(items)
-    rules = [RuleInfo(rule.code, rule.title, rule.explanation) for rule in RULES.values()]
-    return json.dumps(to_sarif(items, RunInfo("posture lint", VERSION, rules)), indent=2) + "\n"
+    rules = [
+        ReportRule(rule.code, rule.title, levels[rule.severity], rule.explanation) for rule in RULES.values()
+    ]
+    return in_tool_format(items, RunInfo("posture lint", VERSION, rules), form)

@@ -44,6 +44,7 @@ class MotoServer(Server):
             command=(sys.executable, "-P", str(_CHILD), str(self._port_file)),
             log=self.directory / "moto.log",
             env={name: os.environ[name] for name in _INHERITED if name in os.environ},
+            umask=None,  # it may be the first to compile moto, for everybody who uses this Python
             grace=timedelta(seconds=5),
         )
 

@@ -35,10 +35,11 @@ def die_with_parent(parent: int, death_signal: int) -> None:
 
 
 def main() -> None:
-    """Arguments: parent pid, death signal, uid and gid (or - and -), program and its arguments."""
-    parent, death_signal, uid, gid, *command = sys.argv[1:]
-    os.umask(0o077)
+    """Arguments: parent pid, death signal, umask, uid and gid (or -), program and its arguments."""
+    parent, death_signal, umask, uid, gid, *command = sys.argv[1:]
     try:
+        if umask != "-":
+            os.umask(int(umask, 8))
         if uid != "-":
             give_up_root(int(uid), int(gid))
         die_with_parent(int(parent), int(death_signal))

@@ -6,6 +6,7 @@ afterwards, so two servers that start together cannot take each other's.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ def leave(_signal: int, _frame: object) -> NoReturn:
 def main() -> None:
     """Argument: the file to write the port into, whole or not at all."""
     signal.signal(signal.SIGTERM, leave)
+    logging.basicConfig(level=logging.WARNING)  # an error inside moto belongs into the log
     port_file = Path(sys.argv[1])
     server = make_server(
         "127.0.0.1",

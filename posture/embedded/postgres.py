@@ -58,7 +58,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
 }
 _THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-_STILL_LOCKED = ('lock file "postmaster.pid" already exists', "shared memory block", "is the pid")
+_STILL_LOCKED = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block")
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 
@@ -234,7 +234,9 @@ class PostgresServer(Server):
     def _retry_or_raise(self, failure: StartError, deadline: float) -> None:
         if not any(sign in failure.log_tail for sign in _STILL_LOCKED):
             raise failure
-        if time.monotonic() > deadline:
+        if _held_by_a_stranger(self.data):
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        elif time.monotonic() > deadline:
             raise InUseError(
                 f"the data directory {self.data} is held by another PostgreSQL (process "
                 f"{_lock_holder(self.data)}, from its postmaster.pid): stop that one, or use "
@@ -377,6 +379,15 @@ def _lock_holder(data: Path) -> str:
         return (data / "postmaster.pid").read_text().partition("\n")[0]
     except OSError:
         return "unknown"
+
+
+def _held_by_a_stranger(data: Path) -> bool:
+    """Whether the lock's process id has gone to another program since (a restarted container)."""
+    try:
+        command = Path(f"/proc/{int(_lock_holder(data))}/cmdline").read_bytes()
+    except (OSError, ValueError):  # ended, or no /proc: PostgreSQL's own judgement stands
+        return False
+    return bool(command) and b"postgres" not in command
 
 
 def _remove_all(trees: list[Path]) -> None:

@@ -88,6 +88,7 @@ class Child:
 
     `stop_signals` are sent in turn, each with `grace` to end; SIGKILL follows. `death_signal` is
     what the child gets when this program is killed. `account` is whom it runs as, when not us.
+    `umask` None keeps ours.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Child:
     log: Path
     env: Mapping[str, str] | None = None
     account: Account | None = None
+    umask: int | None = 0o077
     stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM,)
     death_signal: signal.Signals = signal.SIGTERM
     grace: timedelta = STOP_GRACE
@@ -124,9 +126,9 @@ class Child:
             raise
 
     def _spawn(self) -> None:
-        account = self.account
+        account, umask = self.account, "-" if self.umask is None else f"{self.umask:o}"
         identity = ("-", "-") if account is None else (str(account.uid), str(account.gid))
-        tie = (str(os.getpid()), str(int(self.death_signal)), *identity)
+        tie = (str(os.getpid()), str(int(self.death_signal)), umask, *identity)
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._running = subprocess.Popen(

@@ -1,0 +1,51 @@
+"""Progress of long work: a line that is overwritten on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+
+@dataclass
+class Console:
+    """Where progress goes: standard error, so that results can be piped.
+
+    Attributes:
+        quiet: say nothing but results.
+    """
+
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    quiet: bool = False
+    _started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if not self.quiet:
+            self._clear()
+            print(text, file=self.stream, flush=True)
+
+    def detail(self, text: str) -> None:
+        """One line that the next one overwrites on a terminal, and that stays elsewhere."""
+        if self.quiet:
+            return
+        if self.stream.isatty():
+            self._clear()
+            print(f"  {text}"[:118], end="\r", file=self.stream, flush=True)
+        else:
+            print(f"  {text}", file=self.stream, flush=True)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """A named step with the seconds that it took."""
+        started = time.monotonic()
+        self.say(f"[{started - self._started:5.1f} s] {title}")
+        yield
+        self.detail(f"{title}: {time.monotonic() - started:.1f} s")
+
+    def _clear(self) -> None:
+        if self.stream.isatty():
+            print("\r\033[K", end="", file=self.stream)

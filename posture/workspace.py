@@ -1,0 +1,73 @@
+"""A project with its ledger opened: what every command on evidence starts from.
+
+The ledger lies under the project's state unless `posture.yaml` says otherwise. A signing key that is
+named as a file and does not exist yet is made on the first run, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evidence.ledger.errors import LedgerError
+from evidence.proofs.errors import ProofsError
+from evidence.proofs.keys import Signer
+from evidence.proofs.signers import create_key, load_signer
+from posture.access import AccessBook
+from posture.config import Ledger, Project
+from posture.errors import UsageError
+from posture.pipeline import Collected, collect
+from posture.progress import Console
+from posture.records import RecordLog
+from posture.scoping import scope_of
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A project, the folder of its state, and its log of records."""
+
+    project: Project
+    state: Path
+    log: RecordLog
+    signer: Signer | None
+
+
+def open_workspace(project: Project, *, writing: bool) -> Workspace:
+    """Open the project's ledger, for reading only or with its signer.
+
+    Raises:
+        UsageError: no ledger is configured or there is none yet, the key cannot be used, or the log
+            is damaged; naming what and the next step.
+    """
+    if project.ledger is None:
+        raise UsageError("posture.yaml has no `ledger` section: add `ledger: {origin: …, signer: file:…}`")
+    project.state.mkdir(parents=True, exist_ok=True)
+    path = project.ledger.path or project.state / "ledger"
+    try:
+        signer = _signer(project.ledger) if writing else None
+        log = RecordLog(path, origin=project.ledger.origin, signer=signer)
+    except (LedgerError, ProofsError) as error:
+        raise UsageError(str(error)) from error
+    return Workspace(project, project.state, log, signer)
+
+
+def collect_into(workspace: Workspace, console: Console) -> Collected:
+    """Look at everything in the project's scope and log it.
+
+    Raises:
+        UsageError: a secret or a file that the configuration names is missing.
+    """
+    book = AccessBook(workspace.project)
+    book.check()
+    scope = scope_of(workspace.project)
+    return collect(workspace.log, scope, book, state=workspace.state, progress=console.detail)
+
+
+def _signer(ledger: Ledger) -> Signer:
+    if ledger.signer is None:
+        raise UsageError("ledger.signer is missing: name a key, such as `signer: file:ledger.key`")
+    scheme, _, name = ledger.signer.text.partition(":")
+    if scheme != "file":
+        return load_signer(ledger.signer.text)
+    path = ledger.signer.base / Path(name).expanduser()
+    return load_signer(f"file:{path}") if path.exists() else create_key(path)
