@@ -7,18 +7,23 @@ with its line and key, and not a surprise in the middle of a run.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collectors.collector import Collector
 from collectors.errors import Refused
 from evidence.record import Outcome
 from evidence.scope import Unit
-from posture.config import Database, Ingestion, Isolation, Project
+from posture.config import AgentCredentials, Database, Ingestion, Isolation, Project
 from posture.errors import UsageError
 from posture.scoping import AWS_POPULATIONS
+
+if TYPE_CHECKING:
+    from core_platform.agent import AgentIdentity
 
 TENANT_COLUMNS = ("tenant_id",)
 
@@ -68,6 +73,7 @@ class AccessBook:
             "ingress.attack": self._ingress,
             "tls.versions": self._tls,
             "redaction.canaries": self._canaries,
+            "redaction.body_hashes": self._canaries,
             "source.lint": self._source,
         }
         return openers[collector.name](name)
@@ -87,6 +93,33 @@ class AccessBook:
         catalog = PostgresAccess(app_url, database.app_role, TENANT_COLUMNS)
         first, second = isolation.tenants[:2]
         return IsolationAccess(catalog, (first, second), binding_of(isolation))
+
+    def _ingress(self, name: str) -> object:
+        from collectors.ingress_attack import IngressAccess
+        from core_platform.agent import IngressAddress
+
+        ingress = self.project.ingress[name]
+        if ingress.probe is None or ingress.probe.unregistered is None or ingress.probe.database is None:
+            raise Refused(
+                Outcome.UNSUPPORTED,
+                "the probe is not configured",
+                f"ingress.{name}.probe needs an agent, an unregistered agent and a database",
+            )
+        probe, tenant = ingress.probe, uuid.UUID(ingress.probe.tenant)
+        authority = ingress.ca_file.read_bytes() if ingress.ca_file else b""
+        return IngressAccess(
+            address=IngressAddress(ingress.address, authority, ingress.audience, ingress.server_name),
+            probe=_identity(tenant, probe.agent),
+            other_tenant=uuid.UUID(probe.other_tenant),
+            unregistered=_identity(tenant, ingress.probe.unregistered),
+            rows_written=partial(_samples_of, self.project.databases[ingress.probe.database].url.resolve()),
+        )
+
+    def _tls(self, name: str) -> object:
+        from collectors.tls import Endpoint
+
+        ingress = self.project.ingress[name]
+        return Endpoint(ingress.address, ingress.server_name)
 
     def _canaries(self, name: str) -> object:
         from collectors.canaries import CanaryAccess, PlantedBody
@@ -127,6 +160,24 @@ class AccessBook:
             driver = LiveDriver(region, account=account, endpoint_url=endpoint, session=session)
             self._drivers[account, region] = AwsAccess(driver)
         return self._drivers[account, region]
+
+
+def _identity(tenant: uuid.UUID, credentials: AgentCredentials) -> AgentIdentity:
+    from core_platform.agent import AgentIdentity
+
+    key, agent = bytes.fromhex(credentials.key.resolve()), uuid.UUID(credentials.agent_id)
+    return AgentIdentity(tenant=tenant, key_id=credentials.key_id, agent_id=agent, key=key)
+
+
+def _samples_of(url: str, tenant: uuid.UUID, epoch: uuid.UUID) -> int:
+    """How many samples of an epoch lie under a tenant, read by a login that sees every row."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM gpu.gpu_sample WHERE tenant_id = %s AND epoch = %s", (tenant, epoch)
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def binding_of(isolation: Isolation) -> SettingBinding:

@@ -132,7 +132,7 @@ def _continue_or_start(run_file: Path, log: RecordLog, scope: Scope) -> tuple[Ru
             return unfinished, {(record.header.unit, record.header.kind) for record in logged}
     clock = RunClock.start()
     _write_durably(run_file, json.dumps({"run": clock.run}))
-    log.append([_scope_record(clock, scope)])
+    log.append([scope_record(clock, scope)])
     return clock, set()
 
 
@@ -153,7 +153,18 @@ def _write_durably(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _scope_record(clock: RunClock, scope: Scope) -> Record:
+def look_at_all(clock: RunClock, scope: Scope, access_to: AccessTo) -> list[Record]:
+    """What every collector sees of every unit, one after the other, without logging it (for twins)."""
+    return [
+        record
+        for unit in scope.units
+        for collector in collectors_for(unit.population)
+        for record in _look_at(clock, unit, collector, access_to)
+    ]
+
+
+def scope_record(clock: RunClock, scope: Scope) -> Record:
+    """The record of a scope itself."""
     now = clock.now()
     return clock.record(
         unit="scope",

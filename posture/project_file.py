@@ -26,9 +26,8 @@ UNREGISTERED_KEY = f"ak_never_issued.{PEPPER_VERSION}"
 class ProjectParts:
     """What of a deployment is in scope; a part left out is not looked at."""
 
-    deployment: Deployment
+    deployment: Deployment | None
     tenants: Sequence[DemoTenant]
-    database: bool = True
     ingress: bool = False
     canaries: Path | None = None
     source: Path | None = None
@@ -42,16 +41,8 @@ def write_project(parts: ProjectParts, path: Path) -> Path:
     secrets = path.parent / "access"
     secrets.mkdir(mode=0o700, exist_ok=True)
     document: dict[str, Any] = {"project": "tensorcost", "state": "state"}
-    if parts.database:
-        document["databases"] = {"core": _database(parts, secrets)}
-    if parts.ingress:
-        document["ingress"] = {"agents": _ingress(parts, secrets)}
-    if parts.canaries is not None:
-        document["redis"] = {"url": parts.deployment.redis.url}
-        logs = [str(log) for log in parts.deployment.logs]
-        document["ingestion"] = {
-            "bedrock": {"canaries": str(parts.canaries), "database": "core", "logs": logs}
-        }
+    if parts.deployment is not None:
+        document |= _platform(parts, parts.deployment, secrets)
     if parts.source is not None:
         document["sources"] = {"platform": {"path": str(parts.source)}}
         document["lint"] = parts.lint
@@ -63,8 +54,20 @@ def write_project(parts: ProjectParts, path: Path) -> Path:
     return path
 
 
-def _database(parts: ProjectParts, secrets: Path) -> dict[str, Any]:
-    deployment = parts.deployment
+def _platform(parts: ProjectParts, deployment: Deployment, secrets: Path) -> dict[str, Any]:
+    sections: dict[str, Any] = {"databases": {"core": _database(parts, deployment, secrets)}}
+    if parts.ingress:
+        sections["ingress"] = {"agents": _ingress(parts, deployment, secrets)}
+    if parts.canaries is not None:
+        sections["redis"] = {"url": deployment.redis.url}
+        logs = [str(log) for log in deployment.logs]
+        sections["ingestion"] = {
+            "bedrock": {"canaries": str(parts.canaries), "database": "core", "logs": logs}
+        }
+    return sections
+
+
+def _database(parts: ProjectParts, deployment: Deployment, secrets: Path) -> dict[str, Any]:
     return {
         "url": _secret(secrets / "database.url", deployment.admin_url),
         "app_url": _secret(secrets / "app.url", deployment.app_url),
@@ -77,8 +80,8 @@ def _database(parts: ProjectParts, secrets: Path) -> dict[str, Any]:
     }
 
 
-def _ingress(parts: ProjectParts, secrets: Path) -> dict[str, Any]:
-    deployment, probed = parts.deployment, parts.tenants[0]
+def _ingress(parts: ProjectParts, deployment: Deployment, secrets: Path) -> dict[str, Any]:
+    probed = parts.tenants[0]
     agent = probed.agents[0]
     unregistered = identity_from_pepper(
         deployment.secrets.key("pepper"),

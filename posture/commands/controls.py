@@ -27,24 +27,29 @@ def run(arguments: argparse.Namespace) -> int:
     from controls.claims import load_catalogue
 
     checks = load_checks()
-    rows = [
-        {
-            "id": claim.id,
-            "area": claim.area,
-            "status": str(claim.status),
-            "how": str(claim.how),
-            "criteria": list(claim.criteria),
-            "check": claim.check,
-            "sabotages": [one.what for one in SABOTAGES if one.check == claim.check],
-            "title": checks[claim.check].title if claim.check in checks else claim.quote,
-        }
-        for claim in load_catalogue().claims
-        if arguments.area in (None, claim.area)
-    ]
+    claims = [claim for claim in load_catalogue().claims if arguments.area in (None, claim.area)]
+    sabotages = {claim.id: [one.what for one in SABOTAGES if one.check == claim.check] for claim in claims}
+    titles = {
+        claim.id: checks[claim.check].title if claim.check and claim.check in checks else claim.quote
+        for claim in claims
+    }
     if arguments.format == "json":
+        rows = [
+            {
+                "id": claim.id,
+                "area": claim.area,
+                "status": claim.status.value,
+                "how": claim.how.value,
+                "criteria": list(claim.criteria),
+                "check": claim.check,
+                "sabotages": sabotages[claim.id],
+                "title": titles.get(claim.id, claim.quote),
+            }
+            for claim in claims
+        ]
         print(json.dumps(rows, indent=2))
         return Exit.HOLDS
-    for row in rows:
-        decided = f"{len(row['sabotages'])} sabotages" if row["check"] else f"no check yet ({row['how']})"
-        print(f"{row['id']:<7} {row['area']:<17} {decided:<28} {row['title']}")
+    for claim in claims:
+        decided = f"{len(sabotages[claim.id])} sabotages" if claim.check else f"no check yet ({claim.how})"
+        print(f"{claim.id:<7} {claim.area:<17} {decided:<24} {titles.get(claim.id, claim.quote)}")
     return Exit.HOLDS

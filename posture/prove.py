@@ -1,0 +1,152 @@
+"""Sabotage: every check must turn red for the right reason on a live twin, and green on an untouched one.
+
+For each sabotage a twin is made, broken, looked at by the collectors whose evidence the check expects and
+judged. The sabotage is killed when its check fails with a deviation that names the thing broken; what else
+failed is collateral. A survivor means that the check cannot see what it claims to see.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from checks.check import SABOTAGES, Check, Sabotage, load_checks
+from checks.twin import SabotageError
+from controls.verdict import State, Verdict
+from evidence.kinds.twin import KillMatrix, SabotageResult
+from evidence.record import CollectorId, Interval
+from posture.cli import VERSION
+from posture.deployment import DeploymentError
+from posture.errors import UsageError
+from posture.pipeline import LIFETIME, Progress
+from posture.records import RecordLog, RunClock
+from posture.twin import LiveTwin, Template, judge_twin
+
+PARALLEL_TWINS = 3
+NOT_APPLIED = "not_applied"
+NOT_GREEN_BEFORE = "not_green_before"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What proving found: the matrix, and for each sabotage that was not killed, why."""
+
+    matrix: KillMatrix
+    reasons: Mapping[tuple[str, str], str]
+
+    @property
+    def survivors(self) -> tuple[SabotageResult, ...]:
+        """The sabotages that no check saw."""
+        return tuple(result for result in self.matrix.matrix if not result.killed)
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form of `posture prove`."""
+        return {
+            "sabotages": self.matrix.sabotages,
+            "killed": self.matrix.killed,
+            "survivors": [
+                {"check": one.check, "sabotage": one.sabotage, "why": self.reasons[one.check, one.sabotage]}
+                for one in self.survivors
+            ],
+            "matrix": [
+                {
+                    "check": one.check,
+                    "sabotage": one.sabotage,
+                    "state": one.state,
+                    "collateral": list(one.collateral),
+                }
+                for one in self.matrix.matrix
+            ],
+        }
+
+
+def prove(template: Template, folder: Path, *, progress: Progress, only: Iterable[str] = ()) -> Proof:
+    """Apply every sabotage of the chosen checks (all by default), each to a twin of its own."""
+    checks = load_checks()
+    chosen = frozenset(only) or frozenset(checks)
+    sabotages = [one for one in SABOTAGES if one.check in chosen]
+    numbers = count(1)
+    green = _untouched(template, folder / "twin-0", [checks[name] for name in sorted(chosen)])
+    with ThreadPoolExecutor(PARALLEL_TWINS) as pool:
+        trials = [
+            pool.submit(_try, one, checks, green, template, folder / f"twin-{number}", number)
+            for one, number in zip(sabotages, numbers, strict=False)
+        ]
+        results: list[SabotageResult] = []
+        reasons: dict[tuple[str, str], str] = {}
+        for trial in trials:
+            result, reason = trial.result()
+            results.append(result)
+            reasons[result.check, result.sabotage] = reason
+            progress(f"{result.check:<7} {'killed' if result.killed else 'SURVIVED':<9} {result.sabotage}")
+    shutil.rmtree(folder, ignore_errors=True)
+    killed = sum(result.killed for result in results)
+    return Proof(KillMatrix(len(results), killed, tuple(results)), reasons)
+
+
+def log_proof(log: RecordLog, proof: Proof) -> None:
+    """Log the kill matrix beside the verdicts."""
+    clock = RunClock.start()
+    now = clock.now()
+    log.append(
+        [
+            clock.record(
+                unit="twin/sabotages",
+                subject="checks",
+                kind=KillMatrix,
+                payload=proof.matrix,
+                observed=Interval(now, now),
+                lifetime=LIFETIME,
+                by=CollectorId("posture.prove", VERSION, ""),
+            )
+        ]
+    )
+
+
+def _untouched(template: Template, folder: Path, checks: Sequence[Check]) -> Mapping[str, Verdict]:
+    """The verdicts on a twin that nobody broke: a check that is red there proves nothing by being red."""
+    populations = {expect.over for check in checks for expect in check.expects}
+    with LiveTwin(folder, template, 0) as twin:
+        return judge_twin(twin.look(populations), checks)
+
+
+def _try(
+    sabotage: Sabotage,
+    checks: Mapping[str, Check],
+    green: Mapping[str, Verdict],
+    template: Template,
+    folder: Path,
+    number: int,
+) -> tuple[SabotageResult, str]:
+    target = checks[sabotage.check]
+    before = green[target.id]
+    if before.state is not State.SATISFIED:
+        return _survivor(sabotage, NOT_GREEN_BEFORE), f"{before.state} on an untouched twin: {before.reason}"
+    populations = {expect.over for expect in target.expects}
+    judged = [check for check in checks.values() if {one.over for one in check.expects} <= populations]
+    try:
+        with LiveTwin(folder, template, number) as twin:
+            sabotage.apply(twin)
+            verdicts = judge_twin(twin.look(populations), judged)
+    except (SabotageError, DeploymentError, UsageError) as error:
+        return _survivor(sabotage, NOT_APPLIED), f"the sabotage could not be applied: {error}"
+    return _result(sabotage, verdicts)
+
+
+def _result(sabotage: Sabotage, verdicts: Mapping[str, Verdict]) -> tuple[SabotageResult, str]:
+    verdict = verdicts[sabotage.check]
+    named = [one for one in verdict.deviations if sabotage.names in one.where or sabotage.names in one.what]
+    killed = verdict.state is State.FAILED and bool(named)
+    failed = sorted(name for name, other in verdicts.items() if other.state is State.FAILED)
+    collateral = tuple(name for name in failed if name != sabotage.check)
+    reason = "" if killed else f"{verdict.state}, no deviation names {sabotage.names!r}: {verdict.reason}"
+    return SabotageResult(sabotage.check, sabotage.what, verdict.state.value, killed, collateral), reason
+
+
+def _survivor(sabotage: Sabotage, state: str) -> SabotageResult:
+    return SabotageResult(sabotage.check, sabotage.what, state, killed=False, collateral=())
