@@ -8,28 +8,32 @@ same time take turns.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import NullPool
 
-from core_platform.errors import MigrationFailed, translated
+from core_platform.errors import MigrationFailed
 from core_platform.schema.identity import Tenant
+from core_platform.schema.migrations.connections import (
+    LOCK_TIMEOUT,
+    acting_as,
+    administrator,
+    as_owner,
+    connected,
+)
 from core_platform.tenancy import Origin, PlatformDatabase, SealKey, TenantId, TenantSession
 from core_platform.tenancy.roles import RoleCredentials, ensure_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    import psycopg
 
 __all__ = [
     "RoleCredentials",
@@ -40,9 +44,7 @@ __all__ = [
     "upgrade",
 ]
 
-LOCK_TIMEOUT: Final = timedelta(seconds=2)
 _ATTEMPTS: Final = 5
-_ADVISORY_LOCK: Final = 0x706F7374  # "post": one migration of a database at a time
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 _BOOTSTRAP: Final = """
@@ -65,7 +67,7 @@ def upgrade(admin_url: str, *, credentials: RoleCredentials, seal: SealKey) -> s
             installed with another secret.
         DatabaseUnreachable: the server did not answer.
     """
-    with _administrator(admin_url) as admin:
+    with administrator(admin_url) as admin:
         ensure_roles(admin, credentials)
         if admin.pgconn.parameter_status(b"is_superuser") != b"on":
             admin.execute("GRANT core_owner, core_seal TO CURRENT_USER")
@@ -78,13 +80,13 @@ def upgrade(admin_url: str, *, credentials: RoleCredentials, seal: SealKey) -> s
 
 def downgrade(admin_url: str, revision: str) -> None:
     """Take the schema back to `revision` ("base" removes every table); the roles stay."""
-    with _administrator(admin_url):
+    with administrator(admin_url):
         _migrate(admin_url, lambda config: command.downgrade(config, revision))
 
 
 def current_revision(url: str) -> str | None:
     """The revision of the schema behind `url`, or None where there is none."""
-    with _connected(url) as connection:
+    with connected(url) as connection:
         known = connection.execute("SELECT to_regclass('app.alembic_version')").fetchone()
         if known is None or known[0] is None:
             return None
@@ -135,13 +137,7 @@ def _migrate(admin_url: str, run: Callable[[Config], None]) -> None:
 
 
 def _migrate_once(admin_url: str, run: Callable[[Config], None]) -> None:
-    engine = create_engine(_driver_url(admin_url), poolclass=NullPool, hide_parameters=True)
-    with engine.connect() as connection:
-        milliseconds = LOCK_TIMEOUT // timedelta(milliseconds=1)
-        connection.exec_driver_sql("SET search_path = pg_catalog, pg_temp")
-        connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
-        connection.exec_driver_sql("SET ROLE core_owner")
-        connection.commit()
+    with as_owner(admin_url) as connection:
         config = _config()
         config.attributes["connection"] = connection
         run(config)
@@ -150,8 +146,7 @@ def _migrate_once(admin_url: str, run: Callable[[Config], None]) -> None:
 def _install(admin: psycopg.Connection, seal: SealKey) -> None:
     """Put the key's pads where only `core_seal` reads them."""
     inner, outer = seal.pads()
-    with admin.transaction():
-        admin.execute("SET LOCAL ROLE core_seal")
+    with acting_as(admin, "core_seal"):
         admin.execute(
             "INSERT INTO app.seal_key (kid, inner_pad, outer_pad) VALUES (%s, %s, %s) "
             "ON CONFLICT (kid) DO NOTHING",
@@ -164,28 +159,6 @@ def _install(admin: psycopg.Connection, seal: SealKey) -> None:
         raise MigrationFailed(
             f"seal key {seal.kid!r} is installed with another secret: give the new key a new id"
         )
-
-
-@contextmanager
-def _administrator(admin_url: str) -> Iterator[psycopg.Connection]:
-    """A connection that holds the migration lock of this database until the block ends."""
-    with _connected(admin_url) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
-        yield connection
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[psycopg.Connection]:
-    engine = create_engine(_driver_url(url), poolclass=NullPool, hide_parameters=True)
-    with translated(), engine.connect() as connection:
-        raw: Any = connection.connection.driver_connection
-        raw.autocommit = True
-        yield raw
-
-
-def _driver_url(url: str) -> str:
-    normalised = make_url(url).set(drivername="postgresql+psycopg")
-    return normalised.render_as_string(hide_password=False)
 
 
 def _named(error: DBAPIError) -> str:
