@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,15 @@ def client(endpoint: str, service: str) -> Any:
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
+
+
+def test_an_error_inside_the_emulator_is_in_its_log(moto: MotoServer) -> None:
+    with pytest.raises(Exception, match=r"500|invalid XML"):
+        client(moto.endpoint, "bedrock").list_foundation_models()
+    deadline = time.monotonic() + 10  # it answers first and logs then
+    while "NotImplementedError: The list_foundation_models" not in (moto.directory / "moto.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_stopped_emulator_is_gone(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from posture.embedded.errors import (
 from posture.embedded.places import Account, reachable
 from posture.embedded.postgres import Binaries, PostgresServer
 from posture.embedded.postgres_binaries import ENVIRONMENT, _wheel_folders
+from posture.embedded.process import Child
 
 ROOT = Path(__file__).parents[2]
 IS_ROOT = os.geteuid() == 0
@@ -196,6 +197,24 @@ def test_a_directory_in_use_is_refused_by_name(
         second.close()
         assert ask(first, "SELECT 1") == 1
     first.remove()
+
+
+def test_a_lock_whose_process_id_went_to_another_program_is_stale(server: PostgresServer) -> None:
+    owner = server.data.stat()
+    program = ("/bin/sleep", "60")
+    stranger = Child("stranger", program, server.directory / "stranger.log")
+    stranger.account = Account("", owner.st_uid, owner.st_gid) if IS_ROOT else None
+    stranger.start()
+    try:
+        lock = server.data / "postmaster.pid"
+        lock.write_text(f"{stranger.pid}\n{server.data}\n1\n5432\n{server.data}\n\n")
+        os.chown(lock, owner.st_uid, owner.st_gid)
+        lock.chmod(0o600)
+        with server:
+            assert ask(server, "SELECT 1") == 1
+            assert stranger.running
+    finally:
+        stranger.stop()
 
 
 def test_a_running_template_is_refused(tmp_path: Path, template: Path) -> None:
