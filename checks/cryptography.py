@@ -167,6 +167,7 @@ def create_a_plain_instance(twin: Twin) -> None:
         MasterUsername="core",
         ManageMasterUserPassword=True,
         StorageEncrypted=False,
+        PubliclyAccessible=False,
         MultiAZ=True,
         BackupRetentionPeriod=35,
     )

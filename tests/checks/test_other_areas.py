@@ -22,6 +22,7 @@ from evidence.kinds.aws import (
 )
 from evidence.kinds.ingress import IngressAttack, StreamTenancy, TlsVersions
 from evidence.kinds.redaction import BodyHashes, CanarySearch, SearchedPlace
+from evidence.record import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,16 @@ def test_samples_stored_under_the_hello_are_as_good_as_refused(
 def test_plaintext_seen_by_the_version_probe_counts(world: Any, with_fields: Changing) -> None:
     verdict = world.judge("ING-10", with_fields(TlsVersions, accepted=("TLSv1.3", "plaintext")))
     assert places(verdict) == {"plaintext"}
+
+
+def test_plaintext_is_red_even_where_no_other_attempt_could_be_made(
+    world: Any, with_fields: Changing
+) -> None:
+    changes = {
+        **with_fields(TlsVersions, accepted=("plaintext",), refused=("TLSv1.2", "TLSv1.3")),
+        IngressAttack: lambda _seen: Outcome.UNREACHABLE,
+    }
+    assert world.judge("ING-10", changes).state is State.FAILED
 
 
 @pytest.mark.parametrize("version", ["TLSv1.0", "TLSv1.1", "TLSv1.2", "plaintext", "SSLv3"])
