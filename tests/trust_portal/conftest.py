@@ -1,16 +1,27 @@
-"""A small posture with every kind of verdict, compiled from the real catalogue."""
+"""A small posture with every kind of verdict, compiled from the real catalogue, and a small real log."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from checks.check import load_checks
 from controls.claims import Catalogue, Claim, load_catalogue
 from controls.verdict import Completeness, Deviation, State, Verdict
 from controls.wording import equation_facts, placeholders
+from evidence.kinds.postgres import Isolation, RowSecurity, Table
 from evidence.kinds.twin import KillMatrix, SabotageResult
+from evidence.ledger import Ledger, PendingEntry
+from evidence.payload import Payload
+from evidence.proofs.dsse import sign
+from evidence.proofs.signers import Ed25519Signer
+from evidence.proofs.statement import PAYLOAD_TYPE
+from evidence.record import CollectorId, Header, Interval, Outcome, Record, seal
+from evidence.scope import Scope, Unit
 from trust_portal.claims import CompiledPosture, compile_claims
 
 AS_OF = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC)
@@ -77,3 +88,102 @@ def posture(catalogue: Catalogue) -> CompiledPosture:
     judged = [claim for claim in catalogue.claims if claim.check == claim.id]
     verdicts = [verdict_for(claim, STATES[n % len(STATES)]) for n, claim in enumerate(judged)]
     return compile_claims(catalogue, verdicts, kills_for(judged), as_of=AS_OF)
+
+
+ORIGIN = "posture.example/log"
+SIGNER = Ed25519Signer.from_seed(bytes(range(32)))
+GATED_TABLE = f"billing.{GATED[0]}"
+
+
+def _salts() -> Callable[[int], bytes]:
+    """Salts that are the same in each run, so that two packs of one log can be compared."""
+    count = iter(range(10_000))
+    return lambda size: hashlib.sha256(b"salt %d" % next(count)).digest()[:size]
+
+
+def _record(payload: Payload, unit: str, subject: str, recorded: datetime) -> Record:
+    header = Header(
+        run="r1",
+        unit=unit,
+        kind=payload.kind,
+        subject=subject,
+        observed=Interval(recorded, recorded),
+        recorded=recorded,
+        expires=AS_OF + timedelta(days=1),
+        collector=CollectorId("test", "1", "0" * 64),
+        outcome=Outcome.OBSERVED,
+        reason="",
+    )
+    return Record(header, payload)
+
+
+def _log(ledger: Ledger, records: Iterable[Record], salt: Callable[[int], bytes]) -> tuple[str, ...]:
+    digests = []
+    for record in records:
+        sealed = seal(record, salt=salt)
+        envelope = sign(PAYLOAD_TYPE, sealed.statement, [SIGNER]).encode()
+        ledger.append([PendingEntry(record.identity, envelope, tuple(sealed.subtrees.values()))])
+        digests.append(hashlib.sha256(sealed.statement).hexdigest())
+    return tuple(digests)
+
+
+def small_ledger(folder: Path) -> Ledger:
+    """A scope, two observations and two verdicts (one satisfied, one failed)."""
+    ledger = Ledger.open(folder, origin=ORIGIN, signer=SIGNER, create=True)
+    salt = _salts()
+    start = AS_OF - timedelta(minutes=5)
+    scope = Scope("demo", (Unit("databases/core", "databases", "postgres:core", {}),))
+    table = Table(GATED_TABLE, "tenant", "core_owner", "tenant_id", False, True, True, ())
+    seen = RowSecurity(150018, "core_app", (table,), (), (), ())
+    probed = Isolation(150018, 4, 4, 0, 0, ())
+    digests = _log(
+        ledger,
+        [
+            _record(scope, "scope", "posture:demo", start),
+            _record(seen, "databases/core", "postgres:core", start),
+            _record(probed, "databases/core", "postgres:core", start),
+        ],
+        salt,
+    )
+    verdicts = [
+        _logged_verdict("RLS-01", State.FAILED, digests[1:2]),
+        _logged_verdict("RLS-07", State.SATISFIED, digests[1:]),
+    ]
+    _log(
+        ledger,
+        [_record(verdict, verdict.check, f"check:{verdict.check}", AS_OF) for verdict in verdicts],
+        salt,
+    )
+    return ledger
+
+
+def _logged_verdict(check: str, state: State, evidence: tuple[str, ...]) -> Verdict:
+    failed = state is State.FAILED
+    item = "postgres.row_security/v1 over databases/core"
+    return Verdict(
+        check=check,
+        claims=(check,),
+        state=state,
+        reason="It was judged.",
+        facts={
+            "tables": 1,
+            "enforced": 0 if failed else 1,
+            "attempts": 4,
+            "leaked": 0,
+            "deviations": int(failed),
+        },
+        deviations=(Deviation("row security is off", GATED_TABLE),) if failed else (),
+        completeness=Completeness((item,), (item,)),
+        evidence=evidence,
+        scope="0" * 64,
+        source=load_checks()[check].source,
+        as_of=AS_OF,
+        valid_until=AS_OF + timedelta(days=1),
+    )
+
+
+@pytest.fixture(scope="session")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    opened = small_ledger(tmp_path_factory.mktemp("log"))
+    yield opened
+    opened.close()
