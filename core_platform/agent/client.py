@@ -51,6 +51,28 @@ class StreamSummary:
     streams: int = 0
 
 
+class _Patience:
+    """Waits between attempts, longer each time, until nothing was acknowledged for too long."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._acknowledged = 0
+        self._until = time.monotonic() + seconds
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    def endures(self, ended: StreamEnded, acknowledged: int) -> bool:
+        """Pause and say True, or False if another attempt would be of no use."""
+        if acknowledged > self._acknowledged:
+            self._acknowledged = acknowledged
+            self._until = time.monotonic() + self._seconds
+            self._pause = _FIRST_PAUSE_SECONDS
+        if ended.code not in _PASSING or time.monotonic() > self._until:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+        return True
+
+
 class AgentClient:
     """Sends batches under one identity. ``patience`` is the seconds without progress to endure."""
 
@@ -76,22 +98,13 @@ class AgentClient:
         Raises:
             StreamEnded: the server refuses this agent for good, or stays away beyond ``patience``.
         """
-        source, summary = iter(batches), StreamSummary()
-        pause, progress, since = _FIRST_PAUSE_SECONDS, 0, time.monotonic()
+        source, summary, patience = iter(batches), StreamSummary(), _Patience(self._patience)
         while True:
             try:
                 self._one_stream(source, summary)
             except StreamEnded as ended:
-                if summary.acknowledged > progress:
-                    pause, progress, since = (
-                        _FIRST_PAUSE_SECONDS,
-                        summary.acknowledged,
-                        time.monotonic(),
-                    )
-                if ended.code not in _PASSING or time.monotonic() - since > self._patience:
+                if not patience.endures(ended, summary.acknowledged):
                     raise
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
                 return summary
 

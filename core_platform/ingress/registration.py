@@ -7,20 +7,25 @@ or that it is still good. The rows are read under the row security of the tenant
 from sqlalchemy import select
 
 from core_platform.ingress.hello import Hello, pepper_version
+from core_platform.ingress.samples import newest_position
+from core_platform.ingress.verification import Registration
 from core_platform.schema.identity import AgentKey, Tenant
 from core_platform.tenancy import Origin, PlatformDatabase, TenantId, TenantSession
 
 
-def is_registered(database: PlatformDatabase, hello: Hello) -> bool:
-    """Whether key id and agent belong together, unrevoked, in an active tenant."""
+def find_registered(database: PlatformDatabase, hello: Hello) -> Registration | None:
+    """The registration of a hello's agent, or None: unknown, revoked, or its tenant not active."""
 
-    def look_up(session: TenantSession) -> bool:
-        return _is_active(session, hello)
+    def look_up(session: TenantSession) -> Registration | None:
+        if not _is_active(session, hello):
+            return None
+        return Registration(newest_position(session, hello.agent_id))
 
     return database.run_as_tenant(TenantId.parse(hello.tenant), Origin.AGENT_STREAM, look_up)
 
 
 def _is_active(session: TenantSession, hello: Hello) -> bool:
+    """Whether key id and agent belong together, unrevoked, in an active tenant."""
     found = session.scalar(
         select(AgentKey.key_id)
         .join(Tenant, Tenant.tenant_id == AgentKey.tenant_id)

@@ -28,17 +28,14 @@ from core_platform.ingress.limits import (
 from core_platform.ingress.nonces import HelloRate, NonceStore
 from core_platform.ingress.proto import agent_pb2, agent_pb2_grpc
 from core_platform.ingress.refusals import Refusal, StreamRefused
-from core_platform.ingress.registration import is_registered
-from core_platform.ingress.samples import (
-    Position,
-    SampleStore,
-    claims_foreign_tenant,
-    parse_batch,
-)
+from core_platform.ingress.registration import find_registered
+from core_platform.ingress.samples import SampleStore, claims_foreign_tenant, parse_batch
 from core_platform.ingress.tls import is_tls13, require_floor
 from core_platform.ingress.verification import (
     ChallengeRequired,
     HelloVerifier,
+    Position,
+    Registration,
     VerifiedAgent,
     new_challenge,
 )
@@ -103,13 +100,9 @@ class AgentIngress(agent_pb2_grpc.AgentIngressServicer):
             answer = await _next_hello(messages, deadline)
             agent = await self.verifier.verify(answer, challenge=challenge)
         log.info("hello_accepted", extra=_who(agent))
-        yield await self._welcome(agent)
+        yield agent_pb2.ServerMessage(hello_ok=_hello_ok(agent.position))
         async for message in messages:
             yield await self._take(agent, message)
-
-    async def _welcome(self, agent: VerifiedAgent) -> agent_pb2.ServerMessage:
-        position = await self._in_thread(self.samples.position, agent)
-        return agent_pb2.ServerMessage(hello_ok=_hello_ok(position))
 
     async def _take(self, agent: VerifiedAgent, message: agent_pb2.AgentMessage) -> agent_pb2.ServerMessage:
         if message.WhichOneof("body") != "samples":
@@ -207,14 +200,14 @@ class IngressServer:
         await self._nonces.close()
 
     def _servicer(self) -> AgentIngress:
-        async def registered(hello: Hello) -> bool:
+        async def find(hello: Hello) -> Registration | None:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, is_registered, self.database, hello)
+            return await loop.run_in_executor(self._threads, find_registered, self.database, hello)
 
         verifier = HelloVerifier(
             peppers=self.settings.pepper_bytes(),
             audience=self.settings.require_ingress().audience,
-            registered=registered,
+            find_registered=find,
             nonces=self._nonces,
         )
         return AgentIngress(verifier, SampleStore(self.database), self._threads)

@@ -33,16 +33,32 @@ from core_platform.tenancy import TenantId
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How far a stream is stored: every batch of ``epoch`` up to ``high_water_mark``."""
+
+    epoch: UUID
+    high_water_mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the database knows of an active agent: where its newest stream stands, if it has one."""
+
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedAgent:
     """Who the stream belongs to. Made only by `HelloVerifier`; the tenant of every row it sends."""
 
     tenant: TenantId
     agent_id: UUID
     key_id: str
+    position: Position | None
 
 
-#: Says whether key and agent are registered for the tenant, unrevoked, and the tenant active.
-Registered = Callable[[Hello], Awaitable[bool]]
+#: The registration of key and agent, or None: not registered, revoked, or the tenant not active.
+FindRegistered = Callable[[Hello], Awaitable[Registration | None]]
 
 
 class ChallengeRequired(PlatformError):
@@ -55,7 +71,7 @@ class HelloVerifier:
 
     peppers: Mapping[str, bytes]
     audience: str
-    registered: Registered
+    find_registered: FindRegistered
     nonces: NonceStore
     _no_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
@@ -70,11 +86,15 @@ class HelloVerifier:
         key = self._key_or_dummy(hello)
         _check_clock(hello, key)
         _check_mac(hello, key, challenge)
-        if not await self.registered(hello):
+        registration = await self.find_registered(hello)
+        if registration is None:
             raise StreamRefused(Refusal.NOT_REGISTERED, "agent, key or tenant is not active")
         await self._check_fresh(hello)
         return VerifiedAgent(
-            tenant=TenantId.parse(hello.tenant), agent_id=hello.agent_id, key_id=hello.key_id
+            tenant=TenantId.parse(hello.tenant),
+            agent_id=hello.agent_id,
+            key_id=hello.key_id,
+            position=registration.position,
         )
 
     def _key_or_dummy(self, hello: Hello) -> bytes:

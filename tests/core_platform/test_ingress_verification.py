@@ -17,7 +17,7 @@ from core_platform.ingress.hello import SKEW_MS, Hello
 from core_platform.ingress.nonces import HelloRate, NonceStore, commission
 from core_platform.ingress.proto import agent_pb2
 from core_platform.ingress.refusals import StreamRefused
-from core_platform.ingress.verification import ChallengeRequired, HelloVerifier
+from core_platform.ingress.verification import ChallengeRequired, HelloVerifier, Registration
 from posture.embedded.redis import RedisServer
 
 TENANT = UUID("0190f5e0-0000-7000-8000-00000000000a")
@@ -49,12 +49,12 @@ def verdict(
 ) -> str:
     """ "accepted", "challenge", or the refusal and its message."""
 
-    async def is_registered(hello: Hello) -> bool:
-        return registered
+    async def find(hello: Hello) -> Registration | None:
+        return Registration(position=None) if registered else None
 
     async def run() -> str:
         store = NonceStore(server.url, HelloRate(10_000, 10_000))
-        verifier = HelloVerifier({"p3": PEPPER}, AUDIENCE, is_registered, store)
+        verifier = HelloVerifier({"p3": PEPPER}, AUDIENCE, find, store)
         try:
             await verifier.verify(wire, challenge=challenge)
         except StreamRefused as refused:
