@@ -15,7 +15,7 @@ from evidence.ledger import verify_ledger
 from evidence.proofs.merkle import verify_consistency
 from evidence.proofs.notes import open_checkpoint
 from tests.evidence import appending
-from tests.evidence.appending import KEY, ORIGIN, identity, open_log
+from tests.evidence.appending import KEY, ORIGIN, entry, identity, open_log
 
 ROUNDS = 20
 
@@ -65,7 +65,7 @@ def _wait_for_output(output: Path) -> None:
 
 def _expect_all(path: Path, acknowledged: dict[str, int], heads: list[bytes]) -> None:
     ledger = open_log(path, create=False)
-    facts = {index: ledger._facts_of(entry).identity for index, entry in enumerate(ledger.entries())}
+    facts = {index: ledger._facts_of(content).identity for index, content in enumerate(ledger.entries())}
     assert len(acknowledged) >= ROUNDS
     assert all(facts[index] == identity(unit) for unit, index in acknowledged.items())
     for signed in heads:
@@ -91,3 +91,13 @@ def test_many_writing_processes_make_one_log(tmp_path: Path, writers: int) -> No
     for unit, index in acknowledged.items():
         assert ledger._facts_of(ledger.read(index)).identity == identity(unit)
     assert verify_ledger(path, origin=ORIGIN, key=KEY).ok
+
+
+def test_a_log_that_grows_meanwhile_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    open_log(path).append([entry(f"u{number}") for number in range(240)])
+    with _writer(path, "w", count=20, batch=3) as writer:
+        while writer.poll() is None:
+            report = verify_ledger(path, origin=ORIGIN, key=KEY)
+            assert report.first is None
+    assert verify_ledger(path, origin=ORIGIN, key=KEY).entries == 300
