@@ -141,9 +141,9 @@ def _unreadable(file: SourceFile) -> Finding:
 
 
 def _catalogue_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
-    from lint.rules.row_security import table_findings
+    from lint.rules.row_security import role_findings, table_findings
 
-    return list(table_findings(catalogue, config))
+    return [*table_findings(catalogue, config), *role_findings(catalogue, config)]
 
 
 def _source_findings(corpus: Corpus, config: LintConfig, root: Path) -> list[Finding]:

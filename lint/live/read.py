@@ -7,12 +7,12 @@ Tables that extensions own are left out: their maker decides their row security.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import namedtuple_row
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composed
 
 from lint.catalogue import (
     Catalogue,
@@ -28,9 +28,6 @@ from lint.catalogue import (
     View,
 )
 from lint.errors import LintError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _TIMEOUT_SECONDS = 10
 
@@ -154,10 +151,11 @@ class _Reading:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
 
-    def _rows(self, query: Composable) -> Iterable[Any]:
-        return self.connection.execute(query).fetchall()
+    def _rows(self, query: SQL | Composed) -> list[Any]:
+        rows: list[Any] = self.connection.execute(query).fetchall()
+        return rows
 
-    def _by_table(self, query: Composable) -> dict[int, list[Any]]:
+    def _by_table(self, query: SQL | Composed) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = defaultdict(list)
         for row in self._rows(query):
             found[row.oid].append(row)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
+from lint.config import path_matches
 from lint.rules.predicates import PredicateError, always_true
-from lint.rules.registry import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
+from lint.rules.registry import BYP006, RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,22 @@ def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding
         yield from _nothing_permitted(table, catalogue)
         yield from _not_forced(table, owner_reads=owner_reads)
         yield from _always_true(table, catalogue, config)
+
+
+def role_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
+    """Yield the roles that migrations exempt from every policy, outside the verified package."""
+    for role in catalogue.roles.values():
+        if not role.bypass_row_security or role.place is None:
+            continue
+        if path_matches(role.place.path, config.verified_packages):
+            continue
+        yield BYP006.finding(
+            role.place,
+            f"role {role.name} is made BYPASSRLS: whoever may become it reads every tenant's rows, "
+            "whatever the policies say",
+            f"ALTER ROLE {role.name} NOBYPASSRLS; and give it a policy of its own",
+            subject=f"role:{role.name}",
+        )
 
 
 def _place(table: Table, catalogue: Catalogue) -> Place:

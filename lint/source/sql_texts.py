@@ -32,8 +32,6 @@ _WORTH_READING = re.compile(
     re.IGNORECASE,
 )
 _CAPITALS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SET|SELECT|ALTER|CREATE|BEGIN|WITH|DO)\b")
-#: `SET ROLE` is followed by a name or a placeholder, never by a sentence.
-_LONGEST_VALUE = 4
 _OFF = frozenset({"off", "false", "0", "no"})
 
 
@@ -84,7 +82,7 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
     local = cursor.eat("LOCAL")
     if not local:
         if cursor.eat("SESSION", "AUTHORIZATION"):
-            if cursor.word() != "DEFAULT" and len(cursor.rest()) <= _LONGEST_VALUE:
+            if cursor.word() != "DEFAULT" and _is_one_value(cursor):
                 yield SettingChange("role", "session_authorization", _value(cursor), local=False)
             return
         cursor.eat("SESSION")
@@ -92,13 +90,19 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
     if not (cursor.take(TokenType.EQ) or cursor.eat("TO")) and name != "role":
         return
     if name == "role":
-        if 0 < len(cursor.rest()) <= _LONGEST_VALUE and cursor.word() != "NONE":
+        if cursor.word() != "NONE" and _is_one_value(cursor):
             yield SettingChange("role", "role", _value(cursor), local)
     elif name == "row_security":
         if _value(cursor).lower() in _OFF:
             yield SettingChange("row_security", name, "off", local)
     elif "." in name:
         yield SettingChange("setting", name, _value(cursor), local)
+
+
+def _is_one_value(cursor: Cursor) -> bool:
+    """Say whether a name or a placeholder ends the statement; a sentence about SET ROLE goes on."""
+    rest = cursor.rest()
+    return len(rest) == 1 or (len(rest) > 1 and not rest[0].text.isidentifier())
 
 
 def _value(cursor: Cursor) -> str:
