@@ -12,13 +12,14 @@ import pytest
 
 from collectors.isolation import IsolationAccess
 from collectors.postgres import PostgresAccess
-from evidence.scope import Unit
+from core_platform.schema.migrate import RoleCredentials, login_url, provision_tenant, upgrade
+from core_platform.tenancy import PlatformDatabase, SealKey, TenantId
+from core_platform.tenancy.ticket import SETTING, seal
 from posture.embedded.postgres import PostgresServer
 
 A = "0190f5e0-0000-7000-8000-00000000000a"
 B = "0190f5e0-0000-7000-8000-00000000000b"
 PASSWORD = "only-for-this-test"
-DATABASE_UNIT = Unit("databases/core", "databases", "postgres:core", {})
 
 SCHEMA = f"""
 CREATE ROLE shop_owner NOLOGIN;
@@ -114,3 +115,51 @@ def shop(postgres: PostgresServer) -> Iterator[Shop]:
     yield Shop(postgres, database)
     with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+SEAL = SealKey("test-1", bytes(range(32)))
+CREDENTIALS = RoleCredentials(app="app-password", bypass="bypass-password")
+
+
+class SealedTicket:
+    """Binds a tenant as the platform does."""
+
+    def settings(self, tenant: str) -> dict[str, str]:
+        return {SETTING: seal(SEAL, TenantId.parse(tenant))}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The platform's own database with two tenants."""
+
+    database: PlatformDatabase
+    admin_url: str
+    app_url: str
+    a: TenantId
+    b: TenantId
+
+    def execute(self, sql: str) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute(sql)
+
+    @property
+    def isolation(self) -> IsolationAccess:
+        catalog = PostgresAccess(self.app_url, "core_app")
+        return IsolationAccess(catalog, tenants=(str(self.a), str(self.b)), binding=SealedTicket())
+
+
+@pytest.fixture(scope="module")
+def platform(postgres: PostgresServer) -> Iterator[Platform]:
+    name = f"platform_{next(_NUMBERS)}"
+    with psycopg.connect(postgres.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    admin_url = postgres.url("postgres", name)
+    upgrade(admin_url, credentials=CREDENTIALS, seal=SEAL)
+    app_url = login_url(admin_url, "core_app", CREDENTIALS.app)
+    bypass_url = login_url(admin_url, "core_bypass", CREDENTIALS.bypass)
+    database = PlatformDatabase(app_url, seal=SEAL, bypass_url=bypass_url, pool_size=3)
+    a, b = TenantId.parse(A), TenantId.parse(B)
+    provision_tenant(database, a, "Tenant A")
+    provision_tenant(database, b, "Tenant B")
+    yield Platform(database, admin_url, app_url, a, b)
+    database.close()

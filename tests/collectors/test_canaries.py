@@ -5,7 +5,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def test_a_canary_is_found_in_a_column_of_bytes_in_utf_16(shop: Any, access: Can
 def test_canaries_are_found_in_every_type_of_redis_key(store: RedisServer, access: CanaryAccess) -> None:
     client: Any = redis.Redis.from_url(store.url)
     one = CANARIES[0]
-    writes = [
+    writes: list[Callable[[], Any]] = [
         lambda: client.set("s", f"a {one}"),
         lambda: client.hset("h", "field", base64.b64encode(one.encode())),
         lambda: client.rpush("l", one.encode().hex()),
@@ -104,7 +104,7 @@ def test_canaries_are_found_in_every_type_of_redis_key(store: RedisServer, acces
         assert places(search(access))["redis:db0"][1] == 1
     client.flushall()
     client.execute_command("SELECT", 3)
-    other = redis.Redis.from_url(store.url, db=3)
+    other: Any = redis.Redis.from_url(store.url, db=3)
     other.set("s", one)
     assert places(search(access))["redis:db3"][1] == 1
 
