@@ -48,7 +48,8 @@ class IngressSettings:
     """The ingress: where it listens, how it proves itself, and which hellos it takes.
 
     ``audience`` is the name that agents put into their hello; ``hello_burst`` and
-    ``hello_per_second`` bound the hellos of one tenant.
+    ``hello_per_second`` bound the hellos of one tenant, and ``recheck_seconds`` how long a revoked key
+    keeps a stream that it opened.
     """
 
     audience: str
@@ -61,6 +62,7 @@ class IngressSettings:
     hello_burst: int = 100
     hello_per_second: int = 20
     redis_timeout_ms: int = 500
+    recheck_seconds: int = 10
     database_threads: int = 4
 
 

@@ -69,11 +69,15 @@ STATUS: Mapping[Refusal, grpc.StatusCode] = {
 
 @dataclass(frozen=True, slots=True)
 class AgentIngress(agent_pb2_grpc.AgentIngressServicer):
-    """The service of agent.proto. ``threads`` carries the blocking database work."""
+    """The service of agent.proto. ``threads`` carries the blocking database work.
+
+    Every ``recheck_seconds`` an open stream must still be registered.
+    """
 
     verifier: HelloVerifier
     samples: SampleStore
     threads: ThreadPoolExecutor
+    recheck_seconds: int
 
     async def Stream(  # noqa: N802 - the method is named by the protobuf service
         self, request_iterator: Messages, context: grpc.aio.ServicerContext[Any, Any]
@@ -101,8 +105,24 @@ class AgentIngress(agent_pb2_grpc.AgentIngressServicer):
             agent = await self.verifier.verify(answer, challenge=challenge)
         log.info("hello_accepted", extra=_who(agent))
         yield agent_pb2.ServerMessage(hello_ok=_hello_ok(agent.position))
-        async for message in messages:
+        async for message in self._while_registered(agent, messages):
             yield await self._take(agent, message)
+
+    async def _while_registered(self, agent: VerifiedAgent, messages: Messages) -> Messages:
+        """The agent's messages, for as long as key, agent and tenant stay active."""
+        arrival = asyncio.ensure_future(_next_or_none(messages))
+        check_at = time.monotonic() + self.recheck_seconds
+        try:
+            while not arrival.done() or arrival.result() is not None:
+                await asyncio.wait({arrival}, timeout=max(0.0, check_at - time.monotonic()))
+                if time.monotonic() >= check_at:
+                    await self.verifier.check_again(agent)
+                    check_at = time.monotonic() + self.recheck_seconds
+                if arrival.done() and (message := arrival.result()) is not None:
+                    arrival = asyncio.ensure_future(_next_or_none(messages))
+                    yield message
+        finally:
+            arrival.cancel()
 
     async def _take(self, agent: VerifiedAgent, message: agent_pb2.AgentMessage) -> agent_pb2.ServerMessage:
         if message.WhichOneof("body") != "samples":
@@ -121,6 +141,10 @@ class AgentIngress(agent_pb2_grpc.AgentIngressServicer):
 def _require_tls13(context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if not is_tls13(context.auth_context()):
         raise StreamRefused(Refusal.NOT_TLS13, "this server speaks TLS 1.3 only")
+
+
+async def _next_or_none(messages: Messages) -> agent_pb2.AgentMessage | None:
+    return await anext(messages, None)
 
 
 async def _next_hello(messages: Messages, deadline: float) -> agent_pb2.Hello:
@@ -210,7 +234,8 @@ class IngressServer:
             find_registered=find,
             nonces=self._nonces,
         )
-        return AgentIngress(verifier, SampleStore(self.database), self._threads)
+        recheck_seconds = self.settings.require_ingress().recheck_seconds
+        return AgentIngress(verifier, SampleStore(self.database), self._threads, recheck_seconds)
 
     def _add_health_and_reflection(self) -> None:
         self._health = health.HealthServicer()

@@ -55,6 +55,7 @@ class VerifiedAgent:
     agent_id: UUID
     key_id: str
     position: Position | None
+    hello: Hello = field(repr=False)
 
 
 #: The registration of key and agent, or None: not registered, revoked, or the tenant not active.
@@ -88,14 +89,24 @@ class HelloVerifier:
         _check_mac(hello, key, challenge)
         registration = await self.find_registered(hello)
         if registration is None:
-            raise StreamRefused(Refusal.NOT_REGISTERED, "agent, key or tenant is not active")
+            raise _not_registered()
         await self._check_fresh(hello)
         return VerifiedAgent(
             tenant=TenantId.parse(hello.tenant),
             agent_id=hello.agent_id,
             key_id=hello.key_id,
             position=registration.position,
+            hello=hello,
         )
+
+    async def check_again(self, agent: VerifiedAgent) -> None:
+        """Whether an open stream may go on.
+
+        Raises:
+            StreamRefused: its key was revoked, or its agent or tenant is no longer active.
+        """
+        if await self.find_registered(agent.hello) is None:
+            raise _not_registered()
 
     def _key_or_dummy(self, hello: Hello) -> bytes:
         """The agent's key; for a pepper we do not hold, one that no MAC was made with."""
@@ -159,6 +170,10 @@ def parse_hello(wire: agent_pb2.Hello, audience: str) -> Hello:
 def new_challenge() -> bytes:
     """Fresh bytes for one stream to prove its hello over."""
     return secrets.token_bytes(CHALLENGE_BYTES)
+
+
+def _not_registered() -> StreamRefused:
+    return StreamRefused(Refusal.NOT_REGISTERED, "agent, key or tenant is not active")
 
 
 def _check_clock(hello: Hello, key: bytes) -> None:

@@ -146,6 +146,7 @@ def running_lab(folder: Path, app_url: str, admin_url: str, seal: bytes, kid: st
             "peppers": {"p3": "file:pepper"},
             "hello_burst": 1000,
             "hello_per_second": 1000,
+            "recheck_seconds": 1,
         },
     }
     with RedisServer(folder / "redis") as redis:

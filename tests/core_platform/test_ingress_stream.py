@@ -121,6 +121,17 @@ def test_a_revoked_key_is_refused(lab: Lab, platform_db: Any) -> None:
     assert lab.knock(build_hello(agent, AUDIENCE)) == "PERMISSION_DENIED not_registered"
 
 
+def test_an_open_stream_ends_soon_after_its_key_is_revoked(lab: Lab, platform_db: Any) -> None:
+    agent = register_agent(platform_db.database, platform_db.a, key_id="ak_open.p3")
+    with lab.stream(agent) as stream:
+        stream.send(batch_message(uuid4(), 1, [READING]))
+        assert stream.receive().ack.seq == 1
+        change(lab, "UPDATE identity.agent_key SET revoked_at = now() WHERE key_id = %s", agent.key_id)
+        began = time.monotonic()
+        assert ended(stream) == "PERMISSION_DENIED not_registered"
+        assert time.monotonic() - began < 4
+
+
 def test_a_tenant_that_leaves_is_refused(lab: Lab, agent_b: AgentIdentity) -> None:
     statement = "UPDATE identity.tenant SET state = %s WHERE tenant_id = %s"
     change(lab, statement, "offboarding_pending", agent_b.tenant)
