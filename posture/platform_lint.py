@@ -9,8 +9,7 @@ PLATFORM_LINT: dict[str, Any] = {
     "registry": "core_platform/tenancy/bypass_sites.yaml",
     "entry_points": [
         "core_platform/tenancy/**",
-        "core_platform/schema/migrate.py",
-        "core_platform/schema/migrations/env.py",
+        "core_platform/schema/migrations/**",
     ],
     "verified_packages": ["core_platform/tenancy/**"],
 }

@@ -105,19 +105,32 @@ def public_folder(owner: Account | None = None, mode: int = 0o700) -> Path:
 
 
 def durable_folder(owner: Account | None, pointer: Path) -> Path:
-    """A public folder that outlives this program, for as long as the file `pointer` names it."""
+    """A public folder that outlives this program, for as long as the file `pointer` names it.
+
+    The caller writes `pointer`.
+    """
     folder = public_folder(owner)
-    pointer.write_text(f"{folder}\n")
     (folder / BELONGS_TO).write_text(f"{pointer}\n")
     return folder
+
+
+def hold(folder: Path) -> None:
+    """Take up a public folder of an earlier program; BlockingIOError while that one lives."""
+    if folder not in _held:
+        _held[folder] = _locked(folder)
+
+
+def release(folder: Path) -> None:
+    """Let another program take up the folder; nothing to do when we do not hold it."""
+    held = _held.pop(folder, None)
+    if held is not None:
+        os.close(held)
 
 
 def remove(tree: Path) -> None:
     """Remove a tree that we made; what is already gone is no error."""
     shutil.rmtree(tree, ignore_errors=True)
-    held = _held.pop(tree, None)
-    if held is not None:
-        os.close(held)
+    release(tree)
 
 
 def sweep(parent: Path) -> list[Path]:

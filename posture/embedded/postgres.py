@@ -26,8 +26,10 @@ from posture.embedded.places import (
     drop_to,
     durable_folder,
     give,
+    hold,
     public_folder,
     reachable,
+    release,
     remove,
     socket_in,
 )
@@ -118,7 +120,7 @@ class PostgresServer(Server):
         directory = _made(directory)
         account = drop_to()
         binaries = binaries or Binaries.find()
-        data = _place(directory, account)
+        data = _place(directory, account, durable=durable)
         fresh = not _initialised(data)
         made: list[Path] = []
         try:
@@ -170,6 +172,7 @@ class PostgresServer(Server):
         self._remove_made()
         if not self.durable:
             self.remove()
+        release(self.data.parent)
 
     def remove(self) -> None:
         """Stop and remove the data as well, durable or not."""
@@ -237,11 +240,7 @@ class PostgresServer(Server):
         if _held_by_a_stranger(self.data):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         elif time.monotonic() > deadline:
-            raise InUseError(
-                f"the data directory {self.data} is held by another PostgreSQL (process "
-                f"{_lock_holder(self.data)}, from its postmaster.pid): stop that one, or use "
-                "another directory"
-            ) from failure
+            raise _in_use(self.data) from failure
         time.sleep(LOCK_PAUSE_SECONDS)
 
 
@@ -254,19 +253,39 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _place(directory: Path, account: Account | None) -> Path:
+def _place(directory: Path, account: Account | None, *, durable: bool) -> Path:
     """The data directory: in `directory`, unless the server's account cannot reach it there.
 
     The file `data.location` then names the folder, for the next run.
     """
     pointer = directory / _ELSEWHERE
-    if pointer.exists():
-        remembered = Path(pointer.read_text().strip()) / _DATA
-        if _initialised(remembered):
-            return remembered
-    if account is None or (directory / _DATA).exists() or reachable(directory, account):
+    data = _existing(directory)
+    if data.parent != directory:
+        try:
+            hold(data.parent)
+        except BlockingIOError as held:
+            raise _in_use(data) from held
+    if _initialised(data) or account is None or data.exists() or reachable(directory, account):
+        return data
+    folder = durable_folder(account, pointer) if durable else public_folder(account)
+    pointer.write_text(f"{folder}\n")
+    return folder / _DATA
+
+
+def _existing(directory: Path) -> Path:
+    """Where the cluster of `directory` lies, or would lie if nothing forbids it."""
+    try:
+        elsewhere = Path((directory / _ELSEWHERE).read_text().strip()) / _DATA
+    except OSError:
         return directory / _DATA
-    return durable_folder(account, pointer) / _DATA
+    return elsewhere if _initialised(elsewhere) else directory / _DATA
+
+
+def _in_use(data: Path) -> InUseError:
+    return InUseError(
+        f"the data directory {data} is held by another program (PostgreSQL process "
+        f"{_lock_holder(data)}, from its postmaster.pid): stop that one, or use another directory"
+    )
 
 
 def _remove_data(directory: Path, data: Path) -> None:
@@ -289,7 +308,7 @@ def _copy(template: Path, cluster: _Cluster) -> None:
     """Copy a stopped cluster with its passwords; one that still runs would be torn."""
     if _initialised(template):  # the data directory itself was named
         template = template.parent
-    source = _place(template, None)
+    source = _existing(template)
     if not _initialised(source):
         raise PrepareError(f"the template {template} holds no initialised data directory")
     if (source / "postmaster.pid").exists():
