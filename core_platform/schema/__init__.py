@@ -1,7 +1,7 @@
 """Models by Postgres schema, and the Alembic migrations that create them."""
 
 from core_platform.schema.ai import AiSpendEvent, IngestedObject, QuarantinedRecord
-from core_platform.schema.app import BypassLog, SealKey
+from core_platform.schema.app import BypassLog, InstalledSealKey
 from core_platform.schema.audit import AuditLog
 from core_platform.schema.base import (
     SCHEMAS,
@@ -32,9 +32,9 @@ __all__ = [
     "GpuSample",
     "Infrastructure",
     "IngestedObject",
+    "InstalledSealKey",
     "QuarantinedRecord",
     "RowSecurity",
-    "SealKey",
     "Tenant",
     "TenantOwned",
     "declared",

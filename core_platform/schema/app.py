@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core_platform.schema.base import Base, Infrastructure
 
 
-class SealKey(Base):
+class InstalledSealKey(Base):
     """A key that verifies tickets, held as its two HMAC pads; readable by `core_seal` alone.
 
     The pads (RFC 2104) are stored instead of the secret so that one verification costs two calls of
