@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from posture.embedded import places
 from posture.embedded import postgres as module
 from posture.embedded.errors import (
     BinariesNotFoundError,
@@ -310,6 +312,54 @@ def python_for(account: Account) -> str:
         if subprocess.run(asked, capture_output=True, text=True).stdout.strip() == "True":
             return candidate
     pytest.skip("no Python 3.11 that the account nobody can reach")
+
+
+HOLDS = """
+import pathlib, sys
+from posture.embedded.postgres import PostgresServer
+directory = pathlib.Path(sys.argv[1])
+with PostgresServer.create(directory, durable=sys.argv[2] == "True") as server:
+    print(server.data, server.pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root places data elsewhere")
+@pytest.mark.parametrize("durable", [True, False])
+def test_data_placed_elsewhere_is_kept_or_swept_as_promised(
+    durable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "NEW_SECONDS", -1)
+    tmp_path.chmod(0o700)
+    program = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path / "pg"), str(durable)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert program.stdout is not None
+    data, pid = program.stdout.readline().split()
+    with pytest.raises(InUseError, match=f"process {pid}"):
+        PostgresServer.create(tmp_path / "pg", durable=durable)
+    assert not places._left_behind(Path(data).parent)
+    program.kill()
+    program.communicate()
+    wait_until_gone(int(pid))
+    assert places._left_behind(Path(data).parent) is not durable
+    if not durable:
+        places.remove(Path(data).parent)
+    with PostgresServer.create(tmp_path / "pg", durable=durable) as server:
+        assert (str(server.data) == data) is durable
+        assert ask(server, "SELECT 1") == 1
+    server.remove()
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while not gone(pid):
+        assert time.monotonic() < deadline, f"process {pid} still runs"
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the other tests already run as an ordinary user")

@@ -200,15 +200,15 @@ def test_what_a_killed_program_left_is_swept_and_nothing_else(
     monkeypatch.setattr(places, "NEW_SECONDS", -1)
     living = places.public_folder()
     named = places.durable_folder(None, tmp_path / "data.location")
+    (tmp_path / "data.location").write_text(f"{named}\n")
     orphan = places.durable_folder(None, tmp_path / "removed.location")
-    (tmp_path / "removed.location").unlink()
     killed = tmp_path / "pst-killed"
     killed.mkdir()
     other_lock = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(other_lock, fcntl.LOCK_EX)
     (tmp_path / "pst-link").symlink_to(tmp_path)
     for folder in (named, orphan):
-        os.close(places._held.pop(folder))  # their program has ended
+        places.release(folder)  # their program has ended
     assert places.sweep(tmp_path) == sorted([killed, orphan])
     assert living.exists()
     assert named.exists()
