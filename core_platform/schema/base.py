@@ -137,13 +137,9 @@ def _keys(table: Table) -> list[tuple[str, list[str]]]:
     return found
 
 
-def of_tenant(*, cascade: bool = False) -> ForeignKeyConstraint:
+def of_tenant() -> ForeignKeyConstraint:
     """The foreign key that ties a tenant table to `identity.tenant`."""
-    return ForeignKeyConstraint(
-        ["tenant_id"],
-        ["identity.tenant.tenant_id"],
-        ondelete="CASCADE" if cascade else None,
-    )
+    return ForeignKeyConstraint(["tenant_id"], ["identity.tenant.tenant_id"])
 
 
 def within_tenant(column: str, target: str) -> ForeignKeyConstraint:

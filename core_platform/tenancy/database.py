@@ -96,11 +96,10 @@ class PlatformDatabase:
         """
         if not isinstance(context, TenantContext):
             raise InvalidTenant("a tenant session opens for a TenantContext only")
-        ticket = seal(self._seal, context.tenant)
 
         def bind(_session: Session, _transaction: object, connection: Connection) -> None:
             # Bound as a parameter: the text of a statement is visible to others in pg_stat_activity.
-            connection.exec_driver_sql(_BIND, (ticket,))
+            connection.exec_driver_sql(_BIND, (seal(self._seal, context.tenant),))
 
         with self._transaction(self._app, bind) as session, _opened("tenant session"):
             yield TenantSession(session, context)

@@ -64,6 +64,7 @@ ROLES: Final = (
     ),
     Role("core_seal", "owns the keys that verify tickets and the function that reads them"),
     Role("core_audit", "reads the log of bypasses; granted to auditors"),
+    # pg_dump leaves out app.seal_key (--exclude-table): keys are installed, never restored.
     Role("core_backup", "reads every row for pg_dump; granted for a backup only", bypass_rls=True),
 )
 
