@@ -134,9 +134,10 @@ def _by_sqlstate(error: Exception) -> tuple[Outcome, str] | None:
 
 
 def _by_grpc_status(error: Exception) -> tuple[Outcome, str] | None:
+    """Of grpc's own errors, where `code` is a method, and of those that carry one as an attribute."""
     code = getattr(error, "code", None)
-    status = getattr(code(), "name", "") if callable(code) else ""
-    return GRPC_STATUSES.get(status)
+    status = code() if callable(code) else code
+    return GRPC_STATUSES.get(getattr(status, "name", ""))
 
 
 def _by_class(error: Exception) -> tuple[Outcome, str] | None:

@@ -95,16 +95,29 @@ class IngressAttackCollector:
     name: str = "ingress.attack"
     version: str = "1"
     population: str = "ingress"
-    kinds: Sequence[type[Payload]] = (IngressAttack, StreamTenancy)
+    kinds: Sequence[type[Payload]] = (IngressAttack,)
 
     def collect(self, unit: Unit, access: IngressAccess) -> Iterable[Sighting]:
-        """One `IngressAttack` and one `StreamTenancy`; both unreachable when nothing listens."""
+        """One `IngressAttack`; unreachable when nothing listens."""
         _require_listener(access.address.target)
         attack = _Attack(access)
         attempts = tuple(attack.attempts())
         payload = IngressAttack(attempts, access.address.target, tuple(attack.transcript))
         yield Observed(payload, unit.subject)
-        yield Observed(attack.stream_tenancy(), unit.subject)
+
+
+class StreamTenancyCollector:
+    """Sends samples that name another tenant, and counts where they are."""
+
+    name: str = "ingress.stream_tenancy"
+    version: str = "1"
+    population: str = "ingress"
+    kinds: Sequence[type[Payload]] = (StreamTenancy,)
+
+    def collect(self, unit: Unit, access: IngressAccess) -> Iterable[Sighting]:
+        """One `StreamTenancy`; an ingress that takes no genuine sample leaves nothing to count."""
+        _require_listener(access.address.target)
+        yield Observed(_Attack(access).stream_tenancy(), unit.subject)
 
 
 def _require_listener(target: str) -> None:

@@ -36,7 +36,7 @@ whoever meets one was let through by row security."""
 UNQUALIFIED_LIMIT_ROWS: Final = 20_000
 """A statement without WHERE locks every own row until it is rolled back; above this it is left out."""
 
-SERIALISATION_RETRIES: Final = 3
+SERIALISATION_RETRIES: Final = 5
 _ENDED_SESSIONS: Final = ("08", "57P")
 
 
@@ -230,14 +230,14 @@ class _Probe:
         if self._own_rows <= UNQUALIFIED_LIMIT_ROWS:
             # Own rows stay what they are; a foreign one becomes ours, or meets a constraint.
             every = sql.SQL("UPDATE {} SET {} = %s").format(self._table, self._tenant)
-            yield self._as_attacker(_row_count(every, [self._attacker], less=self._own_rows))
+            yield self._as_attacker(self._beyond_own(every, [self._attacker]))
 
     def _deletes(self) -> Iterator[_Answer]:
         one = sql.SQL("DELETE FROM {} WHERE {} = %s").format(self._table, self._tenant)
         yield self._as_attacker(_row_count(one, [self._victim]))
         if self._own_rows <= UNQUALIFIED_LIMIT_ROWS:
             every = sql.SQL("DELETE FROM {}").format(self._table)
-            answer = self._as_attacker(_row_count(every, [], less=self._own_rows))
+            answer = self._as_attacker(self._beyond_own(every, []))
             # A foreign key may hold own rows just as well as foreign ones: it says nothing here.
             yield _Answer() if answer.past_row_security else answer
 
@@ -282,6 +282,15 @@ class _Probe:
         statement = sql.SQL("SELECT count(*) AS found FROM {} WHERE {} = %s")
         return _found(statement.format(self._table, self._tenant), [tenant])
 
+    def _beyond_own(self, statement: sql.Composed, parameters: Sequence[str]) -> _Statement:
+        """Rows that a statement reaches beyond the attacker's own, both counted in one snapshot."""
+
+        def run(connection: Connection) -> int:
+            own = self._count_of(self._attacker)(connection)
+            return connection.execute(statement, parameters).rowcount - own
+
+        return run
+
     def _as_attacker(self, statement: _Statement) -> _Answer:
         return self._answer(self._bound, self._binding.settings(self._attacker), statement)
 
@@ -315,8 +324,8 @@ class _Probe:
         return Attempt(self._target.table.qualified, probe, result, foreign_rows, sqlstate, note)
 
 
-def _row_count(statement: sql.Composed, parameters: Sequence[str | None], *, less: int = 0) -> _Statement:
-    return lambda connection: connection.execute(statement, parameters).rowcount - less
+def _row_count(statement: sql.Composed, parameters: Sequence[str | None]) -> _Statement:
+    return lambda connection: connection.execute(statement, parameters).rowcount
 
 
 def _found(statement: sql.Composed, parameters: Sequence[str]) -> _Statement:

@@ -41,10 +41,11 @@ SELECT DISTINCT a.attname::text AS name
 """
 
 _PRIVILEGES: Final = """
-SELECT has_any_column_privilege(%(oid)s::oid, 'SELECT') AS "SELECT",
-       has_any_column_privilege(%(oid)s::oid, 'INSERT') AS "INSERT",
-       has_any_column_privilege(%(oid)s::oid, 'UPDATE') AS "UPDATE",
-       has_table_privilege(%(oid)s::oid, 'DELETE') AS "DELETE"
+SELECT visible AND has_any_column_privilege(oid, 'SELECT') AS "SELECT",
+       visible AND has_any_column_privilege(oid, 'INSERT') AS "INSERT",
+       visible AND has_any_column_privilege(oid, 'UPDATE') AS "UPDATE",
+       visible AND has_table_privilege(oid, 'DELETE') AS "DELETE"
+  FROM pg_class, LATERAL (SELECT has_schema_privilege(relnamespace, 'USAGE') AS visible) s WHERE oid = %s
 """
 
 _UNPREDICTABLE: Final = random.SystemRandom()
@@ -95,7 +96,7 @@ class Target:
 def target_of(connection: Connection, table: CatalogTable, tenant_column: str) -> Target:
     """Read what the probe needs, as the connection's login sees it."""
     oid = (table.oid,)
-    granted = rows(connection, _PRIVILEGES, {"oid": table.oid})[0]
+    granted = rows(connection, _PRIVILEGES, oid)[0]
     return Target(
         table=table,
         tenant_column=tenant_column,

@@ -87,9 +87,7 @@ def connect(dsn: str) -> Connection:
     return connection
 
 
-def rows(
-    connection: Connection, query: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
-) -> list[DictRow]:
+def rows(connection: Connection, query: LiteralString, parameters: Sequence[Any] = ()) -> list[DictRow]:
     """All rows of a query."""
     return connection.execute(query, parameters or None).fetchall()
 

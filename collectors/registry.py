@@ -20,6 +20,7 @@ COLLECTORS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "ingress": (
         "collectors.ingress_attack:IngressAttackCollector",
+        "collectors.ingress_attack:StreamTenancyCollector",
         "collectors.tls:TlsCollector",
     ),
     "ingestion": (

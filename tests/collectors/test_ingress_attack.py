@@ -17,7 +17,7 @@ import pytest
 
 from collectors.boundary import look
 from collectors.collector import NotObserved, Observed
-from collectors.ingress_attack import IngressAccess, IngressAttackCollector
+from collectors.ingress_attack import IngressAccess, IngressAttackCollector, StreamTenancyCollector
 from collectors.tls import Endpoint, TlsCollector, can_speak
 from evidence.kinds.ingress import IngressAttack, StreamTenancy, TlsVersions
 from evidence.record import Outcome
@@ -74,7 +74,8 @@ def access(platform: Any, lab: Lab) -> IngressAccess:
 
 
 def attack(access: IngressAccess) -> tuple[IngressAttack, StreamTenancy]:
-    first, second = look(IngressAttackCollector(), UNIT, access)
+    (first,) = look(IngressAttackCollector(), UNIT, access)
+    (second,) = look(StreamTenancyCollector(), UNIT, access)
     assert isinstance(first, Observed), first
     assert isinstance(second, Observed), second
     assert isinstance(first.payload, IngressAttack)
@@ -111,7 +112,7 @@ def test_a_rate_limit_is_unclear_and_never_counts_as_a_refusal(
     lab.settings["ingress"].update(hello_burst=2, hello_per_second=1)
     lab.start()
     try:
-        (first, _) = look(IngressAttackCollector(), UNIT, access)
+        (first,) = look(IngressAttackCollector(), UNIT, access)
     finally:
         lab.stop(signal.SIGKILL)
         lab.settings["ingress"].update(hello_burst=1000, hello_per_second=1000)
@@ -126,22 +127,26 @@ def test_a_rate_limit_is_unclear_and_never_counts_as_a_refusal(
 def test_a_stopped_nonce_store_lets_nobody_in_and_is_unclear(access: IngressAccess, lab: Lab) -> None:
     lab.redis.stop()
     try:
-        (first, _) = look(IngressAttackCollector(), UNIT, access)
+        (first,) = look(IngressAttackCollector(), UNIT, access)
+        (second,) = look(StreamTenancyCollector(), UNIT, access)
     finally:
         lab.redis.start()
+    assert isinstance(second, NotObserved)
+    assert second.outcome is Outcome.UNREACHABLE
     assert isinstance(first, Observed)
+    assert first.outcome is Outcome.OBSERVED
     assert isinstance(first.payload, IngressAttack)
     did = {attempt.name: attempt.did for attempt in first.payload.attempts}
     assert did["genuine"] == "unclear"
     assert did["replay"] == "unclear"
 
 
-def test_where_nothing_listens_both_kinds_are_unreachable(access: IngressAccess) -> None:
+def test_where_nothing_listens_every_kind_is_unreachable(access: IngressAccess) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{free.getsockname()[1]}"
     nowhere = dataclasses.replace(access, address=dataclasses.replace(access.address, target=target))
-    for collector in (IngressAttackCollector(), TlsCollector()):
+    for collector in (IngressAttackCollector(), StreamTenancyCollector(), TlsCollector()):
         for sighting in look(collector, UNIT, nowhere):
             assert isinstance(sighting, NotObserved)
             assert sighting.outcome is Outcome.UNREACHABLE
