@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -179,6 +180,33 @@ def test_a_lock_held_by_others_makes_an_attempt_inconclusive_and_does_not_hang(
     assert found["delete"].sqlstate == "55P03"
     assert found["select"].result is HELD
     assert time.monotonic() - started < 10
+
+
+def test_rows_that_traffic_adds_meanwhile_are_not_taken_for_foreign_ones(shop: Any) -> None:
+    attacker, _ = shop.isolation.tenants
+    ended = threading.Event()
+
+    def traffic() -> None:
+        with psycopg.connect(shop.app_dsn, autocommit=True) as connection:
+            connection.execute("SELECT set_config('shop.tenant', %s, false)", (attacker,))
+            while not ended.is_set():
+                connection.execute(
+                    "INSERT INTO shop.customer VALUES (%s, gen_random_uuid(), 'c')", (attacker,)
+                )
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        leaks = {
+            attempt.probe
+            for _ in range(3)
+            for attempt in observed(shop.isolation).attempts
+            if attempt.result is LEAKED
+        }
+    finally:
+        ended.set()
+        thread.join()
+    assert leaks == {"injected_setting"}
 
 
 def test_a_probe_through_another_login_is_refused_by_the_collector(shop: Any) -> None:
