@@ -71,6 +71,7 @@ class AccessBook:
             "postgres.row_security": self._catalog,
             "postgres.isolation": self._isolation,
             "ingress.attack": self._ingress,
+            "ingress.stream_tenancy": self._ingress,
             "tls.versions": self._tls,
             "redaction.canaries": self._canaries,
             "redaction.body_hashes": self._canaries,

@@ -106,6 +106,7 @@ class Deployment(Server):
             durable=self.durable,
             template=self.template / "postgres" if self.template else None,
         )
+        self._snapshots: list[PostgresServer] = []
         self._ingress: Child | None = None
         self._address: str | None = None
 
@@ -144,10 +145,12 @@ class Deployment(Server):
             upgrade(self.admin_url, credentials=credentials, seal=self.seal)
 
     def close(self) -> None:
-        """Stop everything of it, the ingress first."""
+        """Stop everything of it, the ingress first; its snapshots end with it."""
         self.stop_ingress()
         self.redis.close()
         self.postgres.close()
+        while self._snapshots:
+            self._snapshots.pop().close()
 
     def database(self) -> PlatformDatabase:
         """The platform's own way to its database; close it after use."""
@@ -189,7 +192,10 @@ class Deployment(Server):
         self.postgres.stop()
         try:
             shutil.copytree(self.secrets.folder, folder / "secrets")
-            PostgresServer.create(folder / "postgres", template=self.folder / "postgres").close()
+            copied = PostgresServer.create(
+                folder / "postgres", durable=False, template=self.folder / "postgres"
+            )
+            self._snapshots.append(copied)
         finally:
             self.postgres.start()
         return folder

@@ -7,11 +7,10 @@ failed is collateral. A survivor means that the check cannot see what it claims 
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +69,31 @@ def prove(template: Template, folder: Path, *, progress: Progress, only: Iterabl
     checks = load_checks()
     chosen = frozenset(only) or frozenset(checks)
     sabotages = [one for one in SABOTAGES if one.check in chosen]
-    numbers = count(1)
-    green = _untouched(template, folder / "twin-0", [checks[name] for name in sorted(chosen)])
-    with ThreadPoolExecutor(PARALLEL_TWINS) as pool:
+    results: list[SabotageResult] = []
+    reasons: dict[tuple[str, str], str] = {}
+    with _pool() as pool:
+        untouched = pool.submit(_untouched, template, folder, [checks[name] for name in sorted(chosen)])
         trials = [
-            pool.submit(_try, one, checks, green, template, folder / f"twin-{number}", number)
-            for one, number in zip(sabotages, numbers, strict=False)
+            pool.submit(_try, one, checks, untouched, template, folder / f"twin-{number}", number)
+            for number, one in enumerate(sabotages, start=1)
         ]
-        results: list[SabotageResult] = []
-        reasons: dict[tuple[str, str], str] = {}
         for trial in trials:
             result, reason = trial.result()
             results.append(result)
             reasons[result.check, result.sabotage] = reason
             progress(f"{result.check:<7} {'killed' if result.killed else 'SURVIVED':<9} {result.sabotage}")
-    shutil.rmtree(folder, ignore_errors=True)
     killed = sum(result.killed for result in results)
     return Proof(KillMatrix(len(results), killed, tuple(results)), reasons)
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """A pool whose waiting twins are given up when the prover is interrupted."""
+    pool = ThreadPoolExecutor(PARALLEL_TWINS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def log_proof(log: RecordLog, proof: Proof) -> None:
@@ -111,22 +118,19 @@ def log_proof(log: RecordLog, proof: Proof) -> None:
 def _untouched(template: Template, folder: Path, checks: Sequence[Check]) -> Mapping[str, Verdict]:
     """The verdicts on a twin that nobody broke: a check that is red there proves nothing by being red."""
     populations = {expect.over for check in checks for expect in check.expects}
-    with LiveTwin(folder, template, 0) as twin:
+    with LiveTwin(folder / "twin-0", template, 0) as twin:
         return judge_twin(twin.look(populations), checks)
 
 
 def _try(
     sabotage: Sabotage,
     checks: Mapping[str, Check],
-    green: Mapping[str, Verdict],
+    untouched: Future[Mapping[str, Verdict]],
     template: Template,
     folder: Path,
     number: int,
 ) -> tuple[SabotageResult, str]:
     target = checks[sabotage.check]
-    before = green[target.id]
-    if before.state is not State.SATISFIED:
-        return _survivor(sabotage, NOT_GREEN_BEFORE), f"{before.state} on an untouched twin: {before.reason}"
     populations = {expect.over for expect in target.expects}
     judged = [check for check in checks.values() if {one.over for one in check.expects} <= populations]
     try:
@@ -135,6 +139,9 @@ def _try(
             verdicts = judge_twin(twin.look(populations), judged)
     except (SabotageError, DeploymentError, UsageError) as error:
         return _survivor(sabotage, NOT_APPLIED), f"the sabotage could not be applied: {error}"
+    before = untouched.result()[target.id]
+    if before.state is not State.SATISFIED:
+        return _survivor(sabotage, NOT_GREEN_BEFORE), f"{before.state} on an untouched twin: {before.reason}"
     return _result(sabotage, verdicts)
 
 

@@ -43,7 +43,7 @@ def platform_scene(folder: Path, console: Console) -> Iterator[Scene]:
             source = folder / "source"
             shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
             deployment = stack.start(
-                Deployment(folder / "platform", source=source, s3_endpoint=moto.endpoint)
+                Deployment(folder / "platform", source=source, durable=False, s3_endpoint=moto.endpoint)
             )
             account = EmulatedAccount(moto.endpoint, ACCOUNT)
             seed_account(account)

@@ -14,6 +14,7 @@ from sqlalchemy import CheckConstraint, create_engine, select
 
 from core_platform.errors import DatabaseUnreachable, MigrationFailed
 from core_platform.schema import SCHEMAS, Base, RowSecurity, Tenant, declared
+from core_platform.schema.base import Global, Infrastructure
 from core_platform.schema.migrate import (
     RoleCredentials,
     current_revision,
@@ -69,6 +70,19 @@ def test_every_table_is_declared_and_every_declaration_is_a_table(admin):
     ).fetchall()
     # Alembic's own bookkeeping: one row, no tenant, granted to nobody.
     assert {name for (name,) in rows} == {*declared(), "app.alembic_version"}
+
+
+def test_every_table_carries_its_classification_as_its_comment(admin):
+    rows = admin.execute(
+        "SELECT c.oid::regclass::text, obj_description(c.oid) FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = ANY(%s) AND c.relkind = 'r'",
+        (list(SCHEMAS),),
+    )
+    said = {name: (comment or "").partition(":")[0] for name, comment in rows}
+    assert said.pop("app.alembic_version") == "infrastructure"
+    words = {RowSecurity: "tenant", Global: "global", Infrastructure: "infrastructure"}
+    assert said == {name: words[type(what)] for name, what in declared().items()}
 
 
 def test_row_security_is_enabled_and_forced_on_exactly_the_tenant_tables(admin):

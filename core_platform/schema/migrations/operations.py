@@ -17,6 +17,7 @@ APP_POLICY: Final = "tenant_isolation"
 BYPASS_POLICY: Final = "bypass_grant"
 APP_PREDICATE: Final = "tenant_id = (SELECT app.current_tenant())"
 BYPASS_PREDICATE: Final = "(SELECT app.bypass_scope()) IN ('*', tenant_id::text)"
+TENANT_COMMENT: Final = "tenant: each row belongs to the tenant that it names"
 EVERY_COMMAND: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 _TABLE: Final = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -58,6 +59,7 @@ class EnableTenantRls(MigrateOperation):
             f"GRANT {self.app} ON {self.table} TO core_app",
             f"GRANT {self.bypass} ON {self.table} TO core_bypass",
             f"GRANT SELECT ON {self.table} TO core_backup",
+            f"COMMENT ON TABLE {self.table} IS '{TENANT_COMMENT}'",
         ]
 
 
@@ -85,6 +87,7 @@ class DisableTenantRls(MigrateOperation):
             f"DROP POLICY {BYPASS_POLICY} ON {self.table}",
             f"ALTER TABLE {self.table} NO FORCE ROW LEVEL SECURITY",
             f"ALTER TABLE {self.table} DISABLE ROW LEVEL SECURITY",
+            f"COMMENT ON TABLE {self.table} IS NULL",
         ]
 
 

@@ -16,6 +16,7 @@ CREATE TABLE app.seal_key (
         CHECK (octet_length(inner_pad) = 64 AND octet_length(outer_pad) = 64)
 );
 REVOKE ALL ON app.seal_key FROM PUBLIC;
+COMMENT ON TABLE app.seal_key IS 'infrastructure: verifies tenant tickets';
 """
 
 # The length is checked before anything is hashed: the setting may hold megabytes. Nothing of a ticket
@@ -80,6 +81,7 @@ CREATE TABLE app.bypass_log (
     CONSTRAINT bypass_log_change_ref_check CHECK (length(change_ref) BETWEEN 1 AND 200)
 );
 REVOKE ALL ON app.bypass_log FROM PUBLIC;
+COMMENT ON TABLE app.bypass_log IS 'infrastructure: records and opens each bypass';
 GRANT SELECT ON app.bypass_log TO core_bypass, core_audit, core_backup;
 GRANT INSERT (entry_id, phase, begin_id, scope, reason, change_ref)
     ON app.bypass_log TO core_bypass;
@@ -131,9 +133,13 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON app.bypass_log
     FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
 """
 
+# Alembic's own table has no model; it is classified here, where it has just been made.
+REVISIONS = "COMMENT ON TABLE app.alembic_version IS 'infrastructure: names the revision of the schema'"
+
 
 def upgrade() -> None:
     """Create the seal as `core_seal`, everything else as `core_owner`."""
+    op.execute(REVISIONS)
     op.execute("GRANT USAGE, CREATE ON SCHEMA app TO core_seal")
     op.execute("SET LOCAL ROLE core_seal")
     op.execute(SEAL_KEY)

@@ -1,0 +1,149 @@
+"""`posture demo`: the whole loop on embedded servers: platform, traffic, evidence, portal, pack."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posture.cli import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controls.verdict import Verdict
+    from posture.progress import Console
+    from posture.prove import Proof
+    from posture.scene import Scene
+    from trust_portal.packs.build import PackReport
+    from trust_portal.site.build import SiteReport
+
+EXAMPLE = """examples:
+  posture demo                             everything, into .posture/demo/<run>
+  posture demo --keep                      leave the servers up until Ctrl-C, and say how to reach them
+
+Needs nothing but this installation: PostgreSQL, a Redis-compatible server and an AWS emulator are started on
+unix sockets and loopback ports, and stopped at the end. Any number of demos can run at the same time.
+"""
+
+KEPT = ("posture.yaml", "ledger", "ledger.key", "portal", "pack.zip", "summary.pdf", "verify.py")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments and its help."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("--keep", action="store_true", help="leave the servers up until Ctrl-C")
+    parser.add_argument("--folder", metavar="DIR", help="default: .posture/demo/<run>, made anew")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the loop and print a summary; 0 when every check holds and every sabotage was caught."""
+    from posture.progress import Console
+    from posture.scene import platform_scene
+
+    folder = Path(arguments.folder).absolute() if arguments.folder else _new_folder()
+    console = Console(quiet=arguments.quiet)
+    started = time.monotonic()
+    try:
+        with platform_scene(folder, console) as scene:
+            code = _loop(scene, console)
+            console.say(f"done after {time.monotonic() - started:.0f} s")
+            if arguments.keep:
+                _keep(scene)
+    finally:
+        _leave_results_only(folder)
+    return code
+
+
+def _loop(scene: Scene, console: Console) -> int:
+    from posture.config import load_project
+    from posture.pipeline import judge
+    from posture.prove import log_proof, prove
+    from posture.publish import compiled, publish_pack, publish_portal
+    from posture.summary import exit_code
+    from posture.workspace import collect_into, open_workspace
+
+    workspace = open_workspace(load_project(scene.project_file), writing=True)
+    with console.step("collecting evidence: catalog, isolation probe, ingress attack, canaries, lint, AWS"):
+        collect_into(workspace, console)
+    with console.step("judging it"):
+        verdicts = judge(workspace.log)
+    with console.step("sabotaging twins: every check must turn red"):
+        proof = prove(scene.template, scene.folder / "twins", progress=console.detail)
+        log_proof(workspace.log, proof)
+    with console.step("compiling the portal and the pack"):
+        posture = compiled(workspace)
+        site = publish_portal(workspace, posture)
+        pack = publish_pack(workspace, scene.folder / "pack.zip", posture.as_of)
+    _summarise(scene.folder, verdicts, proof, site, pack)
+    failed = exit_code(verdicts)
+    return Exit.FINDINGS if proof.survivors and failed is not Exit.FINDINGS else failed
+
+
+def _summarise(
+    folder: Path, verdicts: Sequence[Verdict], proof: Proof, site: SiteReport, pack: PackReport
+) -> None:
+    from posture.summary import by_area
+
+    config = _shown(folder / "posture.yaml")
+    print("\nverdicts by control area:")
+    print(by_area(verdicts))
+    print(f"\nsabotages: {proof.matrix.killed} of {proof.matrix.sabotages} turned their check red")
+    for one in proof.survivors:
+        print(f"  survived: {one.check} {one.sabotage}: {proof.reasons[one.check, one.sabotage]}")
+    print(f"\nportal  {_shown(site.index)}  ({site.pages} pages)")
+    print(f"pack    {_shown(pack.path)}  ({pack.entries} log entries, {pack.bytes // 1024} KiB)")
+    print("\ntry next:")
+    print(f"  posture portal serve --config {config}")
+    print(f"  posture pack verify {_shown(pack.path)}")
+    print(f"  posture check --config {config}")
+
+
+def _keep(scene: Scene) -> None:
+    """Say how to reach everything, and wait for Ctrl-C."""
+    deployment = scene.deployment
+    print("\nthe servers stay up until Ctrl-C:")
+    print(f"  PostgreSQL {deployment.postgres.version:<8} psql '{deployment.admin_url}'")
+    print(f"  Redis               {deployment.redis.url}")
+    print(f"  AWS emulator        {scene.aws.endpoint}  (account {scene.aws.account})")
+    print(f"  agent ingress       {deployment.ingress_address}  (TLS 1.3 only)")
+    print(f"  look again          posture gate --config {_shown(scene.project_file)}", flush=True)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        print("\nstopping")
+
+
+def _new_folder() -> Path:
+    """A folder of its own for each demo, and `latest` pointing at the newest."""
+    parent = Path(".posture/demo").absolute()
+    name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    folder = parent / name
+    folder.mkdir(parents=True)
+    link = parent / f".latest-{name}"
+    link.symlink_to(name)
+    link.replace(parent / "latest")
+    return folder
+
+
+def _leave_results_only(folder: Path) -> None:
+    """Remove what only running servers need: their data, secrets and sockets."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name in KEPT:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)

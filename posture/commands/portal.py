@@ -1,0 +1,43 @@
+"""`posture portal`: compile the trust portal from claims and verdicts."""
+
+from __future__ import annotations
+
+import argparse
+
+from posture.cli import Exit
+from posture.commands.options import add_config, load
+
+EXAMPLE = """examples:
+  posture portal build                     static HTML and JSON from the newest verdicts
+  posture portal serve                     look at it on a loopback port, with its own headers
+
+Every sentence is chosen by a verdict and every number comes from evidence; what is not shown is said so.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments and its help."""
+    parser.epilog = EXAMPLE
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (("build", "write the site"), ("serve", "serve the built site on loopback")):
+        action = actions.add_parser(
+            name, help=text, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        add_config(action)
+        if name == "serve":
+            action.add_argument("--port", type=int, default=0, help="default: a free one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build or serve."""
+    from posture.publish import compiled, portal_folder, publish_portal
+    from posture.workspace import open_workspace
+
+    workspace = open_workspace(load(arguments.config), writing=True)
+    if arguments.action == "build":
+        report = publish_portal(workspace, compiled(workspace))
+        print(f"{report.index}: {report.pages} pages, {report.files} files, {report.bytes} bytes")
+        return Exit.HOLDS
+    from posture.serve import serve_portal
+
+    return serve_portal(portal_folder(workspace), arguments.port)

@@ -1,0 +1,112 @@
+"""From the ledger to what others read: the portal, the pack and the PDF summary of the latest verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from controls.claims import load_catalogue
+from controls.verdict import Verdict
+from evidence.kinds.twin import KillMatrix
+from evidence.proofs.notes import verifier_key_text
+from evidence.view import Evidence, LoggedRecord
+from posture.errors import UsageError
+from posture.records import RunClock
+from posture.workspace import Workspace
+from trust_portal.claims import CompiledPosture, compile_claims
+from trust_portal.errors import PortalError
+from trust_portal.packs.build import PackReport, build_pack
+from trust_portal.site.build import SiteReport, build_site
+
+POSTURE_JSON = Path("api/v1/posture.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest verdict of each check, the newest kill matrix, and the moment that they speak for."""
+
+    verdicts: tuple[Verdict, ...]
+    kills: KillMatrix
+    as_of: datetime
+
+
+def latest(records: Sequence[LoggedRecord]) -> Latest:
+    """What the ledger says last.
+
+    Raises:
+        UsageError: nothing was judged yet.
+    """
+    evidence = Evidence(records, as_of=RunClock.now())
+    verdicts = tuple(seen.payload for seen in evidence.observed(Verdict))
+    if not verdicts:
+        raise UsageError("the ledger holds no verdict yet; run `posture gate` first")
+    matrices = evidence.observed(KillMatrix)
+    kills = matrices[-1].payload if matrices else KillMatrix(0, 0, ())
+    return Latest(verdicts, kills, max(verdict.as_of for verdict in verdicts if verdict.as_of))
+
+
+def compiled(workspace: Workspace) -> CompiledPosture:
+    """Every claim of the catalogue, compiled from what the ledger says last.
+
+    Raises:
+        UsageError: nothing was judged yet, or a claim's wording is not supported by the facts.
+    """
+    said = latest(workspace.log.read())
+    try:
+        return compile_claims(load_catalogue(), said.verdicts, said.kills, as_of=said.as_of)
+    except PortalError as error:
+        raise UsageError(str(error)) from error
+
+
+def publish_portal(workspace: Workspace, posture: CompiledPosture) -> SiteReport:
+    """Build the static portal where the project says, or under its state.
+
+    Raises:
+        UsageError: the project's contact or folder cannot be used.
+    """
+    portal, ledger = workspace.project.portal, workspace.log.ledger
+    contact = portal.contact if portal and portal.contact else "security@example.com"
+    try:
+        return build_site(
+            posture,
+            out=portal_folder(workspace),
+            title=portal.title if portal else workspace.project.project,
+            contact=contact if ":" in contact else f"mailto:{contact}",
+            as_of=posture.as_of,
+            log_origin=ledger.origin,
+            log_key=log_key(workspace),
+            checkpoint=ledger.signed_checkpoint().decode(),
+        )
+    except PortalError as error:
+        raise UsageError(str(error)) from error
+
+
+def publish_pack(workspace: Workspace, out: Path, as_of: datetime) -> PackReport:
+    """Write the auditor's pack.
+
+    Raises:
+        UsageError: the ledger holds no scope or verdict, or is too large for one pack.
+    """
+    if workspace.signer is None:
+        raise UsageError("a pack is signed with the ledger's key: name it as ledger.signer")
+    summary = portal_folder(workspace) / POSTURE_JSON
+    portal = summary.read_bytes() if summary.exists() else None
+    try:
+        return build_pack(workspace.log.ledger, out, signer=workspace.signer, as_of=as_of, portal=portal)
+    except PortalError as error:
+        raise UsageError(str(error)) from error
+
+
+def log_key(workspace: Workspace) -> str:
+    """The log's verifier key (c2sp.org/signed-note), the line that auditors pin."""
+    if workspace.signer is None:
+        raise UsageError("the portal names the ledger's key: name it as ledger.signer")
+    return verifier_key_text(workspace.log.ledger.origin, workspace.signer.public)
+
+
+def portal_folder(workspace: Workspace) -> Path:
+    """Where the portal is built."""
+    portal = workspace.project.portal
+    return portal.out if portal and portal.out else workspace.state / "portal"
