@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
 MAX_IDENTIFIER_BYTES = 63
 
-_PARAMETER = re.compile(r"(?<![\w$])\$(?=\d)")
+_PARAMETER = re.compile(r"\$(?<![\w$]\$)(?=\d)")
 _PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
 _COPY_ROWS = re.compile(
     r"(^\s*COPY\b[^;]*?\bFROM\s+stdin\b[^;]*;[^\n]*\n)(.*?)(^\\\.)",
@@ -83,7 +83,7 @@ def _blank(text: str) -> str:
 
 def _same_length_sql(text: str) -> str:
     """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
-    if "\\" in text:
+    if "\n\\" in text or text.startswith("\\"):
         text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
         text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
     return _PARAMETER.sub("@", text) if "$" in text else text

@@ -63,7 +63,7 @@ def postgres() -> Iterator[str]:
         cwd=folder,
         user=user,
     )
-    command = [server, "-D", cluster, "-k", folder, "-c", "listen_addresses=", "-F"]
+    command = [server, "-D", str(cluster), "-k", str(folder), "-c", "listen_addresses=", "-F"]
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user
     )
