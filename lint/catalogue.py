@@ -16,7 +16,7 @@ Command = Literal["all", "select", "insert", "update", "delete"]
 RowSecurity = Literal["forced", "enabled", "none"]
 
 DEFAULT_SCHEMA = "public"
-_PROVIDER_COLUMNS = frozenset({"access_token", "oauth_name", "provider_account_id"})
+_PROVIDER_COLUMNS = frozenset({"accesstoken", "oauthname", "provideraccountid"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -206,12 +206,18 @@ class Catalogue:
 def tenant_column_of(columns: Iterable[Column], names: Iterable[str]) -> str | None:
     """Return the first of `names` (in order of preference) that is a column, or None.
 
-    `account_id` beside a provider's tokens is the user's account there, not a tenant.
+    `tenantId` is the same name as `tenant_id`. `account_id` beside a provider's tokens is the
+    user's account there, not a tenant.
     """
-    present = {column.name for column in columns}
+    present = {_spelled(column.name): column.name for column in columns}
     if not _PROVIDER_COLUMNS.isdisjoint(present):
-        present.discard("account_id")
-    return next((name for name in names if name in present), None)
+        present.pop("accountid", None)
+    found = (present[_spelled(name)] for name in names if _spelled(name) in present)
+    return next(found, None)
+
+
+def _spelled(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def with_tenant_columns(catalogue: Catalogue, names: Iterable[str]) -> Catalogue:

@@ -32,6 +32,9 @@ _WORTH_READING = re.compile(
     re.IGNORECASE,
 )
 _CAPITALS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SET|SELECT|ALTER|CREATE|BEGIN|WITH|DO)\b")
+#: What opens a placeholder (`%s`, `:role`, `{role}`, `$1`), and how many tokens the longest has.
+_PLACEHOLDERS = frozenset("%:{@$")
+_LONGEST_PLACEHOLDER = 5
 _OFF = frozenset({"off", "false", "0", "no"})
 
 
@@ -102,7 +105,8 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
 def _is_one_value(cursor: Cursor) -> bool:
     """Say whether a name or a placeholder ends the statement; a sentence about SET ROLE goes on."""
     rest = cursor.rest()
-    return len(rest) == 1 or (len(rest) > 1 and not rest[0].text.isidentifier())
+    placeholder = bool(rest) and rest[0].text[:1] in _PLACEHOLDERS
+    return len(rest) == 1 or (placeholder and len(rest) <= _LONGEST_PLACEHOLDER)
 
 
 def _value(cursor: Cursor) -> str:

@@ -150,6 +150,11 @@ def test_the_account_at_a_login_provider_is_not_a_tenant(lint: Lint) -> None:
     assert rules(lint({"m/1.sql": provider})) == []
 
 
+def test_a_tenant_column_is_known_in_either_spelling(lint: Lint) -> None:
+    report = lint({"m/1.sql": 'CREATE TABLE a (id int, "tenantId" uuid NOT NULL);'})
+    assert [table.tenant_column for table in report.coverage.tables] == ["tenantId"]
+
+
 def test_a_hosted_database_is_not_reached_as_the_owner(lint: Lint) -> None:
     hosted = TABLE + ENABLE + "CREATE POLICY p ON invoice USING (tenant_id = auth.uid());"
     assert rules(lint({"m/1.sql": hosted})) == []

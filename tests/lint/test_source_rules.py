@@ -133,6 +133,7 @@ def test_a_bypass_by_hand_is_found_outside_the_verified_package(lint: Lint, line
         'c.execute("ALTER ROLE app NOBYPASSRLS")',
         'c.execute("UPDATE member SET role = %s")',
         'print("SET ROLE is refused here")',
+        'why = "SET ROLE, row_security = off and a BYPASSRLS role reach across tenants."',
     ],
 )
 def test_prose_and_harmless_statements_are_not_a_bypass(lint: Lint, line: str) -> None:
