@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ PASSWORD_BYTES = 24
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 _DATA = "data"
+_DRAFT = "data.draft"
 _ELSEWHERE = "data.location"
 _PASSWORD = "superuser.password"  # noqa: S105 - the name of a file
 _OWN_CONFIGURATION = "posture.conf"
@@ -81,7 +82,7 @@ def place(directory: Path, account: Account | None, *, durable: bool) -> Path:
             hold(data.parent)
         except BlockingIOError as held:
             raise in_use(data) from held
-    if initialised(data) or account is None or data.exists() or reachable(directory, account):
+    if initialised(data) or account is None or reachable(directory, account):
         return data
     folder = durable_folder(account, pointer) if durable else public_folder(account)
     pointer.write_text(f"{folder}\n")
@@ -100,23 +101,31 @@ def existing(directory: Path) -> Path:
 def remove_data(directory: Path, data: Path) -> None:
     """Remove the data wherever they lie, and the note that says where."""
     remove(data if data.parent == directory else data.parent)
+    remove(directory / _DRAFT)
     (directory / _ELSEWHERE).unlink(missing_ok=True)
 
 
 def initialised(data: Path) -> bool:
-    """Whether initdb has finished there once."""
+    """Whether a whole cluster lies there."""
     return (data / "PG_VERSION").is_file()
 
 
 def initialise(cluster: Cluster, template: Path | None, *, durable: bool) -> None:
-    """Make the data directory, by initdb or from a stopped server's directory."""
+    """Make the data directory, by initdb or from a stopped server's directory.
+
+    It takes its name when it is whole, so a kill half-way leaves nothing that looks like a cluster.
+    """
+    draft = replace(cluster, data=cluster.data.with_name(_DRAFT))
+    remove(draft.data)
+    remove(cluster.data)
     if template is None:
-        _run_initdb(cluster, durable=durable)
-        return
-    _copy(template.absolute(), cluster)
+        _run_initdb(draft, durable=durable)
+    else:
+        _copy(template.absolute(), draft)
+    draft.data.rename(cluster.data)
 
 
-def _copy(template: Path, cluster: Cluster) -> None:
+def _copy(template: Path, draft: Cluster) -> None:
     """Copy a stopped cluster with its passwords; one that still runs would be torn."""
     if initialised(template):  # the data directory itself was named
         template = template.parent
@@ -126,28 +135,27 @@ def _copy(template: Path, cluster: Cluster) -> None:
     if (source / "postmaster.pid").exists():
         raise PrepareError(f"the template {source} is in use or crashed: stop its server first")
     try:
-        shutil.copytree(source, cluster.data, symlinks=True)
-        shutil.copy(template / _PASSWORD, cluster.directory / _PASSWORD)
+        shutil.copytree(source, draft.data, symlinks=True)
+        _secret_file(draft.directory / _PASSWORD, password_of(template))
     except (OSError, shutil.Error) as failure:
-        raise PrepareError(f"cannot copy {source} to {cluster.data}: {failure}") from failure
-    cluster.data.chmod(0o700)
-    give(cluster.data, cluster.account)
+        raise PrepareError(f"cannot copy {source} to {draft.data}: {failure}") from failure
+    draft.data.chmod(0o700)
+    give(draft.data, draft.account)
 
 
-def _run_initdb(cluster: Cluster, *, durable: bool) -> None:
+def _run_initdb(draft: Cluster, *, durable: bool) -> None:
     """Run initdb with the password in a file: it refuses one on standard input."""
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    folder = public_folder(cluster.account)
-    remove(cluster.data)  # what an interrupted initdb left
-    cluster.data.mkdir(mode=0o700)
+    folder = public_folder(draft.account)
+    draft.data.mkdir(mode=0o700)
     try:
         password_file = _secret_file(folder / "password", password)
-        give(folder, cluster.account)
-        give(cluster.data, cluster.account)
-        _make_cluster(cluster, password_file, durable=durable)
+        give(folder, draft.account)
+        give(draft.data, draft.account)
+        _make_cluster(draft, password_file, durable=durable)
     finally:
         remove(folder)
-    _secret_file(cluster.directory / _PASSWORD, password)
+    _secret_file(draft.directory / _PASSWORD, password)
 
 
 def _make_cluster(cluster: Cluster, password_file: Path, *, durable: bool) -> None:

@@ -134,6 +134,16 @@ def test_the_next_program_takes_up_a_durable_cluster(tmp_path: Path) -> None:
     assert not second.data.exists()
 
 
+def test_a_half_made_cluster_is_made_anew(tmp_path: Path, template: Path) -> None:
+    for name in ("data", "data.draft"):  # of an initdb or a copy that was killed
+        (tmp_path / "pg" / name / "base").mkdir(parents=True)
+    (tmp_path / "pg" / "data.draft" / "PG_VERSION").write_text("15\n")
+    server = PostgresServer.create(tmp_path / "pg", durable=False, template=template)
+    with server:
+        assert ask(server, "SELECT 1") == 1
+    assert not (tmp_path / "pg" / "data.draft").exists()
+
+
 def test_a_throwaway_cluster_leaves_nothing(server: PostgresServer) -> None:
     with server:
         assert ask(server, "SHOW fsync") == "off"
