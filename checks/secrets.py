@@ -8,7 +8,7 @@ from datetime import datetime
 from checks.check import Expect, check, sabotage, undecided
 from checks.judgement import deviation, seen, weigh
 from checks.populations import DAILY, DATABASES
-from checks.protection import TENANT, flaws
+from checks.protection import flaws, holds_tenant_data
 from checks.twin import Twin
 from controls.verdict import Deviation, Verdict
 from evidence.kinds.postgres import RowSecurity, Table
@@ -42,7 +42,7 @@ def connection_secrets_are_protected(evidence: Evidence, scope: Scope, _as_of: d
 
 def _exposed(found: Found) -> Iterator[Deviation]:
     for catalog, table in found:
-        if table.classification != TENANT:
+        if not holds_tenant_data(table):
             yield deviation(catalog, f"is classified as {table.classification}", table.name)
         for flaw in flaws(table, catalog.payload.application_role):
             yield deviation(catalog, flaw, table.name)

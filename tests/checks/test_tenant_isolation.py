@@ -293,6 +293,16 @@ def test_exposed_secrets_are_named(world: Any, with_table: Callable[..., Any], f
     assert places(verdict) == {"integration.connection_secret"}
 
 
+def test_secrets_that_nobody_classified_are_judged_like_tenant_data(
+    world: Any, with_table: Callable[..., Any]
+) -> None:
+    table = "integration.connection_secret"
+    unclassified = with_table(table, classification="unclassified")
+    assert world.judge("SEC-07", unclassified).state is State.SATISFIED
+    exposed = with_table(table, classification="unclassified", enabled=False)
+    assert places(world.judge("SEC-07", exposed)) == {table}
+
+
 def test_a_missing_table_of_secrets_shows_nothing(world: Any, with_table: Callable[..., Any]) -> None:
     assert (
         world.judge("SEC-07", with_table("integration.connection_secret", name="other.secret")).state
