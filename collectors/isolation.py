@@ -36,6 +36,9 @@ whoever meets one was let through by row security."""
 UNQUALIFIED_LIMIT_ROWS: Final = 20_000
 """A statement without WHERE locks every own row until it is rolled back; above this it is left out."""
 
+SWITCHED_ON: Final = ("on", "true", "1")
+"""What a policy that a setting can switch off compares the setting with."""
+
 SERIALISATION_RETRIES: Final = 5
 _ENDED_SESSIONS: Final = ("08", "57P")
 
@@ -250,7 +253,10 @@ class _Probe:
         return self._made("row_security_off", AttemptResult.LEAKED, answer.foreign_rows, "", note)
 
     def _injections(self) -> Iterator[_Answer]:
-        """A setting changed by an injected expression: inside the statement, and just before it."""
+        """A setting changed by an injected expression: inside the statement, and just before it.
+
+        Then every other setting that the table's policies ask for, with values that switches take.
+        """
         settings = self._binding.settings(self._attacker)
         forged = {name: self._forged(value) for name, value in settings.items()}
         calls = sql.SQL(", ").join(sql.SQL("set_config(%s, %s, true)") for _ in forged)
@@ -266,6 +272,10 @@ class _Probe:
 
         yield self._as_attacker(_found(inside, [*words, self._attacker]))
         yield self._as_attacker(stacked)
+        switches = [name for name in self._target.policy_settings if name not in settings]
+        for value in (*SWITCHED_ON, self._victim) if switches else ():
+            switched = {**settings, **dict.fromkeys(switches, value)}
+            yield self._answer(self._bound, switched, self._foreign_count)
 
     def _forged(self, value: str) -> str:
         """The attacker's own setting made to name the victim: all that it can do without a key."""

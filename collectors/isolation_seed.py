@@ -49,6 +49,14 @@ SELECT visible AND has_any_column_privilege(oid, 'SELECT') AS "SELECT",
 """
 
 _UNPREDICTABLE: Final = random.SystemRandom()
+_POLICY_SETTINGS: Final = r"""
+SELECT DISTINCT named[1] AS name
+  FROM pg_policies,
+       LATERAL regexp_matches(
+           concat_ws(' ', qual, with_check), 'current_setting\(\x27([^\x27]+[.][^\x27]+)\x27', 'g') named
+ WHERE schemaname = %s AND tablename = %s ORDER BY 1
+"""
+
 _LENGTH: Final = re.compile(r"\((\d+)\)")
 
 #: How to make a value that no row has, by the beginning of the type's name; the first match wins.
@@ -77,7 +85,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A tenant table as the application's login meets it."""
+    """A tenant table as the application's login meets it.
+
+    `policy_settings` are settings of the application's own that the table's policies ask for.
+    """
 
     table: CatalogTable
     tenant_column: str
@@ -85,6 +96,7 @@ class Target:
     unique_keys: tuple[frozenset[str], ...]
     foreign_key_columns: frozenset[str]
     privileges: frozenset[str]
+    policy_settings: tuple[str, ...]
 
     @property
     def updatable(self) -> str:
@@ -104,6 +116,9 @@ def target_of(connection: Connection, table: CatalogTable, tenant_column: str) -
         unique_keys=tuple(frozenset(row["columns"]) for row in rows(connection, _UNIQUE_KEYS, oid)),
         foreign_key_columns=frozenset(row["name"] for row in rows(connection, _FOREIGN_KEY_COLUMNS, oid)),
         privileges=frozenset(command for command, held in granted.items() if held),
+        policy_settings=tuple(
+            row["name"] for row in rows(connection, _POLICY_SETTINGS, (table.schema, table.name))
+        ),
     )
 
 

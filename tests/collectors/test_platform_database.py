@@ -109,6 +109,14 @@ def test_row_security_without_force_or_without_enable_is_seen(seeded: Any) -> No
         assert ("ai.ai_spend_event", "unset_tenant") in leaked(probe(seeded))
 
 
+def test_a_policy_that_a_setting_switches_off_is_found_by_switching_it(seeded: Any) -> None:
+    good = "tenant_id = (SELECT app.current_tenant())"
+    alter = "ALTER POLICY tenant_isolation ON integration.connection USING ({})"
+    switch = f"{good} OR current_setting('app.rls_bypass', true) = 'on'"
+    with broken(seeded, alter.format(switch), alter.format(good)):
+        assert ("integration.connection", "injected_setting") in leaked(probe(seeded))
+
+
 def test_the_catalog_of_the_platform_is_read_in_full(seeded: Any) -> None:
     (sighting,) = look(RowSecurityCollector(), UNIT, PostgresAccess(seeded.app_url, "core_app"))
     assert isinstance(sighting, Observed), sighting
