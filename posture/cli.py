@@ -79,6 +79,8 @@ def run(arguments: Sequence[str]) -> int:
     parser = _top_parser()
     if not arguments or arguments[0] in ("-h", "--help", "--version") or arguments[0] not in COMMANDS:
         parser.parse_args(arguments[:1] or ["--help"])
+    # gRPC's core prints every refused handshake on standard error; refusals are evidence here, not noise.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     name, rest = arguments[0], arguments[1:]
     module = cast("CommandModule", importlib.import_module(f"posture.commands.{COMMANDS[name].module}"))
     command_parser = argparse.ArgumentParser(

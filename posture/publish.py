@@ -83,8 +83,8 @@ def publish_portal(workspace: Workspace, posture: CompiledPosture) -> SiteReport
         raise UsageError(str(error)) from error
 
 
-def publish_pack(workspace: Workspace, out: Path, as_of: datetime) -> PackReport:
-    """Write the auditor's pack.
+def publish_pack(workspace: Workspace, out: Path) -> PackReport:
+    """Write the auditor's pack over everything logged until now.
 
     Raises:
         UsageError: the ledger holds no scope or verdict, or is too large for one pack.
@@ -94,7 +94,9 @@ def publish_pack(workspace: Workspace, out: Path, as_of: datetime) -> PackReport
     summary = portal_folder(workspace) / POSTURE_JSON
     portal = summary.read_bytes() if summary.exists() else None
     try:
-        return build_pack(workspace.log.ledger, out, signer=workspace.signer, as_of=as_of, portal=portal)
+        return build_pack(
+            workspace.log.ledger, out, signer=workspace.signer, as_of=RunClock.now(), portal=portal
+        )
     except PortalError as error:
         raise UsageError(str(error)) from error
 

@@ -18,6 +18,9 @@ from core_platform.errors import UnclassifiedTable
 
 SCHEMAS: Final = ("identity", "integration", "gpu", "ai", "audit", "app")
 
+#: What the catalog says of a tenant table, so that an auditor needs no access to the source.
+TENANT_COMMENT: Final = "tenant: each row belongs to the tenant that it names"
+
 NAMING: Final = {
     "pk": "%(table_name)s_pkey",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",
@@ -78,6 +81,12 @@ class Base(DeclarativeBase):
         table = cls.__dict__.get("__table__")
         if isinstance(table, Table):
             _refuse_unsafe(cls, table)
+            table.comment = TENANT_COMMENT if issubclass(cls, TenantOwned) else _comment(cls.__unscoped__)
+
+
+def _comment(unscoped: Global | Infrastructure | None) -> str | None:
+    """What the catalog says of a table without tenants: its class and the reason."""
+    return None if unscoped is None else f"{type(unscoped).__name__.lower()}: {unscoped.reason}"
 
 
 def _refuse_unclassified(model: type[Base]) -> None:

@@ -79,7 +79,7 @@ def _loop(scene: Scene, console: Console) -> int:
     with console.step("compiling the portal and the pack"):
         posture = compiled(workspace)
         site = publish_portal(workspace, posture)
-        pack = publish_pack(workspace, scene.folder / "pack.zip", posture.as_of)
+        pack = publish_pack(workspace, scene.folder / "pack.zip")
     _summarise(scene.folder, verdicts, proof, site, pack)
     failed = exit_code(verdicts)
     return Exit.FINDINGS if proof.survivors and failed is not Exit.FINDINGS else failed

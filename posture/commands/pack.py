@@ -37,12 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
         from trust_portal.packs.verify import main
 
         return main(arguments.rest)
-    from posture.publish import latest, log_key, publish_pack
+    from posture.publish import log_key, publish_pack
     from posture.workspace import open_workspace
 
     workspace = open_workspace(load(arguments.config), writing=True)
     out = Path(arguments.out) if arguments.out else workspace.state / "pack.zip"
-    report = publish_pack(workspace, out, latest(workspace.log.read()).as_of)
+    report = publish_pack(workspace, out)
     print(f"{report.path}: {report.entries} entries, {report.verdicts} verdicts, {report.bytes} bytes")
     print(f"sha256 {report.sha256}\nverify.py sha256 {report.verifier}")
     print(f"pin: --origin {workspace.log.ledger.origin} --key {log_key(workspace)}")

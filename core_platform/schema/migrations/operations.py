@@ -13,11 +13,12 @@ from typing import Final, Protocol, cast
 import alembic.op
 from alembic.operations import MigrateOperation, Operations
 
+from core_platform.schema.base import TENANT_COMMENT
+
 APP_POLICY: Final = "tenant_isolation"
 BYPASS_POLICY: Final = "bypass_grant"
 APP_PREDICATE: Final = "tenant_id = (SELECT app.current_tenant())"
 BYPASS_PREDICATE: Final = "(SELECT app.bypass_scope()) IN ('*', tenant_id::text)"
-TENANT_COMMENT: Final = "tenant: each row belongs to the tenant that it names"
 EVERY_COMMAND: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 _TABLE: Final = re.compile(r"[a-z_]+\.[a-z_]+")
