@@ -16,11 +16,9 @@ from core_platform.errors import PlatformError
 Level = Mapping[str, msgspec.Raw]
 
 _LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_BLANK = re.compile(rb"[ \t\r\n]*")
 #: A key without escapes: an escaped one could spell a second copy of a name we read.
-_KEY = re.compile(rb'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
-
-_COMMA, _CLOSING_BRACE = b",}"
+_KEY = re.compile(rb'[ \t\r\n]*[{,][ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
+_END = re.compile(rb"[ \t\r\n]*[{}]")
 
 
 class Fault(StrEnum):
@@ -60,19 +58,18 @@ def read_level(source: bytes) -> Level:
 
 
 def _each_key_once(source: bytes, members: Level) -> bool:
-    """Walk the object by the values that were kept: a key's other value would not fit its place."""
-    position = _skip(source, _skip(source, 0) + 1)
+    """Whether the object holds nothing but the members that were kept.
+
+    Written without a blank its length leaves no room for another member. Otherwise it is walked by the
+    values that were kept: a key's other value would not fit its place.
+    """
+    if len(source) == 1 + sum(len(key) + len(value) + 4 for key, value in members.items()):
+        return True
+    position = 0
     for _ in range(len(members)):
         key = _KEY.match(source, position)
         value = members.get(key[1].decode()) if key else None
         if key is None or value is None or not source.startswith(bytes(value), key.end()):
             return False
-        position = _skip(source, key.end() + len(value))
-        if source[position] == _COMMA:
-            position = _skip(source, position + 1)
-    return source[position] == _CLOSING_BRACE
-
-
-def _skip(source: bytes, position: int) -> int:
-    blank = _BLANK.match(source, position)
-    return blank.end() if blank else position
+        position = key.end() + len(value)
+    return _END.match(source, position) is not None

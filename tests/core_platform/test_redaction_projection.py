@@ -20,6 +20,7 @@ from core_platform.redaction import (
     sample_logs,
 )
 from core_platform.redaction.bedrock import MAX_LINE_BYTES
+from core_platform.redaction.json_levels import read_level
 from core_platform.tenancy import TenantId
 
 KEYRING = HashKeyring(bytes(range(32)))
@@ -154,6 +155,29 @@ def duplicated(inside: bytes, member: bytes) -> bytes:
 )
 def test_a_key_that_comes_twice_is_quarantined(text: bytes) -> None:
     assert fault(text) == "duplicate_key"
+
+
+members = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "é", "c d"]), st.sampled_from(['""', '"x,y"', "1", "11", "{}", "[1]"])
+    ),
+    max_size=5,
+)
+blanks = st.sampled_from(["", " ", "\n\t"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(members, blanks, blanks, blanks)
+def test_a_level_is_read_exactly_when_each_key_comes_once(
+    pairs: list[tuple[str, str]], inside: str, after_comma: str, after_colon: str
+) -> None:
+    written = f",{after_comma}".join(f'"{key}"{inside}:{after_colon}{value}' for key, value in pairs)
+    source = f"{inside}{{{inside}{written}{inside}}}{inside}".encode()
+    if len({key for key, _ in pairs}) < len(pairs):
+        with pytest.raises(RecordRefused, match="duplicate_key"):
+            read_level(source)
+    else:
+        assert {key: bytes(value).decode() for key, value in read_level(source).items()} == dict(pairs)
 
 
 @pytest.mark.parametrize(
