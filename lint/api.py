@@ -104,7 +104,7 @@ def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Cat
     from lint.history.read import replay_files
     from lint.history.replay import Replay
 
-    operations = frozenset(config.rls_operations)
+    operations = config.rls_operations
     catalogues: list[Catalogue] = []
     findings: list[Finding] = []
     statements = 0

@@ -6,6 +6,7 @@ Names are PostgreSQL's (`pg_class`, `pg_policy`); a `Place` says where a person 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ Command = Literal["all", "select", "insert", "update", "delete"]
 RowSecurity = Literal["forced", "enabled", "none"]
 
 DEFAULT_SCHEMA = "public"
+_FOLDED = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _PROVIDER_COLUMNS = frozenset({"accesstoken", "oauthname", "provideraccountid"})
 
 
@@ -105,6 +107,14 @@ class Table:
     def qualified(self) -> str:
         """The name rules and reports use: "schema.name"."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def written(self) -> str:
+        """The name as SQL writes it, quoted where PostgreSQL would fold it otherwise."""
+        return ".".join(
+            part if _FOLDED.match(part) else '"' + part.replace('"', '""') + '"'
+            for part in (self.schema, self.name)
+        )
 
     @property
     def row_security(self) -> RowSecurity:

@@ -45,6 +45,7 @@ PRIVILEGED_ROLES = (
     "supabase_storage_admin",
     "dashboard_user",
 )
+RLS_OPERATIONS = {"enable_tenant_rls": ("tenant_isolation", "bypass_grant")}
 BYPASS_KINDS = ("grpc-after-hmac", "cron", "cross-service")
 
 
@@ -65,8 +66,8 @@ class LintConfig:
     exclude: tuple[str, ...] = ()
     #: Tables that hold no tenant's rows in spite of a tenant column, each with its reason.
     global_tables: Mapping[str, str] = field(default_factory=dict)
-    #: The project's own operations that ENABLE, FORCE and add the tenant policy.
-    rls_operations: tuple[str, ...] = ("enable_tenant_rls",)
+    #: The project's own operations that ENABLE, FORCE and add policies, and which ones they add.
+    rls_operations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(RLS_OPERATIONS))
     privileged_roles: tuple[str, ...] = PRIVILEGED_ROLES
 
     @classmethod
@@ -112,7 +113,18 @@ def _reasons(key: str, value: object) -> dict[str, str]:
     return {str(table): str(reason) for table, reason in value.items()}
 
 
-_READERS = {"registry": _path, "global_tables": _reasons}
+def _operations(key: str, value: object) -> dict[str, tuple[str, ...]]:
+    """Read a list of operations, each adding one policy of its name, or operation to policies."""
+    if not isinstance(value, Mapping):
+        return {name: (name,) for name in _texts(key, value)}
+    operations = {str(name): _texts(f"{key}.{name}", policies) for name, policies in value.items()}
+    for name, policies in operations.items():
+        if not policies:
+            raise LintConfigError(f"lint.{key}.{name}: name the policies that it adds")
+    return operations
+
+
+_READERS = {"registry": _path, "global_tables": _reasons, "rls_operations": _operations}
 
 
 def path_matches(path: str, patterns: Sequence[str]) -> bool:

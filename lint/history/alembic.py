@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lint.files import SourceFile
     from lint.history.facts import Fact, Name
     from lint.history.replay import Replay
+    from lint.history.statements import Operations
 
 _EXECUTES = frozenset({"execute", "exec_driver_sql", "scalar", "scalars"})
 #: Methods of SQLAlchemy's query builder: what they build reads or writes rows, not the schema.
@@ -42,9 +43,7 @@ _BUILT_QUERY = frozenset({"values", "where", "insert", "update", "delete", "sele
 _IMPORT_DEPTH = 4
 
 
-def replay_revisions(
-    files: Iterable[SourceFile], replay: Replay, operations: frozenset[str], root: Path
-) -> int:
+def replay_revisions(files: Iterable[SourceFile], replay: Replay, operations: Operations, root: Path) -> int:
     """Replay the revisions of one folder; return how many SQL statements were read."""
     revisions: list[_Revision] = []
     for file in files:
@@ -60,7 +59,7 @@ def replay_revisions(
 class _Revision:
     """One revision file: its identity, what it revises, and its upgrade."""
 
-    def __init__(self, file: SourceFile, replay: Replay, operations: frozenset[str], root: Path) -> None:
+    def __init__(self, file: SourceFile, replay: Replay, operations: Operations, root: Path) -> None:
         self.file = file
         self.replay = replay
         self.operations = operations
@@ -130,7 +129,7 @@ class _Revision:
             self._note(f"{method} of a table whose name is known only when it runs", node)
             return
         name = _name(table, keywords)
-        self.replay.apply([facts.TenantSecurity(name, method)], self._place(node))
+        self.replay.apply([facts.TenantSecurity(name, self.operations[method])], self._place(node))
 
     def _execute(
         self,

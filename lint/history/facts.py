@@ -62,10 +62,10 @@ class RowSecurityChange:
 
 @dataclass(frozen=True, slots=True)
 class TenantSecurity:
-    """A project's own operation that enables, forces and adds the tenant policy in one go."""
+    """A project's own operation that enables, forces and adds policies in one go."""
 
     name: Name
-    operation: str
+    policies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lint.files import SourceFile
     from lint.history.replay import Replay
+    from lint.history.statements import Operations
 
 _DOWN_SECTION = re.compile(
     r"^[ \t]*--[ \t]*(?:migrate:down|\+goose[ \t]+down|\+migrate[ \t]+down).*?"
@@ -44,7 +45,7 @@ def place_of(statement: Statement, path: str, first_line: int = 1) -> Place:
     return Place(path, line + first_line - 1, column, end_line + first_line - 1)
 
 
-def replay_files(files: Iterable[SourceFile], replay: Replay, operations: frozenset[str]) -> int:
+def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operations) -> int:
     """Replay SQL files in the order given; return how many statements were read."""
     count = 0
     for file in files:
@@ -56,7 +57,7 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: frozen
     return count
 
 
-def replay_text(text: str, path: str, replay: Replay, operations: frozenset[str]) -> int:
+def replay_text(text: str, path: str, replay: Replay, operations: Operations) -> int:
     """Replay the statements of one text; return how many there were."""
     count = 0
     try:

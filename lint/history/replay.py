@@ -153,14 +153,14 @@ class Replay:
     @_apply.register
     def _(self, change: facts.TenantSecurity) -> None:
         table = self._table(change.name)
-        policy = Policy(change.operation, place=self._place, opaque=True)
-        others = tuple(p for p in table.policies if p.name != policy.name)
+        others = tuple(policy for policy in table.policies if policy.name not in change.policies)
+        made = tuple(Policy(name, place=self._place, opaque=True) for name in change.policies)
         self._put(
             replace(
                 table,
                 enabled=True,
                 forced=True,
-                policies=(*others, policy),
+                policies=(*others, *made),
                 security_place=self._place,
             )
         )

@@ -7,6 +7,9 @@ follow the grammar gives `NotAnalysed`, never silence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from sqlglot.tokenizer_core import TokenType
@@ -22,20 +25,29 @@ if TYPE_CHECKING:
 
     from lint.history.facts import Fact
 
+#: The project's own operations and the policies that each adds.
+Operations = Mapping[str, tuple[str, ...]]
+NO_OPERATIONS: Operations = MappingProxyType({})
+
 _COMMANDS = frozenset({"all", "select", "insert", "update", "delete"})
 _FALSE = frozenset({"false", "off", "0", "no"})
 
 
-def statement_facts(statement: Statement, operations: frozenset[str] = frozenset()) -> list[Fact]:
+def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS) -> list[Fact]:
     """Return what a statement changes; `operations` are the project's own RLS-enabling functions."""
     cursor = Cursor(statement)
-    read = _READERS.get(cursor.word())
-    if read is None:
-        return _own_operation(statement, operations) if operations else []
+    word = cursor.word()
+    read = _READERS.get(word)
+    if read is None and not (word == "DO" or (operations and word in {"SELECT", "PERFORM"})):
+        return []
     cursor.at = 1
     try:
-        return read(cursor)
+        if read is not None:
+            return read(cursor)
+        return _do(cursor, operations) if word == "DO" else _own_operation(cursor, operations)
     except (IndexError, ValueError) as error:
+        if word in {"SELECT", "PERFORM"}:
+            return []
         opening = " ".join(statement.source[:60].split())
         return [facts.NotAnalysed(f"`{opening}…` is not a statement as known here ({error})")]
 
@@ -275,25 +287,22 @@ def _set(cursor: Cursor) -> list[Fact]:
     return [facts.SetSearchPath(tuple(name for name in schemas if name not in {"", "default"}))]
 
 
-def _do(cursor: Cursor) -> list[Fact]:
+def _do(cursor: Cursor, operations: Operations) -> list[Fact]:
     """Read the body of DO, which the tokenizer hands over as one raw string after the command."""
     end = cursor.tokens[-1].end + 1
     raw = cursor.script.text[cursor.tokens[0].end + 1 : end]
-    return block_facts(raw, statement_facts)
+    return block_facts(raw, partial(statement_facts, operations=operations))
 
 
-def _own_operation(statement: Statement, operations: frozenset[str]) -> list[Fact]:
+def _own_operation(cursor: Cursor, operations: Operations) -> list[Fact]:
     """Read `SELECT app.enable_tenant_rls('schema.table')` as what the project says it means."""
-    cursor = Cursor(statement)
-    if not (cursor.eat("SELECT") or cursor.eat("PERFORM")) or cursor.done:
-        return []
-    name = cursor.name()
-    if name[-1] not in operations or not cursor.take(TokenType.L_PAREN) or cursor.done:
+    policies = operations.get(cursor.name()[-1])
+    if policies is None or not cursor.take(TokenType.L_PAREN):
         return []
     argument = cursor.tokens[cursor.at]
     if argument.token_type not in STRINGS:
-        return [facts.NotAnalysed(f"{name[-1]} of something that is not a literal table name")]
-    return [facts.TenantSecurity(tuple(argument.text.split(".")), name[-1])]
+        return [facts.NotAnalysed("row security of a table that is not named by a literal")]
+    return [facts.TenantSecurity(tuple(argument.text.split(".")), policies)]
 
 
 _READERS: dict[str, Callable[[Cursor], list[Fact]]] = {
@@ -303,5 +312,4 @@ _READERS: dict[str, Callable[[Cursor], list[Fact]]] = {
     "GRANT": _grant,
     "REVOKE": _revoke,
     "SET": _set,
-    "DO": _do,
 }

@@ -126,6 +126,7 @@ _ON_DELETE = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", "r": "RESTRIC
 def read_database(dsn: str) -> Catalogue:
     """Read one database in one snapshot; raise LintError when it cannot be reached or read."""
     try:
+        # posture: allow WRAP001 reads system catalogs only, never a row of a tenant
         with psycopg.connect(dsn, connect_timeout=_TIMEOUT_SECONDS, row_factory=namedtuple_row) as connection:
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -70,7 +70,7 @@ def _unprotected(table: Table) -> Iterator[Finding]:
             first.place or place,
             f"{name} has {_count(len(table.policies), 'policy', 'policies')} that PostgreSQL ignores: "
             "row security is not enabled, every row is visible",
-            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;",
+            f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
             table=name,
         )
     elif table.tenant_column and not table.parent:
@@ -78,8 +78,8 @@ def _unprotected(table: Table) -> Iterator[Finding]:
             place,
             f"{name} holds tenant rows ({table.tenant_column}) without row security: "
             "any role that may read it reads every tenant's rows",
-            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY; ALTER TABLE {name} FORCE ROW LEVEL "
-            f"SECURITY; and a policy on {table.tenant_column}",
+            f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
+            f"and a policy on {table.tenant_column}",
             table=name,
         )
 
@@ -99,7 +99,7 @@ def _nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
         table.security_place or _place(table, catalogue),
         f"{table.qualified} has row security and {only}: reads return 0 rows and writes touch 0 "
         "rows, in silence",
-        f"CREATE POLICY tenant ON {table.qualified} USING "
+        f"CREATE POLICY tenant ON {table.written} USING "
         f"({table.tenant_column or 'tenant_id'} = <the bound tenant>);",
         table=table.qualified,
     )
@@ -112,7 +112,7 @@ def _not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
         yield RLS004.finding(
             place,
             f"{name} is FORCEd but row security is not enabled, so nothing is enforced",
-            f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;",
+            f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
             table=name,
             severity="error",
         )
@@ -123,7 +123,7 @@ def _not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
             place,
             f"{name} does not force row security: its owner"
             f"{f' ({table.owner})' if table.owner else ''} reads every tenant's rows",
-            f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY;",
+            f"ALTER TABLE {table.written} FORCE ROW LEVEL SECURITY;",
             table=name,
         )
 

@@ -30,9 +30,12 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_python.language()))
 
 
-def read_python(content: bytes, path: str) -> Source:
-    """Return what a Python file does; a file with syntax errors is read as far as it goes."""
-    reading = _Reading(path)
+def read_python(content: bytes, path: str, watched: frozenset[str] | None = None) -> Source:
+    """Return what a Python file does; a file with syntax errors is read as far as it goes.
+
+    With `watched`, only names that end in one of these (through any alias) are told as values.
+    """
+    reading = _Reading(path, watched)
     reading.read(_parser().parse(content).root_node)
     return Source(
         path,
@@ -46,8 +49,9 @@ def read_python(content: bytes, path: str) -> Source:
 class _Reading:
     """The walk over one file; a stack, not recursion, so that depth cannot crash it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, watched: frozenset[str] | None) -> None:
         self.path = path
+        self.watched = watched
         self.calls: list[Call] = []
         self.references: list[Reference] = []
         self.texts: list[Text] = []
@@ -93,6 +97,9 @@ class _Reading:
         first, dot, rest = dotted.partition(".")
         return self.imports.get(first, first) + dot + rest
 
+    def _last_part(self, name: str) -> str:
+        return self.imports.get(name, name).rpartition(".")[2]
+
     def _call(self, node: Node, function: str) -> str:
         callee = node.child_by_field_name("function")
         written = _dotted(callee) if callee is not None else ""
@@ -112,10 +119,12 @@ class _Reading:
 
     def _identifier(self, node: Node, function: str) -> None:
         """Note a name read as a value, which is neither called, defined, nor a part of a name."""
+        name = _text(node)
+        if self.watched is not None and self._last_part(name) not in self.watched:
+            return
         parent = node.parent
         if parent is None or not _is_read(node, parent):
             return
-        name = _text(node)
         written = name if parent.type != "attribute" else _dotted(parent)
         self.references.append(Reference(self._resolved(written), function, self._place(node)))
 

@@ -29,6 +29,7 @@ def test_a_mapping_becomes_settings_and_the_rest_keeps_its_default() -> None:
         ({"exclude": ["a", 3]}, r"lint\.exclude\[1\]: expected a text, got 3"),
         ({"registry": 3}, r"lint\.registry: expected a path, got 3"),
         ({"global_tables": ["a"]}, r"lint\.global_tables: expected a mapping"),
+        ({"rls_operations": {"protect": []}}, r"lint\.rls_operations\.protect: name the policies"),
         ({"global_tables": {"a": ""}}, r"lint\.global_tables\.a: give the reason"),
     ],
 )

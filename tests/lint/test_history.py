@@ -139,5 +139,11 @@ def test_sql_known_only_when_it_runs_is_told_not_passed_over(lint: Lint) -> None
 
 def test_a_projects_own_operation_counts_when_it_is_named(lint: Lint) -> None:
     sql = TABLE + "SELECT app.protect('public.a');"
-    assert found(lint({"m/1.sql": sql}, LintConfig(rls_operations=("protect",)))) == []
+    assert found(lint({"m/1.sql": sql}, LintConfig(rls_operations={"protect": ("p",)}))) == []
     assert found(lint({"m/1.sql": sql})) == [("RLS001", "m/1.sql", 1)]
+
+
+def test_a_projects_own_operation_is_seen_in_a_loop_too(lint: Lint) -> None:
+    loop = "FOREACH t IN ARRAY ARRAY['a'] LOOP PERFORM app.protect('public.a'); END LOOP;"
+    sql = f"{TABLE}DO $$ BEGIN {loop} END $$; SELECT app."
+    assert found(lint({"m/1.sql": sql}, LintConfig(rls_operations={"protect": ("p",)}))) == []

@@ -34,7 +34,7 @@ def replayed(text: str) -> None:
     replay = Replay("x")
     try:
         for statement in statements(Script(text)):
-            replay.apply(statement_facts(statement, frozenset({"protect"})), Place("x"))
+            replay.apply(statement_facts(statement, {"protect": ("p",)}), Place("x"))
     except SqlUnreadableError:
         return
     replay.catalogue()
