@@ -1,7 +1,7 @@
 """The JSON twins: one object for each page, from which both the page and its JSON are made.
 
 Templates see nothing but these objects, so a page cannot say what its twin does not. The schema is
-``docs/schema/portal.json``; times are RFC 3339 in UTC, counts and facts are integers or text.
+``docs/schema/portal.schema.json``; times are RFC 3339 in UTC, counts and facts are integers or text.
 """
 
 from __future__ import annotations
