@@ -197,7 +197,8 @@ def _load(file: SourceFile, note: Callable[[str], None]) -> Module | None:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        note(f"it is not Python that can be parsed here: {error}"[:160])
+        reason = str(error) or type(error).__name__
+        note(f"it is not Python that can be parsed here: {reason}"[:160])
         return None
     return _evaluated(tree)
 

@@ -28,7 +28,7 @@ MAX_IDENTIFIER_BYTES = 63
 _PARAMETER = re.compile(r"\$(?<![\w$]\$)(?=\d)")
 _PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
 _COPY_ROWS = re.compile(
-    r"(^\s*COPY\b[^;]*?\bFROM\s+stdin\b[^;]*;[^\n]*\n)(.*?)(^\\\.)",
+    r"(^[ \t]*COPY\b[^;]{1,1000}?\bFROM\s+stdin\b[^;]{0,400};[^\n]*\n)(.*?)(^\\\.)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _TEXT = frozenset(
@@ -84,7 +84,8 @@ def _blank(text: str) -> str:
 def _same_length_sql(text: str) -> str:
     """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
     if "\n\\" in text or text.startswith("\\"):
-        text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
+        if "\n\\." in text:
+            text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
         text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
     return _PARAMETER.sub("@", text) if "$" in text else text
 

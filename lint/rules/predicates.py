@@ -41,8 +41,14 @@ def always_true(expression: str, table: Table, catalogue: Catalogue) -> Proof | 
 
     Raises PredicateError when the expression cannot be parsed.
     """
+    try:
+        return _proof(expression, Scope.of_table(table, catalogue), table.name)
+    except RecursionError as error:
+        raise PredicateError("it is nested too deeply") from error
+
+
+def _proof(expression: str, scope: Scope, table: str) -> Proof | None:
     tree = _parse(expression)
-    scope = Scope.of_table(table, catalogue)
     if _plain_true(tree):
         return Proof(f"({' '.join(expression.split())}) is true for every row", by_design=True)
     captured = captured_test(tree, scope)
@@ -50,7 +56,7 @@ def always_true(expression: str, table: Table, catalogue: Catalogue) -> Proof | 
         column, owner = captured
         return Proof(
             f"asks nothing of the row: in the sub-select `{column}` means {owner}.{column}",
-            fix=f"write {table.name}.{column} where the protected row is meant",
+            fix=f"write {table}.{column} where the protected row is meant",
         )
     if _true(tree, scope):
         return Proof(f"({_short(expression)}) is true for every row")
@@ -65,7 +71,7 @@ def _short(expression: str) -> str:
 def _parse(expression: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
-    except (SqlglotError, RecursionError, ValueError) as error:
+    except (SqlglotError, ValueError) as error:
         raise PredicateError(" ".join(str(error).split())[:120]) from error
     if not isinstance(parsed, exp.Select) or not parsed.expressions:
         raise PredicateError("it is not one expression")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "\n": ""}
 _ESCAPE = re.compile(r"\\([\s\S])")
 _SCOPES = frozenset({"function_definition", "class_definition"})
+#: How many of the calls around a string are kept: SQL stands close to what runs it.
+_CALLERS_KEPT = 7
 _STRINGS = frozenset({"string", "concatenated_string"})
 
 
@@ -68,7 +70,7 @@ class _Reading:
                 name = node.child_by_field_name("name")
                 function = f"{function}.{_text(name)}".lstrip(".")
             elif node.type == "call":
-                calls = (*calls, self._call(node, function))
+                calls = (*calls[-_CALLERS_KEPT:], self._call(node, function))
             elif node.type in _STRINGS:
                 self._string(node, function, calls)
             elif node.type == "identifier":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,26 @@ def test_deep_nesting_ends(lint: Lint) -> None:
     python = "x = " + "[" * 3000 + "]" * 3000 + "\nrun_as_bypass(a, b)\n"
     report = lint({"m/1.sql": f"CREATE POLICY p ON a USING {deep};", "a.py": python})
     assert sorted(rules(report)) in (["BYP001", "RLS010"], ["BYP001", "RLS090"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m/1.sql", f"CREATE POLICY p ON a USING ({' OR '.join(['b = 1'] * 20000)});"),
+        ("m/1.sql", f"CREATE POLICY p ON a USING ({'NOT ' * 20000}b);"),
+        ("m/1.sql", f"DO $$ BEGIN {'IF a THEN ' * 20000} END $$;"),
+        ("versions/1.py", f"down_revision = None\nx = {'-' * 50000}1"),
+        ("versions/1.py", f"down_revision = None\nx = {'+'.join(['1'] * 20000)}"),
+    ],
+)
+def test_what_is_nested_without_end_is_one_gap(lint: Lint, name: str, content: str) -> None:
+    assert rules(lint({name: content})) == ["RLS090"]
+
+
+def test_a_chain_of_calls_ends(lint: Lint) -> None:
+    started = time.process_time()
+    assert rules(lint({"a.py": "run_as_bypass" + "(a)" * 20000})) == ["BYP001"]
+    assert time.process_time() - started < 5
 
 
 def test_a_loop_in_a_do_block_ends(lint: Lint) -> None:
