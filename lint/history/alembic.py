@@ -16,18 +16,10 @@ from lint.catalogue import Column, ForeignKey, Key, Place
 from lint.errors import SqlUnreadableError
 from lint.files import text_of
 from lint.history import facts
-from lint.history.evaluate import (
-    HOLE,
-    UNKNOWN,
-    BudgetExceededError,
-    Built,
-    Evaluator,
-    Imported,
-    Module,
-    Value,
-)
+from lint.history.evaluate import BudgetExceededError, Evaluator
 from lint.history.sql import Script, statements
 from lint.history.statements import statement_facts
+from lint.history.values import HOLE, UNKNOWN, Built, Imported, Module, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

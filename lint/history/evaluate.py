@@ -10,64 +10,28 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
+
+from lint.history.values import (
+    HOLE,
+    UNKNOWN,
+    Built,
+    Function,
+    Imported,
+    Module,
+    Value,
+    bounded,
+    dotted,
+    ordered,
+    without_holes,
+)
 
 MAX_STEPS = 200_000
 MAX_DEPTH = 25
-MAX_TEXT = 1_000_000
-
-#: Stands in a text for a part that is not known; a valid identifier, so that the rest still parses.
-HOLE = "__not_known__"
-
-
-class _Unknown:
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-
-UNKNOWN = _Unknown()
-
-#: A value of the program that is walked: any Python value, UNKNOWN, or one of the classes below.
-Value: TypeAlias = Any
 
 
 class BudgetExceededError(Exception):
     """The file asks for more steps than a migration ever needs."""
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function of the project: its syntax and the module whose names it sees."""
-
-    node: ast.FunctionDef | ast.Lambda
-    module: Module
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A name imported from elsewhere, looked up when it is first used."""
-
-    module: str
-    name: str
-    level: int
-
-
-@dataclass(frozen=True)
-class Built:
-    """The value of a call to a library constructor: its name and what was passed."""
-
-    name: str
-    arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any]
-
-
-@dataclass
-class Module:
-    """A module's global names, as far as they are known."""
-
-    names: dict[str, Any] = field(default_factory=dict)
-    load: Callable[[Imported], Any] = lambda _: UNKNOWN
 
 
 #: Called with (receiver, method, arguments, keywords, node) for every call that is not followed.
@@ -178,7 +142,7 @@ class Evaluator:
     def _for(self, node: ast.For, names: dict[str, Any]) -> None:
         items = self.value(node.iter, names)
         known = isinstance(items, (list, tuple, set, frozenset, dict))
-        for item in _ordered(items) if known else [UNKNOWN]:
+        for item in ordered(items) if known else [UNKNOWN]:
             self._bind(node.target, item, names)
             self.run(node.body, names)
 
@@ -246,7 +210,7 @@ class Evaluator:
             if isinstance(element, ast.Starred):
                 inner = self.value(element.value, names)
                 known = isinstance(inner, (list, tuple, set, frozenset))
-                items.extend(_ordered(inner) if known else [UNKNOWN])
+                items.extend(ordered(inner) if known else [UNKNOWN])
             else:
                 items.append(self.value(element, names))
         return items
@@ -275,9 +239,9 @@ class Evaluator:
         if isinstance(operator, ast.Add):
             if texts:
                 left, right = (HOLE if side is UNKNOWN else side for side in (left, right))
-            return _bounded(left + right)
+            return bounded(left + right)
         if isinstance(operator, ast.Mod) and isinstance(left, str):
-            return _bounded(left % _without_holes(right))
+            return bounded(left % without_holes(right))
         if isinstance(operator, ast.BitOr) and isinstance(left, (set, frozenset, dict)):
             return left | right
         return UNKNOWN
@@ -312,7 +276,7 @@ class Evaluator:
         if items is UNKNOWN:
             return UNKNOWN
         found: list[Any] = []
-        for item in _ordered(items):
+        for item in ordered(items):
             local = dict(names)
             self._bind(generator.target, item, local)
             if all(self.value(test, local) for test in generator.ifs):
@@ -354,10 +318,10 @@ class Evaluator:
         if isinstance(owner, Built):
             return self.effect(repr(owner), function.attr, [owner, *arguments], keywords, node)
         if owner is not UNKNOWN and function.attr in _METHODS.get(type(owner), set()):
-            held = [_without_holes(argument) for argument in arguments]
-            holes = {key: _without_holes(value) for key, value in keywords.items()}
-            return _bounded(getattr(owner, function.attr)(*held, **holes))
-        return self._library(_dotted(function.value), function.attr, arguments, keywords, node)
+            held = [without_holes(argument) for argument in arguments]
+            holes = {key: without_holes(value) for key, value in keywords.items()}
+            return bounded(getattr(owner, function.attr)(*held, **holes))
+        return self._library(dotted(function.value), function.attr, arguments, keywords, node)
 
     def _library(
         self,
@@ -373,7 +337,7 @@ class Evaluator:
             return arguments[0]
         pure = _PURE.get(name)
         if pure is not None and UNKNOWN not in arguments:
-            return _bounded(pure(*arguments, **keywords))
+            return bounded(pure(*arguments, **keywords))
         return self.effect(receiver, name, arguments, keywords, node)
 
     def _follow(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Value:
@@ -443,32 +407,3 @@ def _bound(
         names[signature.vararg.arg] = tuple(arguments[len(positional) :])
     names.update(keywords)
     return names
-
-
-def _dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    if isinstance(node, ast.Call):
-        return f"{_dotted(node.func)}()"
-    return "?"
-
-
-def _ordered(items: Value) -> list[Any]:
-    return sorted(items, key=str) if isinstance(items, (set, frozenset)) else list(items)
-
-
-def _bounded(value: Value) -> Value:
-    too_long = isinstance(value, (str, list, tuple)) and len(value) > MAX_TEXT
-    return UNKNOWN if too_long else value
-
-
-def _without_holes(value: Value) -> Value:
-    if value is UNKNOWN:
-        return HOLE
-    if isinstance(value, tuple):
-        return tuple(_without_holes(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _without_holes(item) for key, item in value.items()}
-    return value
