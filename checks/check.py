@@ -15,11 +15,13 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 from checks.twin import Twin
 from controls.verdict import Completeness, Deviation, State, Verdict
-from evidence.payload import Payload, encode
+from evidence.payload import Json, Payload, encode
 from evidence.proofs.canonical import canonical_bytes
 from evidence.record import Outcome
 from evidence.scope import Scope, Unit
@@ -122,7 +124,7 @@ def check(check_id: str, *, expects: Sequence[Expect], claims: Sequence[str] = (
             claims=tuple(claims) or (check_id,),
             expects=tuple(expects),
             body=body,
-            source=hashlib.sha256(Path(inspect.getfile(body)).read_bytes()).hexdigest(),
+            source=judging_source(),
         )
         CHECKS[check_id] = declared
         return declared
@@ -140,6 +142,17 @@ def sabotage(check_id: str, what: str, *, names: str) -> Callable[[SabotageBody]
         return body
 
     return declare
+
+
+@cache
+def judging_source() -> str:
+    """SHA-256 (hex) over the source of everything that judges: this package and the verdict's module.
+
+    A check calls shared predicates, so its own module would pin only a part of what decided.
+    """
+    files = [*Path(__file__).parent.glob("*.py"), Path(inspect.getfile(Verdict))]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return hashlib.sha256(canonical_bytes(cast("dict[str, Json]", digests))).hexdigest()
 
 
 def load_checks() -> Mapping[str, Check]:
@@ -181,7 +194,7 @@ def count_evidence(
         if not units:
             rows["missing"].append(f"{expect.kind.kind} over {expect.over}: the scope names none")
         for unit in units:
-            found = evidence.of(unit.id, expect.kind)
+            found = evidence.of(unit, expect.kind)
             judged.extend((expect, logged) for logged in found)
             _count_unit(rows, expect, unit, found, as_of)
     return Completeness(**{name: tuple(items) for name, items in rows.items()}), judged

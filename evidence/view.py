@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from evidence.payload import Payload
 from evidence.record import Outcome, Record
+from evidence.scope import Unit
 
 P = TypeVar("P", bound=Payload)
 
@@ -41,26 +42,24 @@ class Evidence:
 
     Args:
         records: any number of logged records, in any order.
-        as_of: records recorded later are not seen.
+        as_of: what was recorded, or claims to have been observed, later is not seen.
     """
 
     def __init__(self, records: Iterable[LoggedRecord], *, as_of: datetime) -> None:
         latest: dict[tuple[str, str, str], LoggedRecord] = {}
         for logged in records:
             header = logged.record.header
-            if header.recorded > as_of:
+            if max(header.recorded, header.observed.end) > as_of:
                 continue
-            key = (header.unit, header.kind, header.subject)
+            key = _about(logged.record)
             if key not in latest or latest[key].record.header.recorded <= header.recorded:
                 latest[key] = logged
         self._latest = tuple(latest[key] for key in sorted(latest))
 
-    def of(self, unit: str, kind: type[Payload]) -> tuple[LoggedRecord, ...]:
-        """The latest records of a kind for a unit, observed or not."""
+    def of(self, unit: Unit, kind: type[Payload]) -> tuple[LoggedRecord, ...]:
+        """The latest records of a kind for a unit and its subject, observed or not."""
         return tuple(
-            logged
-            for logged in self._latest
-            if logged.record.header.unit == unit and logged.record.header.kind == kind.kind
+            logged for logged in self._latest if _about(logged.record) == (unit.id, kind.kind, unit.subject)
         )
 
     def observed(self, kind: type[P]) -> tuple[Observation[P], ...]:
@@ -78,3 +77,7 @@ class Evidence:
             for logged in self._latest
             if logged.record.header.kind == kind.kind and logged.record.header.outcome not in READABLE
         )
+
+
+def _about(record: Record) -> tuple[str, str, str]:
+    return record.header.unit, record.header.kind, record.header.subject

@@ -112,9 +112,11 @@ class Attempt:
     """One attempt of one tenant to reach another's rows, made as the application role.
 
     Attributes:
-        probe: ``select``, ``insert``, ``update``, ``delete``, ``unset_tenant``, ``row_security_off``,
+        probe: ``select``, ``insert``, ``update``, ``delete``, ``move`` (an own row given away),
+            ``unset_tenant``, ``empty_tenant`` (the setting is ''), ``row_security_off``,
             ``injected_setting``, ``own_rows`` (the positive control: the tenant sees its canary row).
-        foreign_rows: rows of the other tenant that were read or changed.
+        foreign_rows: rows of the other tenant that were read or changed; 0 in a leak that only a
+            constraint stopped (SQLSTATE 23503, 23505, 23P01), since row security had let it pass.
         sqlstate: the error's SQLSTATE, or '' when the statement succeeded.
         note: why an attempt is inconclusive.
     """

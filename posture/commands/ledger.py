@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import sys
 from pathlib import Path
@@ -20,14 +19,12 @@ if TYPE_CHECKING:
 EXAMPLE = """examples:
   posture ledger log                                   what was logged, oldest first
   posture ledger verify                                every entry, signature, tile and payload
-  posture ledger verify --key BASE64 --origin NAME --since old-checkpoint
+  posture ledger verify --key KEY --since old-checkpoint
   posture ledger prove 12                              an inclusion proof (c2sp.org/tlog-proof)
 
-A key found in the log's own folder proves nothing against a log that was made anew: keep the key that
-`posture ledger verify` prints, and pin it with --key next time.
+A key found in the log's own folder proves nothing against a log that was made anew: take it
+from the portal's verify page or from `posture pack build`, and pin it with --key.
 """
-
-KEY_BYTES = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verified = _action(actions, "verify", "check everything; exit 1 names the first bad file")
     verified.add_argument("--path", help="a ledger's folder (default: the project's)")
     verified.add_argument("--origin", help="the log's name (default: the project's)")
-    verified.add_argument("--key", help="the signer's public key, 32 bytes in base64")
+    verified.add_argument("--key", help="the log's verifier key, as `posture pack build` prints it")
     verified.add_argument("--since", metavar="FILE", help="an older checkpoint that the log must extend")
     proved = _action(actions, "prove", "print an inclusion proof of one entry")
     proved.add_argument("index", type=int)
@@ -100,7 +97,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     path, origin = _where(arguments)
     since = Path(arguments.since).read_bytes() if arguments.since else None
     try:
-        key = _pinned(arguments.key)
+        key = _pinned(arguments.key, origin)
         report = verify_ledger(path, origin=origin, key=key, since=since)
     except (EvidenceError, ProofsError) as error:
         raise UsageError(str(error)) from error
@@ -122,17 +119,15 @@ def _where(arguments: argparse.Namespace) -> tuple[Path, str]:
     return path, arguments.origin or project.ledger.origin
 
 
-def _pinned(text: str | None) -> Verifier | None:
+def _pinned(text: str | None, origin: str) -> Verifier | None:
+    from evidence.proofs.notes import parse_verifier_key
     from evidence.proofs.signers import Ed25519Verifier
 
     if text is None:
         return None
-    try:
-        public = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise UsageError(f"--key is no base64 ({error})") from error
-    if len(public) != KEY_BYTES:
-        raise UsageError(f"--key has {len(public)} bytes, an Ed25519 public key has {KEY_BYTES}")
+    name, public = parse_verifier_key(text)
+    if name != origin:
+        raise UsageError(f"--key is of the log {name!r}, not of {origin!r}")
     return Ed25519Verifier(public)
 
 
