@@ -232,6 +232,13 @@ def test_a_claim_on_evidence_outside_of_the_log_fails(files: dict[str, bytes], t
     assert "which is not in the log" in verified(path).problems[0].message
 
 
+def test_check_source_that_did_not_judge_fails(files: dict[str, bytes], tmp_path: Path) -> None:
+    name = "checks/checks/isolation.py"
+    path = tmp_path / "source.zip"
+    write_archive(_forged(files, {name: files[name] + b"# kinder\n"}, SIGNER), path)
+    assert named(path) == {"verdicts/RLS-01.json", "verdicts/RLS-07.json"}
+
+
 def test_deep_json_is_refused_without_a_crash(files: dict[str, bytes], tmp_path: Path) -> None:
     deep = b'{"entry":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     path = tmp_path / "deep.zip"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Final, Protocol, cast
 
+from checks.check import judging_source
 from controls.verdict import Verdict
 from evidence.payload import Audience, Json, timestamp
 from evidence.proofs.canonical import canonical_bytes, parse_strict
@@ -119,7 +119,6 @@ def build_pack(
     checkpoint = ledger.signed_checkpoint()
     entries = list(_entries(ledger, read_checkpoint(checkpoint).size))
     verdicts = _latest(entries, Verdict.kind, as_of)
-    sources = carried_sources()
     files: dict[str, bytes] = {
         "checkpoint": checkpoint,
         "keys/log.vkey": verifier_key_text(ledger.origin, signer.public).encode() + b"\n",
@@ -127,9 +126,9 @@ def build_pack(
         VERIFIER: resources.files("trust_portal.packs").joinpath("verify.py").read_bytes(),
         **dict(_log_files(ledger, entries, checkpoint)),
         **dict(_payloads(ledger, entries, audience)),
-        **dict(_copies(ledger, verdicts, audience, {_digest(source) for source in sources.values()})),
+        **dict(_copies(ledger, verdicts, audience)),
         "scope.json": _scope(ledger, entries, as_of, audience),
-        **{f"checks/{path}": source for path, source in sources.items()},
+        **{f"checks/{path}": source for path, source in carried_sources().items()},
     }
     if portal is not None:
         files["portal/posture.json"] = portal
@@ -181,15 +180,13 @@ def _latest(entries: Sequence[_Entry], kind: str, as_of: datetime) -> dict[str, 
     return latest
 
 
-def _copies(
-    ledger: Log, verdicts: Mapping[str, _Entry], audience: Audience, sources: AbstractSet[str]
-) -> Iterator[tuple[str, bytes]]:
+def _copies(ledger: Log, verdicts: Mapping[str, _Entry], audience: Audience) -> Iterator[tuple[str, bytes]]:
     if not verdicts:
         raise PackError(f"{ledger.origin} holds no verdict up to that moment; run the checks first")
     for entry in verdicts.values():
         copy = _copy(ledger, entry, audience)
         verdict = cast("dict[str, Json]", copy["value"])
-        if verdict["source"] not in sources:
+        if verdict["source"] != judging_source():
             raise PackError(
                 f"check {verdict['check']} was judged by other source than this version's; "
                 "judge again before packing, so that the pack can carry what judged"

@@ -40,6 +40,7 @@ AUDIENCES = ("public", "nda", "auditor")
 RECORD_TYPE = "https://tensorcost.com/posture/record/v1"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+JUDGE = re.compile(r"checks/(checks/[a-z_]+|controls/verdict)\.py")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -562,10 +563,17 @@ class Verification:
         for digest in verdict["evidence"]:
             if digest not in self.digests:
                 raise Bad(f"judged statement {digest}, which is not in the log")
-        files = self.manifest["files"].items()
-        carried = {item["sha256"] for path, item in files if path.startswith("checks/")}
-        if verdict["source"] not in carried:
-            raise Bad("was made by check source that the pack does not carry")
+        if verdict["source"] != self._judging_source():
+            raise Bad("was made by other check source than the pack carries")
+
+    def _judging_source(self) -> str:
+        """SHA-256 over the canonical list of names and digests of all that judges (checks.check)."""
+        judges = {
+            name.rpartition("/")[2]: item["sha256"]
+            for name, item in self.manifest["files"].items()
+            if JUDGE.fullmatch(name)
+        }
+        return hashlib.sha256(json.dumps(judges, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def _check_portal(self) -> None:
         for claim in unjson(self._read("portal/posture.json"))["claims"]:
