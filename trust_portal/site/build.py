@@ -183,7 +183,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["day"] = _day
+    environment.filters["day"] = day
     environment.filters["span"] = _span
     environment.globals["glyphs"] = GLYPHS
     return environment
@@ -213,7 +213,7 @@ def _security_txt(contact: str, as_of: datetime) -> bytes:
     return f"Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\n".encode()
 
 
-def _day(value: Json) -> str:
+def day(value: Json) -> str:
     """``23 Nov 2026, 15:04 UTC`` from an RFC 3339 time."""
     moment = parse_timestamp(str(value)).astimezone(UTC)
     months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

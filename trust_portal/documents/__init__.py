@@ -1,0 +1,1 @@
+"""Documents for people who want paper: PDFs rendered from the compiled claims."""
