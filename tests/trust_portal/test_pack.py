@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import subprocess
@@ -71,6 +72,22 @@ def test_a_stranger_verifies_the_pack_with_nothing_but_python(pack: Path) -> Non
     assert json.loads(unpinned.stdout)["pinned"] is False
     missing = subprocess.run([*command[:-1], "no.zip"], capture_output=True, text=True)
     assert missing.returncode == 2
+
+
+def test_the_verifier_is_one_file_for_python_3_9_that_imports_nothing_of_ours() -> None:
+    tree = ast.parse(Path(verify.__file__).read_text("utf-8"), feature_version=(3, 9))
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
 
 
 def test_a_key_without_an_origin_is_wrong_usage(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -30,7 +29,10 @@ def test_the_summary_has_two_pages_and_the_same_bytes_each_time(
 ) -> None:
     first = write(posture, tmp_path / "a.pdf")
     assert first.startswith(b"%PDF-")
-    assert re.findall(rb"/Count (\d+)", first)[:1] in ([], [b"2"])
+    import weasyprint
+
+    html = render_summary(posture, title="TensorCost", contact="mailto:s@example.com", log=LOG)
+    assert len(weasyprint.HTML(string=html).render().pages) == 2
     assert write(posture, tmp_path / "deep" / "b.pdf") == first
 
 

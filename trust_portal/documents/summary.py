@@ -8,7 +8,6 @@ same bytes, and nothing is fetched while rendering.
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,9 +45,8 @@ def render_summary(posture: CompiledPosture, *, title: str, contact: str, log: L
         lstrip_blocks=True,
     )
     environment.filters["day"] = day
-    style = resources.files("trust_portal.documents").joinpath("templates", "summary.css").read_text("utf-8")
     twin = posture_twin(posture, title, contact, log)
-    return environment.get_template("summary.html").render(twin, glyphs=GLYPHS, style=style)
+    return environment.get_template("summary.html").render(twin, glyphs=GLYPHS)
 
 
 def _weasyprint() -> Any:  # noqa: ANN401 - the library ships no types
