@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import functools
 import hashlib
 import json
 import re
@@ -108,16 +109,25 @@ NEUTRAL: Point = (0, 1, 1, 0)
 BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
 
 
+@functools.lru_cache(maxsize=64)
+def _steps(public: bytes) -> tuple[Point, Point, Point, Point]:
+    """Nothing, the base point, the negated key and both: what one bit of each number adds."""
+    key = _point(public)
+    if key is None or _small(key):
+        raise Bad("the key is weak or not canonical")
+    minus = (P - key[0], key[1], 1, P - key[3])
+    return (NEUTRAL, BASE, minus, _add(BASE, minus))
+
+
 def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
     """Return when the signature holds; weak keys, weak R and altered S are refused."""
     if len(public) != 32 or len(signature) != 64:
         raise Bad("an Ed25519 key has 32 bytes and a signature 64")
-    key, s = _point(public), int.from_bytes(signature[32:], "little")
-    if key is None or _small(key) or s >= L:
-        raise Bad("the key or the signature is weak or not canonical")
+    s = int.from_bytes(signature[32:], "little")
+    if s >= L:
+        raise Bad("the signature was altered: S is not below the group order")
     challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    minus = (P - key[0], key[1], 1, P - key[3])
-    steps = (NEUTRAL, BASE, minus, _add(BASE, minus))
+    steps = _steps(public)
     total = NEUTRAL
     for bit in range(252, -1, -1):  # s * BASE - challenge * key, sharing the doublings
         total = _add(total, total)
@@ -274,7 +284,7 @@ def open_envelope(content: bytes, keys: dict[str, bytes], check: bool) -> bytes:
 class Pack(NamedTuple):
     """Names in the pack, and how to read one."""
 
-    names: list[str]
+    names: frozenset[str]
     read: Callable[[str], bytes]
 
 
@@ -293,7 +303,7 @@ def _open_folder(root: Path) -> Pack:
         if stat.S_ISREG(mode):
             names.append(shown)
     _check_names(names)
-    return Pack(sorted(names), lambda name: _read_file(root / name))
+    return Pack(frozenset(names), lambda name: _read_file(root / name))
 
 
 def _read_file(path: Path) -> bytes:
@@ -325,7 +335,7 @@ def _open_zip(path: Path) -> Pack:
             raise Bad("its bytes do not have the checksum of the zip's directory")
         return content
 
-    return Pack(list(spans), read)
+    return Pack(frozenset(spans), read)
 
 
 def _zip_spans(file: BinaryIO, size: int) -> Iterator[tuple[str, tuple[int, int, int]]]:
@@ -452,7 +462,7 @@ class Verification:
 
     def _check_files(self) -> None:
         listed = self.manifest["files"]
-        for name in sorted(set(self.pack.names) - set(listed) - {MANIFEST, SIGNATURE}):
+        for name in sorted(self.pack.names - set(listed) - {MANIFEST, SIGNATURE}):
             self.problems.append(Problem(name, "is in the pack, and the manifest does not name it"))
         for done, (name, expected) in enumerate(sorted(listed.items())):
             self._guard(name, self._check_file, name, expected)
