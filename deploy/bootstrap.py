@@ -52,17 +52,19 @@ SYSTEM_PACKAGES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set up for `run` (make demo) or `dev` (make test); 0 when the environment is ready."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("purpose", choices=sorted(REQUIREMENTS))
     purpose: str = parser.parse_args(arguments).purpose
-    if sys.version_info < (3, 11):
-        return _refuse(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; run make PYTHON=python3.11")
+    if sys.version_info < (3, 11):  # noqa: UP036 - nothing has made sure of the version yet
+        have = sys.version.split()[0]
+        return _refuse(f"Python 3.11 or newer is needed, this is {have}; run make PYTHON=python3.11")
     with (ROOT / ".bootstrap.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             _environment(purpose)
         except subprocess.CalledProcessError as error:
-            return _refuse(f"`{' '.join(map(str, error.cmd))}` ended with {error.returncode}; its words are above")
+            command = " ".join(map(str, error.cmd))
+            return _refuse(f"`{command}` ended with {error.returncode}; its words are above")
         _system_packages(purpose)
     return 0
 
@@ -85,7 +87,8 @@ def _environment(purpose: str) -> None:
 
 def _make_venv() -> None:
     """`python -m venv`; Debian splits ensurepip into python3-venv, which is fetched when it is missing."""
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+    make = [sys.executable, "-m", "venv", str(VENV)]
+    made = subprocess.run(make, capture_output=True, text=True, check=False)
     if made.returncode == 0:
         return
     shutil.rmtree(VENV, ignore_errors=True)
@@ -93,7 +96,7 @@ def _make_venv() -> None:
     if not _apt_install((version,)):
         sys.stderr.write(made.stdout + made.stderr)
         raise SystemExit(_refuse(f"this Python cannot make virtual environments; apt-get install {version}"))
-    subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    subprocess.run(make, check=True)
 
 
 def _install(arguments: list[str]) -> None:
@@ -119,7 +122,7 @@ def _system_packages(purpose: str) -> None:
         _say(f"installing {' '.join(wanted.packages)} for {wanted.purpose}")
         if not (_apt_install(wanted.packages) and wanted.present()):
             names = " ".join(wanted.packages)
-            _say(f"without {wanted.purpose}: run `apt-get install {names}` as root to have them; the rest works")
+            _say(f"no {wanted.purpose} without `apt-get install {names}` as root; the rest works")
 
 
 def _apt_install(packages: Sequence[str]) -> bool:
