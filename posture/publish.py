@@ -16,9 +16,11 @@ from posture.errors import UsageError
 from posture.records import RunClock
 from posture.workspace import Workspace
 from trust_portal.claims import CompiledPosture, compile_claims
+from trust_portal.documents.summary import write_summary
 from trust_portal.errors import PortalError
 from trust_portal.packs.build import PackReport, build_pack
 from trust_portal.site.build import SiteReport, build_site
+from trust_portal.site.twins import LogHead
 
 POSTURE_JSON = Path("api/v1/posture.json")
 
@@ -66,14 +68,14 @@ def publish_portal(workspace: Workspace, posture: CompiledPosture) -> SiteReport
     Raises:
         UsageError: the project's contact or folder cannot be used.
     """
-    portal, ledger = workspace.project.portal, workspace.log.ledger
-    contact = portal.contact if portal and portal.contact else "security@example.com"
+    ledger = workspace.log.ledger
+    title, contact = _title_and_contact(workspace)
     try:
         return build_site(
             posture,
             out=portal_folder(workspace),
-            title=portal.title if portal else workspace.project.project,
-            contact=contact if ":" in contact else f"mailto:{contact}",
+            title=title,
+            contact=contact,
             as_of=posture.as_of,
             log_origin=ledger.origin,
             log_key=log_key(workspace),
@@ -99,6 +101,25 @@ def publish_pack(workspace: Workspace, out: Path) -> PackReport:
         )
     except PortalError as error:
         raise UsageError(str(error)) from error
+
+
+def publish_summary(workspace: Workspace, posture: CompiledPosture, out: Path) -> int:
+    """Write the PDF summary and return its size in bytes.
+
+    Raises:
+        PdfUnavailable: Pango is not installed; everything else works without it.
+    """
+    ledger = workspace.log.ledger
+    head = LogHead(ledger.origin, log_key(workspace), ledger.signed_checkpoint().decode())
+    title, contact = _title_and_contact(workspace)
+    return write_summary(posture, out, title=title, contact=contact, log=head)
+
+
+def _title_and_contact(workspace: Workspace) -> tuple[str, str]:
+    portal = workspace.project.portal
+    contact = portal.contact if portal and portal.contact else "security@example.com"
+    title = portal.title if portal else workspace.project.project
+    return title, contact if ":" in contact else f"mailto:{contact}"
 
 
 def log_key(workspace: Workspace) -> str:

@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING
 from posture.cli import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from controls.verdict import Verdict
     from posture.progress import Console
-    from posture.prove import Proof
     from posture.scene import Scene
-    from trust_portal.packs.build import PackReport
-    from trust_portal.site.build import SiteReport
+    from posture.workspace import Workspace
+    from trust_portal.claims import CompiledPosture
 
 EXAMPLE = """examples:
   posture demo                             everything, into .posture/demo/<run>
@@ -64,8 +60,8 @@ def _loop(scene: Scene, console: Console) -> int:
     from posture.config import load_project
     from posture.pipeline import judge
     from posture.prove import log_proof, prove
-    from posture.publish import compiled, publish_pack, publish_portal
-    from posture.summary import exit_code
+    from posture.publish import compiled, log_key, publish_pack, publish_portal
+    from posture.summary import by_area, exit_code
     from posture.workspace import collect_into, open_workspace
 
     workspace = open_workspace(load_project(scene.project_file), writing=True)
@@ -76,31 +72,39 @@ def _loop(scene: Scene, console: Console) -> int:
     with console.step("sabotaging twins: every check must turn red"):
         proof = prove(scene.template, scene.folder / "twins", progress=console.detail)
         log_proof(workspace.log, proof)
-    with console.step("compiling the portal and the pack"):
+    with console.step("compiling the portal, the pack and the summary"):
         posture = compiled(workspace)
         site = publish_portal(workspace, posture)
         pack = publish_pack(workspace, scene.folder / "pack.zip")
-    _summarise(scene.folder, verdicts, proof, site, pack)
+        summary = _summary_line(workspace, posture, scene.folder / "summary.pdf")
+    print(f"\nverdicts by control area:\n{by_area(verdicts)}")
+    print(f"\nsabotages: {proof.matrix.killed} of {proof.matrix.sabotages} turned their check red")
+    for one in proof.survivors:
+        print(f"  survived: {one.check} {one.sabotage}: {proof.reasons[one.check, one.sabotage]}")
+    print(f"\nportal   {_shown(site.index)}  ({site.pages} pages)")
+    print(f"pack     {_shown(pack.path)}  ({pack.entries} log entries, {pack.bytes // 1024} KiB)")
+    print(summary)
+    _try_next(scene.folder, workspace.log.ledger.origin, log_key(workspace))
     failed = exit_code(verdicts)
     return Exit.FINDINGS if proof.survivors and failed is not Exit.FINDINGS else failed
 
 
-def _summarise(
-    folder: Path, verdicts: Sequence[Verdict], proof: Proof, site: SiteReport, pack: PackReport
-) -> None:
-    from posture.summary import by_area
+def _summary_line(workspace: Workspace, posture: CompiledPosture, out: Path) -> str:
+    from posture.publish import publish_summary
+    from trust_portal.errors import PdfUnavailable
 
+    try:
+        size = publish_summary(workspace, posture, out)
+    except PdfUnavailable as error:
+        return f"summary  none: {error}"
+    return f"summary  {_shown(out)}  (PDF, {size // 1024} KiB)"
+
+
+def _try_next(folder: Path, origin: str, key: str) -> None:
     config = _shown(folder / "posture.yaml")
-    print("\nverdicts by control area:")
-    print(by_area(verdicts))
-    print(f"\nsabotages: {proof.matrix.killed} of {proof.matrix.sabotages} turned their check red")
-    for one in proof.survivors:
-        print(f"  survived: {one.check} {one.sabotage}: {proof.reasons[one.check, one.sabotage]}")
-    print(f"\nportal  {_shown(site.index)}  ({site.pages} pages)")
-    print(f"pack    {_shown(pack.path)}  ({pack.entries} log entries, {pack.bytes // 1024} KiB)")
     print("\ntry next:")
     print(f"  posture portal serve --config {config}")
-    print(f"  posture pack verify {_shown(pack.path)}")
+    print(f"  posture pack verify {_shown(folder / 'pack.zip')} --origin {origin} --key '{key}'")
     print(f"  posture check --config {config}")
 
 

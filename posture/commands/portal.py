@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from posture.cli import Exit
 from posture.commands.options import add_config, load
+from posture.errors import UsageError
 
 EXAMPLE = """examples:
   posture portal build                     static HTML and JSON from the newest verdicts
+  posture portal build --pdf summary.pdf   a two-page PDF as well (needs Pango)
   posture portal serve                     look at it on a loopback port, with its own headers
 
 Every sentence is chosen by a verdict and every number comes from evidence; what is not shown is said so.
@@ -26,17 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_config(action)
         if name == "serve":
             action.add_argument("--port", type=int, default=0, help="default: a free one")
+        else:
+            action.add_argument("--pdf", metavar="FILE", help="also write a two-page PDF summary")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build or serve."""
-    from posture.publish import compiled, portal_folder, publish_portal
+    from posture.publish import compiled, portal_folder, publish_portal, publish_summary
     from posture.workspace import open_workspace
+    from trust_portal.errors import PdfUnavailable
 
     workspace = open_workspace(load(arguments.config), writing=True)
     if arguments.action == "build":
-        report = publish_portal(workspace, compiled(workspace))
+        posture = compiled(workspace)
+        report = publish_portal(workspace, posture)
         print(f"{report.index}: {report.pages} pages, {report.files} files, {report.bytes} bytes")
+        if arguments.pdf:
+            try:
+                print(f"{arguments.pdf}: {publish_summary(workspace, posture, Path(arguments.pdf))} bytes")
+            except PdfUnavailable as error:
+                raise UsageError(str(error)) from error
         return Exit.HOLDS
     from posture.serve import serve_portal
 
