@@ -44,7 +44,7 @@ class Console:
         started = time.monotonic()
         self.say(f"[{started - self._started:5.1f} s] {title}")
         yield
-        self.detail(f"{title}: {time.monotonic() - started:.1f} s")
+        self.detail(f"{time.monotonic() - started:.1f} s")
 
     def _clear(self) -> None:
         if self.stream.isatty():

@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,11 +102,11 @@ def _summary_line(workspace: Workspace, posture: CompiledPosture, out: Path) -> 
 
 
 def _try_next(folder: Path, origin: str, key: str) -> None:
-    config = _shown(folder / "posture.yaml")
+    config, posture = _shown(folder / "posture.yaml"), _program()
     print("\ntry next:")
-    print(f"  posture portal serve --config {config}")
-    print(f"  posture pack verify {_shown(folder / 'pack.zip')} --origin {origin} --key '{key}'")
-    print(f"  posture check --config {config}")
+    print(f"  {posture} portal serve --config {config}")
+    print(f"  {posture} pack verify {_shown(folder / 'pack.zip')} --origin {origin} --key '{key}'")
+    print(f"  {posture} check --config {config}")
 
 
 def _keep(scene: Scene) -> None:
@@ -116,7 +117,7 @@ def _keep(scene: Scene) -> None:
     print(f"  Redis               {deployment.redis.url}")
     print(f"  AWS emulator        {scene.aws.endpoint}  (account {scene.aws.account})")
     print(f"  agent ingress       {deployment.ingress_address}  (TLS 1.3 only)")
-    print(f"  look again          posture gate --config {_shown(scene.project_file)}", flush=True)
+    print(f"  look again          {_program()} gate --config {_shown(scene.project_file)}", flush=True)
     try:
         while True:
             time.sleep(3600)
@@ -145,6 +146,11 @@ def _leave_results_only(folder: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
+
+
+def _program() -> str:
+    """How this program can be called from here."""
+    return "posture" if shutil.which("posture") else _shown(Path(sys.argv[0]).absolute())
 
 
 def _shown(path: Path) -> str:
