@@ -7,6 +7,7 @@ patched copy of it. A stopped deployment is a template: a twin starts from a cop
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 
+from core_platform.ingress.nonces import commission
 from core_platform.schema.migrate import RoleCredentials, login_url, upgrade
 from core_platform.tenancy import PlatformDatabase, SealKey
 from posture.embedded.certificates import ServerCertificate, make_certificate
@@ -159,11 +161,7 @@ class Deployment(Server):
     def start_ingress(self) -> str:
         """Start the ingress process and return its address, ``127.0.0.1:port``."""
         settings = self._write_settings()
-        if not (self.folder / "commissioned").exists():
-            self._run(
-                "ingress-commission", "core_platform.ingress", "--settings", str(settings), "--commission"
-            )
-            (self.folder / "commissioned").touch()
+        asyncio.run(commission(self.redis.url))  # declares a store complete only while it is new
         self._ingress = self._child("ingress", "core_platform.ingress", "--settings", str(settings))
         self._address = None
         self._ingress.start()
