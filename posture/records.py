@@ -13,14 +13,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from evidence import kinds
+from evidence.errors import EvidenceError
 from evidence.ledger.entries import PendingEntry
+from evidence.ledger.errors import LedgerError
 from evidence.ledger.log import Ledger, Receipt
 from evidence.payload import Payload
 from evidence.proofs import dsse
+from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import Signer
 from evidence.proofs.statement import PAYLOAD_TYPE
 from evidence.record import CollectorId, Header, Interval, Outcome, Record, seal, unseal
 from evidence.view import LoggedRecord
+from posture.errors import UsageError
 
 __all__ = ["RecordLog", "RunClock", "kinds"]
 
@@ -86,18 +90,35 @@ class RecordLog:
         self._signer = signer
 
     def append(self, records: Iterable[Record]) -> tuple[Receipt, ...]:
-        """Seal, sign and append records as one batch; durable when this returns."""
-        return self.ledger.append([self._pending(record) for record in records])
+        """Seal, sign and append records as one batch; durable when this returns.
+
+        Raises:
+            UsageError: the ledger refused (a full disk, a damaged log); what was acknowledged before
+                is there, and of this batch nothing is.
+        """
+        try:
+            return self.ledger.append([self._pending(record) for record in records])
+        except LedgerError as error:
+            raise UsageError(f"nothing of this batch was logged: {error}; then run the same again") from error
 
     def read(self) -> tuple[LoggedRecord, ...]:
-        """Every record of the log in its order, each subtree checked against its digest."""
-        return tuple(self._logged())
+        """Every record of the log in its order; signatures, the log's root and each subtree checked.
+
+        Raises:
+            UsageError: the log holds an entry that its key did not sign, or is not the one that its
+                checkpoint stands for; nothing of it may be judged.
+        """
+        try:
+            return tuple(self._logged())
+        except (EvidenceError, ProofsError) as error:
+            raise UsageError(
+                f"this ledger cannot be relied on: {error}; `posture ledger verify` names every file"
+            ) from error
 
     def _logged(self) -> Iterator[LoggedRecord]:
-        for content in self.ledger.entries(0, self.ledger.size):
-            statement = dsse.Envelope.decode(content).payload
-            record = unseal(statement, self.ledger.blob)
-            yield LoggedRecord(record, hashlib.sha256(statement).hexdigest())
+        for envelope in self.ledger.verified_entries():
+            record = unseal(envelope.payload, self.ledger.blob)
+            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest())
 
     def _pending(self, record: Record) -> PendingEntry:
         if self._signer is None:

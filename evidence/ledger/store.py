@@ -132,7 +132,10 @@ class DirectoryStore:
         """A numbered file; only the holder of the lock stages, and what a dead one left is overwritten."""
         staged = self.root / STAGING / str(n)
         with staged.open("wb", buffering=0) as file:
-            file.write(content)
+            # A disk that runs full takes a part and says so by a smaller number, not by an error.
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
         return staged
 
 
