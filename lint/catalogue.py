@@ -10,11 +10,58 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from lint.objects import (
+    PUBLIC,
+    DataType,
+    DefaultPrivilege,
+    Function,
+    Grant,
+    Membership,
+    PublishedTable,
+    Role,
+    Sequence,
+    Setting,
+    View,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+__all__ = [
+    "DEFAULT_SCHEMA",
+    "PUBLIC",
+    "Catalogue",
+    "Column",
+    "Command",
+    "Constraint",
+    "DataType",
+    "DefaultPrivilege",
+    "ForeignKey",
+    "Function",
+    "Grant",
+    "Key",
+    "Membership",
+    "Place",
+    "Policy",
+    "PublishedTable",
+    "RewriteRule",
+    "Role",
+    "RowSecurity",
+    "Sequence",
+    "Setting",
+    "Table",
+    "TableKind",
+    "Trigger",
+    "View",
+    "tenant_column_of",
+    "with_tenant_columns",
+    "written_name",
+]
+
 Command = Literal["all", "select", "insert", "update", "delete"]
 RowSecurity = Literal["forced", "enabled", "none"]
+TableKind = Literal["table", "partitioned", "foreign"]
+Persistence = Literal["permanent", "unlogged", "temporary"]
 
 DEFAULT_SCHEMA = "public"
 _FOLDED = re.compile(r"[a-z_][a-z0-9_$]*\Z")
@@ -38,15 +85,35 @@ class Column:
     name: str
     type: str = ""
     nullable: bool = True
+    #: The default's expression; of a generated column, the expression that computes it.
+    default: str | None = None
+    generated: bool = False
+    identity: Literal["always", "by default"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A primary key, unique constraint or index over columns, in order."""
+    """A primary key, unique constraint or index over columns, in order.
+
+    `columns` leaves out expressions; `parts` has every key part as PostgreSQL deparses it, where
+    the catalogue came from a database.
+    """
 
     columns: tuple[str, ...]
     kind: Literal["primary", "unique", "index"]
     name: str = ""
+    parts: tuple[str, ...] = ()
+    method: str = "btree"
+    operator_classes: tuple[str, ...] = ()
+    #: The WHERE of a partial index.
+    predicate: str | None = None
+    valid: bool = True
+    nulls_distinct: bool = True
+
+    @property
+    def leading(self) -> str | None:
+        """The first key part, None when it is not known."""
+        return next(iter(self.parts or self.columns), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +124,47 @@ class ForeignKey:
     target: str
     target_columns: tuple[str, ...] = ()
     on_delete: str = ""
+    name: str = ""
+    on_update: str = ""
+    #: The columns that ON DELETE SET NULL or SET DEFAULT (…) names; empty means all of `columns`.
+    set_columns: tuple[str, ...] = ()
+    match_full: bool = False
+    deferrable: bool = False
+    validated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A check or exclusion constraint, as PostgreSQL deparses it; columns it names."""
+
+    name: str
+    kind: Literal["check", "exclusion"]
+    definition: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger made by a user: which function ("schema.name") runs on which events."""
+
+    name: str
+    function: str
+    timing: Literal["before", "after", "instead of"] = "after"
+    #: Of "insert", "update", "delete" and "truncate".
+    events: tuple[str, ...] = ()
+    row_level: bool = False
+    enabled: bool = True
+    constraint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRule:
+    """A rule made by CREATE RULE on a table: its whole definition, and the relations it names."""
+
+    name: str
+    event: str
+    definition: str
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +210,18 @@ class Table:
     #: Where row security was last switched on, off, or forced.
     security_place: Place | None = None
     wave: int | None = None
+    kind: TableKind = "table"
+    persistence: Persistence = "permanent"
+    #: Tables ("schema.name") it inherits from otherwise than as a partition.
+    inherits: tuple[str, ...] = ()
+    #: "FOR VALUES …" or "DEFAULT" of a partition.
+    partition_bound: str | None = None
+    #: "RANGE (…)", "LIST (…)" or "HASH (…)" of a partitioned table.
+    partition_key: str | None = None
+    constraints: tuple[Constraint, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    rules: tuple[RewriteRule, ...] = ()
+    comment: str | None = None
 
     @property
     def qualified(self) -> str:
@@ -111,10 +231,7 @@ class Table:
     @property
     def written(self) -> str:
         """The name as SQL writes it, quoted where PostgreSQL would fold it otherwise."""
-        return ".".join(
-            part if _FOLDED.match(part) else '"' + part.replace('"', '""') + '"'
-            for part in (self.schema, self.name)
-        )
+        return f"{written_name(self.schema)}.{written_name(self.name)}"
 
     @property
     def row_security(self) -> RowSecurity:
@@ -143,54 +260,12 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A view or materialized view; `security_invoker` makes it read with its caller's rights."""
-
-    schema: str
-    name: str
-    definition: str = ""
-    materialized: bool = False
-    security_invoker: bool = False
-    owner: str | None = None
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function or procedure, as far as it decides whose rights its body runs with."""
-
-    schema: str
-    name: str
-    security_definer: bool = False
-    search_path: str | None = None
-    owner: str | None = None
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One privilege on one relation ("schema.name") for one role."""
-
-    relation: str
-    privilege: str
-    grantee: str
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A role and the two attributes that make row security not apply to it."""
-
-    name: str
-    superuser: bool = False
-    bypass_row_security: bool = False
-    login: bool = False
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything known about one database at one moment, by "schema.name" or role name."""
+    """Everything known about one database at one moment, by "schema.name" or role name.
+
+    Functions stand under their signature ("schema.name(types)") when a database told them, since
+    it has overloads, and under "schema.name" when a history did.
+    """
 
     source: str
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -198,6 +273,17 @@ class Catalogue:
     functions: Mapping[str, Function] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    default_privileges: tuple[DefaultPrivilege, ...] = ()
+    sequences: Mapping[str, Sequence] = field(default_factory=dict)
+    publications: tuple[PublishedTable, ...] = ()
+    types: Mapping[str, DataType] = field(default_factory=dict)
+    #: Owner of each schema.
+    schemas: Mapping[str, str] = field(default_factory=dict)
+    database: str = ""
+    #: `server_version_num`, such as 160014; None when no server was asked.
+    server_version: int | None = None
 
     def table(self, name: str) -> Table | None:
         """Return a table by "schema.name", or by bare name in the default schema."""
@@ -209,8 +295,23 @@ class Catalogue:
         return tuple(sorted(found, key=lambda table: table.qualified))
 
     def grants_on(self, name: str) -> tuple[Grant, ...]:
-        """Return the grants on one relation."""
-        return tuple(grant for grant in self.grants if grant.relation == name)
+        """Return the grants on one relation, those on its columns among them."""
+        return tuple(
+            grant for grant in self.grants if grant.relation == name and grant.kind in {"relation", "column"}
+        )
+
+    def functions_named(self, name: str) -> tuple[Function, ...]:
+        """Return the overloads of "schema.name"; a database keeps them by signature."""
+        return tuple(function for function in self.functions.values() if function.qualified == name)
+
+    def partitions_of(self, name: str) -> tuple[Table, ...]:
+        """Return the direct partitions of a table, by name."""
+        return tuple(table for table in self.tables.values() if table.parent == name)
+
+
+def written_name(name: str) -> str:
+    """Return an identifier as SQL writes it, quoted where PostgreSQL would fold it otherwise."""
+    return name if _FOLDED.match(name) else '"' + name.replace('"', '""') + '"'
 
 
 def tenant_column_of(columns: Iterable[Column], names: Iterable[str]) -> str | None:

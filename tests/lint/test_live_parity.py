@@ -69,7 +69,7 @@ def test_the_replayed_history_equals_the_live_catalog(database: str) -> None:
         n: v.security_invoker for n, v in live.views.items()
     }
     assert {(g.relation, g.privilege, g.grantee) for g in static.grants} == {
-        (g.relation, g.privilege, g.grantee) for g in live.grants
+        (g.relation, g.privilege, g.grantee) for g in live.grants if g.kind == "relation"
     }
 
 
