@@ -5,6 +5,7 @@ there is no third way to the database.
 """
 
 from core_platform.errors import BypassRefused, InvalidTenant, TenantRefused, UnsafeLogin
+from core_platform.tenancy.async_sessions import AsyncBypassSession, AsyncTenantSession
 from core_platform.tenancy.context import (
     ALL_TENANTS,
     AllTenants,
@@ -21,6 +22,8 @@ from core_platform.tenancy.ticket import SealKey
 __all__ = [
     "ALL_TENANTS",
     "AllTenants",
+    "AsyncBypassSession",
+    "AsyncTenantSession",
     "BypassReason",
     "BypassRefused",
     "BypassScope",

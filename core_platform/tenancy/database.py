@@ -7,49 +7,35 @@ that survives rollback. Nothing here hands out an engine, a connection or a sess
 
 from __future__ import annotations
 
-import uuid
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert
-from sqlalchemy.engine import make_url
-from sqlalchemy.orm import Session
-
-from core_platform.errors import BypassRefused, InvalidTenant, translated
-from core_platform.schema.app import BypassLog
-from core_platform.tenancy.context import (
-    AllTenants,
-    BypassReason,
-    BypassScope,
-    Origin,
-    TenantContext,
-    TenantId,
+from core_platform.errors import BypassRefused, translated
+from core_platform.tenancy.async_doors import AsyncDoors
+from core_platform.tenancy.context import BypassReason, BypassScope, Origin, TenantContext, TenantId
+from core_platform.tenancy.logins import APP_LOGIN, BYPASS_LOGIN, verify_login
+from core_platform.tenancy.pool import pooled_engine
+from core_platform.tenancy.scopes import (
+    NO_BYPASS_LOGIN,
+    Bind,
+    BypassRequest,
+    ScopedSession,
+    background_context,
+    bound_to_tenant,
+    opened,
+    session_options,
 )
-from core_platform.tenancy.logins import verify_login
 from core_platform.tenancy.sessions import BypassSession, TenantSession
-from core_platform.tenancy.ticket import SETTING, SealKey, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import Engine
+
+    from core_platform.tenancy.async_sessions import AsyncBypassSession, AsyncTenantSession
+    from core_platform.tenancy.ticket import SealKey
 
 T = TypeVar("T")
-
-APP_LOGIN: Final = "core_app"
-BYPASS_LOGIN: Final = "core_bypass"
-GRANT_SETTING: Final = "app.bypass_grant"
-
-_BIND: Final = f"SELECT pg_catalog.set_config('{SETTING}', %s, true)"
-_OPEN_GRANT: Final = f"SELECT pg_catalog.set_config('{GRANT_SETTING}', %s, true)"
-_FORGET: Final = "CLOSE ALL; RESET ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all()"
-_LONGEST_CHANGE_REF: Final = 200
-_CONNECT_SECONDS: Final = 10
-_POOL_SECONDS: Final = 10
-
-#: What this thread or task has open: a bypass may not start inside either.
-_open_scope: ContextVar[str] = ContextVar("open_scope", default="")
 
 
 class PlatformDatabase:
@@ -57,7 +43,11 @@ class PlatformDatabase:
 
     `app_url` and `bypass_url` name the same database with the logins `core_app` and `core_bypass`;
     a service that never bypasses is not given the second. Logins are verified before the first
-    session, whether or not the caller does so at start-up. Safe to share between threads.
+    session, whether or not the caller does so at start-up. Safe to share between threads; the
+    asyncio methods have a pool of their own and belong to one event loop.
+
+    `transaction_pooler` says that a pooler such as PgBouncer in transaction mode stands in between:
+    statements are then not prepared by name.
     """
 
     def __init__(
@@ -67,11 +57,22 @@ class PlatformDatabase:
         seal: SealKey,
         bypass_url: str | None = None,
         pool_size: int = 5,
+        transaction_pooler: bool = False,
     ) -> None:
+        def engine(url: str) -> Engine:
+            return pooled_engine(url, pool_size, transaction_pooler=transaction_pooler)
+
+        def asynchronous() -> AsyncDoors:
+            return AsyncDoors(
+                app_url, seal, bypass_url, pool_size=pool_size, transaction_pooler=transaction_pooler
+            )
+
         self._seal = seal
-        self._app = _engine(app_url, pool_size)
-        self._bypass = None if bypass_url is None else _engine(bypass_url, pool_size)
+        self._app = engine(app_url)
+        self._bypass = None if bypass_url is None else engine(bypass_url)
         self._verified = False
+        self._make_async = asynchronous
+        self._async: AsyncDoors | None = None
 
     def verify_logins(self) -> None:
         """Ask the server whether the logins are what they must be.
@@ -94,14 +95,8 @@ class PlatformDatabase:
             InvalidTenant: there is no context; nothing reaches the database.
             TenantRefused: a statement reached for another tenant's row.
         """
-        if not isinstance(context, TenantContext):
-            raise InvalidTenant("a tenant session opens for a TenantContext only")
-
-        def bind(_session: Session, _transaction: object, connection: Connection) -> None:
-            # Bound as a parameter: the text of a statement is visible to others in pg_stat_activity.
-            connection.exec_driver_sql(_BIND, (seal(self._seal, context.tenant),))
-
-        with self._transaction(self._app, bind) as session, _opened("tenant session"):
+        bind = bound_to_tenant(self._seal, context)
+        with self._transaction(self._app, bind) as session, opened("tenant session"):
             yield TenantSession(session, context)
 
     def run_as_tenant(
@@ -116,9 +111,7 @@ class PlatformDatabase:
 
         `actor` is the job that acts, by default the function's name.
         """
-        job = actor or getattr(fn, "__qualname__", type(fn).__name__)
-        context = TenantContext(tenant, origin, job)
-        with self.tenant_session(context) as session:
+        with self.tenant_session(background_context(tenant, origin, fn, actor)) as session:
             return fn(session)
 
     def run_as_bypass(
@@ -138,98 +131,71 @@ class PlatformDatabase:
             BypassRefused: scope, reason or change reference is missing, no bypass login is
                 configured, or a bypass or tenant session is open already.
         """
-        engine = self._bypass_engine(scope, reason, change_ref)
-        begin = _entry("begin", scope, reason, change_ref)
-        with translated(), engine.begin() as connection:
-            connection.execute(insert(BypassLog).values(begin))
-
-        def open_grant(_session: Session, _transaction: object, connection: Connection) -> None:
-            grant = _entry("grant", scope, reason, change_ref, begin["entry_id"])
-            connection.execute(insert(BypassLog).values(grant))
-            connection.exec_driver_sql(_OPEN_GRANT, (str(grant["entry_id"]),))
-
-        with self._transaction(engine, open_grant) as session, _opened("bypass"):
+        request = BypassRequest(scope, reason, change_ref)
+        if self._bypass is None:
+            raise BypassRefused(NO_BYPASS_LOGIN)
+        if not self._verified:
+            self.verify_logins()
+        with translated(), self._bypass.begin() as connection:
+            connection.execute(request.begin_record())
+        with self._transaction(self._bypass, request.open_grant) as session, opened("bypass"):
             return fn(BypassSession(session))
 
+    @asynccontextmanager
+    async def async_tenant_session(self, context: TenantContext) -> AsyncIterator[AsyncTenantSession]:
+        """`tenant_session` for asyncio; a cancelled task leaves the next user a clean connection."""
+        async with self._doors().tenant_session(context) as session:
+            yield session
+
+    async def arun_as_tenant(
+        self,
+        tenant: TenantId,
+        origin: Origin,
+        fn: Callable[[AsyncTenantSession], Awaitable[T]],
+        *,
+        actor: str = "",
+    ) -> T:
+        """`run_as_tenant` for asyncio."""
+        context = background_context(tenant, origin, fn, actor)
+        async with self._doors().tenant_session(context) as session:
+            return await fn(session)
+
+    async def arun_as_bypass(
+        self,
+        scope: BypassScope,
+        reason: BypassReason,
+        fn: Callable[[AsyncBypassSession], Awaitable[T]],
+        *,
+        change_ref: str,
+    ) -> T:
+        """`run_as_bypass` for asyncio, with the same two records."""
+        async with self._doors().bypass_session(BypassRequest(scope, reason, change_ref)) as session:
+            return await fn(session)
+
     def close(self) -> None:
-        """Close the pooled connections."""
+        """Close the pooled connections of the blocking methods."""
         for engine in (self._app, self._bypass):
             if engine is not None:
                 engine.dispose()
 
+    async def aclose(self) -> None:
+        """Close every pooled connection; to be called in the loop that used the asyncio methods."""
+        if self._async is not None:
+            await self._async.close()
+        self.close()
+
+    def _doors(self) -> AsyncDoors:
+        if self._async is None:
+            self._async = self._make_async()
+        return self._async
+
     @contextmanager
-    def _transaction(
-        self, engine: Engine, bind: Callable[[Session, object, Connection], None]
-    ) -> Iterator[Session]:
+    def _transaction(self, engine: Engine, bind: Bind) -> Iterator[ScopedSession]:
         if not self._verified:
             self.verify_logins()
-        session = Session(engine, autobegin=False, expire_on_commit=False, close_resets_only=False)
-        event.listen(session, "after_begin", bind)
+        session = ScopedSession(engine, **session_options(bind))
         try:
             with translated(), session.begin():
                 yield session
         finally:
             session.close()
-
-    def _bypass_engine(self, scope: BypassScope, reason: BypassReason, change_ref: str) -> Engine:
-        if not isinstance(scope, TenantId | AllTenants):
-            raise BypassRefused("a bypass takes a TenantId, or ALL_TENANTS said in full")
-        if not isinstance(reason, BypassReason):
-            raise BypassRefused("a bypass takes a reason from the closed list BypassReason")
-        if not change_ref.strip() or len(change_ref) > _LONGEST_CHANGE_REF:
-            raise BypassRefused("a bypass names its change or job in 1 to 200 characters")
-        if _open_scope.get():
-            raise BypassRefused(f"a {_open_scope.get()} is open already: finish it before a bypass")
-        if self._bypass is None:
-            raise BypassRefused("this service was given no bypass login (bypass_url)")
-        if not self._verified:
-            self.verify_logins()
-        return self._bypass
-
-
-@contextmanager
-def _opened(scope: str) -> Iterator[None]:
-    entered = _open_scope.set(scope)
-    try:
-        yield
-    finally:
-        _open_scope.reset(entered)
-
-
-def _entry(
-    phase: str,
-    scope: BypassScope,
-    reason: BypassReason,
-    change_ref: str,
-    begin_id: object = None,
-) -> dict[str, object]:
-    return {
-        "entry_id": uuid.uuid4(),
-        "phase": phase,
-        "begin_id": begin_id,
-        "scope": str(scope),
-        "reason": reason.value,
-        "change_ref": change_ref,
-    }
-
-
-def _engine(url: str, pool_size: int) -> Engine:
-    engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        hide_parameters=True,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=_POOL_SECONDS,
-        pool_reset_on_return=None,
-        connect_args={"connect_timeout": _CONNECT_SECONDS},
-    )
-    event.listen(engine, "reset", _forget_tenant)
-    return engine
-
-
-def _forget_tenant(connection: DBAPIConnection, _record: object, _state: object) -> None:
-    """On check-in, end what a session could have kept: settings, held cursors, locks, channels."""
-    connection.rollback()
-    connection.autocommit = True
-    connection.cursor().execute(_FORGET)
-    connection.autocommit = False

@@ -16,6 +16,9 @@ from core_platform.errors import UnsafeLogin
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
+APP_LOGIN: Final = "core_app"
+BYPASS_LOGIN: Final = "core_bypass"
+
 _ATTRIBUTES: Final = text(
     """
     SELECT session_user::text AS login, current_user::text AS acting,

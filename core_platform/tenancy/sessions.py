@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import MappingResult, Result, ScalarResult
     from sqlalchemy.engine import Row
+    from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 T = TypeVar("T")
+S = TypeVar("S", "Session", "AsyncSession")
 ColumnValue: TypeAlias = Any  # what a column holds; only the statement knows
 
 
@@ -88,6 +90,23 @@ class Rows:
         return self.__result.mappings()
 
 
+def usable(session: S, statement: Executable | None = None) -> S:
+    """The session, if its transaction is still open and the statement is one of SQLAlchemy's.
+
+    Raises:
+        SessionClosed: the transaction has ended.
+        PlainSqlRefused: the statement is a plain string or something else.
+    """
+    if not session.in_transaction():
+        raise SessionClosed("this session's transaction has ended: open another for more work")
+    if statement is not None and not isinstance(statement, Executable):
+        raise PlainSqlRefused(
+            f"a session takes SQLAlchemy statements, not {type(statement).__name__}: "
+            "use select(), insert(), update(), delete() or text() with bound parameters"
+        )
+    return session
+
+
 class _BoundSession:
     """One transaction that the database itself holds to its scope.
 
@@ -102,7 +121,7 @@ class _BoundSession:
 
     def execute(self, statement: Executable, params: Parameters | None = None) -> Rows:
         """Run one statement; a sequence of mappings as `params` runs it once for each."""
-        session = self.__usable(statement)
+        session = usable(self.__session, statement)
         with translated():
             return Rows(session.execute(statement, params))
 
@@ -114,7 +133,7 @@ class _BoundSession:
 
     def scalar(self, statement: Executable, params: Parameters | None = None) -> ColumnValue:
         """The first column of the first row, or None."""
-        session = self.__usable(statement)
+        session = usable(self.__session, statement)
         with translated():
             return session.execute(statement, params).scalar()
 
@@ -128,33 +147,23 @@ class _BoundSession:
 
     def scalars(self, statement: Executable, params: Parameters | None = None) -> ScalarResult[Any]:
         """The first column of every row, or every ORM object of the statement."""
-        session = self.__usable(statement)
+        session = usable(self.__session, statement)
         with translated():
             return session.execute(statement, params).scalars()
 
     def add(self, row: object) -> None:
         """Schedule one ORM object for INSERT."""
-        self.__usable().add(row)
+        usable(self.__session).add(row)
 
     def add_all(self, rows: Iterable[object]) -> None:
         """Schedule ORM objects for INSERT."""
-        self.__usable().add_all(rows)
+        usable(self.__session).add_all(rows)
 
     def flush(self) -> None:
         """Send what is scheduled, so that the database's answer arrives here and not at commit."""
-        session = self.__usable()
+        session = usable(self.__session)
         with translated():
             session.flush()
-
-    def __usable(self, statement: Executable | None = None) -> Session:
-        if not self.__session.in_transaction():
-            raise SessionClosed("this session's transaction has ended: open another for more work")
-        if statement is not None and not isinstance(statement, Executable):
-            raise PlainSqlRefused(
-                f"a session takes SQLAlchemy statements, not {type(statement).__name__}: "
-                "use select(), insert(), update(), delete() or text() with bound parameters"
-            )
-        return self.__session
 
 
 class TenantSession(_BoundSession):
