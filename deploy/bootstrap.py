@@ -36,17 +36,29 @@ class SystemPackage:
     packages: tuple[str, ...]
     purpose: str
     needed_by: frozenset[str]
+    libraries: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
     def present(self) -> bool:
-        """Whether the program or the library can be found."""
-        if "chromium" in self.packages:
-            return shutil.which("chromium") is not None
-        return all(ctypes.util.find_library(name) for name in ("pango-1.0", "pangoft2-1.0"))
+        """Whether every program and library of it can be found."""
+        libraries = all(ctypes.util.find_library(name) for name in self.libraries)
+        return libraries and all(shutil.which(name) for name in self.programs)
 
 
 SYSTEM_PACKAGES = (
-    SystemPackage(("libpango-1.0-0", "libpangoft2-1.0-0"), "PDF summaries", frozenset({"run", "dev"})),
-    SystemPackage(("chromium",), "browser tests of the portal", frozenset({"dev"})),
+    SystemPackage(
+        ("libpango-1.0-0", "libpangoft2-1.0-0"),
+        "PDF summaries",
+        frozenset({"run", "dev"}),
+        libraries=("pango-1.0", "pangoft2-1.0"),
+    ),
+    SystemPackage(
+        ("chromium", "libatomic1"),
+        "browser tests of the portal",
+        frozenset({"dev"}),
+        libraries=("atomic",),
+        programs=("chromium",),
+    ),
 )
 
 
