@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.cli import VERSION, Exit
-from posture.commands.options import add_config, lint_config, project_file
+from posture.commands.options import add_config, lint_config, linted_root, project_file
 from posture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(explain(arguments.explain))
             return Exit.HOLDS
         paths = [Path(path) for path in arguments.paths or ["."]]
-        root = paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
-        config = lint_config(project_file(arguments.config, paths[0]))
-        report = lint_paths(paths, config, root)
+        file = project_file(arguments.config, paths[0])
+        report = lint_paths(paths, lint_config(file), linted_root(file, paths))
     except LintError as error:
         raise UsageError(str(error)) from error
     sys.stdout.write(rendered(report, arguments.format))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,13 @@ def load(named: str | None) -> Project:
             "`posture demo --keep` writes a complete one"
         )
     return load_project(found)
+
+
+def linted_root(file: Path | None, paths: Sequence[Path]) -> Path:
+    """What paths are relative to: the folder of posture.yaml, else the one folder that is linted."""
+    if file is not None:
+        return file.absolute().parent
+    return paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
 
 
 def lint_config(path: Path | None) -> LintConfig:

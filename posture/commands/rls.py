@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.cli import Exit
-from posture.commands.options import add_config, lint_config, project_file
+from posture.commands.options import add_config, lint_config, linted_root, project_file
 from posture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,10 +61,11 @@ def _coverage(arguments: argparse.Namespace) -> Coverage:
     from lint.api import coverage_of, lint_paths, read_live
 
     path = Path(arguments.path or ".")
-    config = lint_config(project_file(arguments.config, path))
+    file = project_file(arguments.config, path)
+    config = lint_config(file)
     if arguments.dsn:
         return coverage_of(read_live(arguments.dsn, config.tenant_columns), config.global_tables)
-    return lint_paths([path], config, path if path.is_dir() else Path()).coverage
+    return lint_paths([path], config, linted_root(file, [path])).coverage
 
 
 def _text(coverage: Coverage) -> str:
