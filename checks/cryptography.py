@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import TypeAlias, TypeVar
 
 from checks.check import Expect, check, sabotage, undecided
 from checks.judgement import deviation, seen, weigh
@@ -16,6 +17,7 @@ from checks.twin import Twin
 from controls.verdict import Deviation, Verdict
 from evidence.kinds.aws import EbsVolumes, RdsInstances, S3Buckets
 from evidence.kinds.ingress import TlsVersions
+from evidence.payload import Payload
 from evidence.scope import Scope
 from evidence.view import Evidence, Observation
 
@@ -26,7 +28,9 @@ MUST_BE_TRIED = ("TLSv1.2", "plaintext")
 #: What S3 calls AES-256, with its own keys or with KMS's.
 AES_256 = frozenset({"AES256", "aws:kms", "aws:kms:dsse"})
 
-Endpoints = tuple[Observation[TlsVersions], ...]
+P = TypeVar("P", bound=Payload)
+Seen: TypeAlias = tuple[Observation[P], ...]
+Endpoints = Seen[TlsVersions]
 
 
 # --- CRY-01 ---------------------------------------------------------------------------------------
@@ -107,20 +111,13 @@ def storage_is_encrypted(evidence: Evidence, scope: Scope, _as_of: datetime) -> 
     volumes = seen(evidence, scope, EbsVolumes, over=EBS)
     facts: dict[str, int | str] = {
         "instances": sum(len(one.payload.instances) for one in instances),
-        "buckets": sum(len(one.payload.buckets) for one in buckets),
+        "buckets": len({bucket.name for one in buckets for bucket in one.payload.buckets}),
         "volumes": sum(len(one.payload.volumes) for one in volumes),
     }
-    counted = (
-        sum(one.payload.count for one in instances)
-        + sum(one.payload.count for one in buckets)
-        + sum(one.payload.count for one in volumes)
-    )
     listed = sum(number for number in facts.values() if isinstance(number, int))
-    doubts = []
+    doubts = [*_undescribed(instances, buckets, volumes)]
     if not listed:
         doubts.append("No database instance, bucket or volume exists in scope: nothing was shown.")
-    if counted != listed:
-        doubts.append(f"{counted} resources were counted and {listed} described.")
     return weigh(
         [*_plain_instances(instances), *_plain_buckets(buckets), *_plain_volumes(volumes)],
         doubts,
@@ -128,6 +125,20 @@ def storage_is_encrypted(evidence: Evidence, scope: Scope, _as_of: datetime) -> 
         holds="All {instances} instances, {buckets} buckets and {volumes} volumes are encrypted.",
         fails="{deviations} of {resources} instances, buckets and volumes or defaults lack encryption.",
     )
+
+
+def _undescribed(
+    instances: Seen[RdsInstances], buckets: Seen[S3Buckets], volumes: Seen[EbsVolumes]
+) -> Iterator[str]:
+    """Where a list holds more or less than was counted; one too few must not make up for one too many."""
+    pairs = [
+        *((one.payload.count, len(one.payload.instances)) for one in instances),
+        *((one.payload.count, len(one.payload.buckets)) for one in buckets),
+        *((one.payload.count, len(one.payload.volumes)) for one in volumes),
+    ]
+    for counted, described in pairs:
+        if counted != described:
+            yield f"{counted} resources were counted and {described} described."
 
 
 def _plain_instances(seen_in: tuple[Observation[RdsInstances], ...]) -> Iterator[Deviation]:
@@ -138,9 +149,12 @@ def _plain_instances(seen_in: tuple[Observation[RdsInstances], ...]) -> Iterator
 
 
 def _plain_buckets(seen_in: tuple[Observation[S3Buckets], ...]) -> Iterator[Deviation]:
+    """S3 lists an account's buckets in each region that is looked at; each is one bucket."""
+    told: set[str] = set()
     for account in seen_in:
         for bucket in account.payload.buckets:
-            if bucket.algorithm not in AES_256:
+            if bucket.algorithm not in AES_256 and bucket.name not in told:
+                told.add(bucket.name)
                 stated = bucket.algorithm or "no encryption"
                 yield deviation(account, f"the bucket states {stated}", bucket.name)
 

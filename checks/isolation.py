@@ -84,6 +84,8 @@ def control_gaps(probes: Probes) -> Iterator[str]:
     )
     if uncontrolled:
         yield f"{uncontrolled} tables were attacked without looking for their own tenant's row."
+    if not all(controls((probe,)) for probe in probes):
+        yield "In a database in scope no tenant looked for its own rows."
 
 
 def _unprobed(catalog: Observation[RowSecurity], probes: Probes) -> int:

@@ -20,9 +20,9 @@ P = TypeVar("P", bound=Payload)
 
 
 def seen(evidence: Evidence, scope: Scope, kind: type[P], *, over: str) -> tuple[Observation[P], ...]:
-    """The latest observations of a kind whose unit belongs to the population `over`."""
-    units = {unit.id for unit in scope.over(over)}
-    return tuple(item for item in evidence.observed(kind) if item.record.header.unit in units)
+    """The latest observations of a kind of the units of `over`, each of the subject that the scope names."""
+    units = {(unit.id, unit.subject) for unit in scope.over(over)}
+    return tuple(item for item in evidence.observed(kind) if (item.record.header.unit, item.subject) in units)
 
 
 def deviation(observation: Observation[P], what: str, where: str) -> Deviation:

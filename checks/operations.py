@@ -128,11 +128,14 @@ def databases_survive_a_zone(evidence: Evidence, scope: Scope, _as_of: datetime)
     instances = [instance for region in regions for instance in region.payload.instances]
     if not instances:
         return undecided("No database instance exists in scope: nothing was shown.")
-    counted = sum(region.payload.count for region in regions)
-    unlisted = [f"{counted} instances were counted and {len(instances)} described."]
+    unlisted = [
+        f"{region.payload.count} instances were counted and {len(region.payload.instances)} described."
+        for region in regions
+        if region.payload.count != len(region.payload.instances)
+    ]
     return weigh(
         _fragile(regions),
-        unlisted if counted != len(instances) else (),
+        unlisted,
         facts={
             "instances": len(instances),
             "multi_az": sum(1 for instance in instances if instance.multi_az),

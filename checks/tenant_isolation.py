@@ -43,6 +43,7 @@ from evidence.view import Evidence, Observation
 
 CLASSIFICATIONS = frozenset({"tenant", "global", "infrastructure"})
 NO_TENANT_TABLE = "The catalog was read and names no table that holds tenant data: nothing was shown."
+NOTHING_ANALYSED = "The lint ran and found nothing to analyse: nothing was shown."
 
 Reports = tuple[Observation[LintReport], ...]
 
@@ -62,6 +63,12 @@ def _counts(catalogs: Catalogs) -> dict[str, int | str]:
     }
 
 
+def _empty(catalogs: Catalogs) -> Iterator[str]:
+    """A database that was read and holds no tenant table is perhaps the wrong database."""
+    if not all(tenant_tables(catalog.payload) for catalog in catalogs):
+        yield "A database in scope holds no table with tenant data, so nothing was shown of it."
+
+
 def _tenant_tables(catalogs: Catalogs) -> Iterator[tuple[Observation[RowSecurity], Table]]:
     return ((catalog, table) for catalog in catalogs for table in tenant_tables(catalog.payload))
 
@@ -78,7 +85,7 @@ def rows_are_protected(evidence: Evidence, scope: Scope, _as_of: datetime) -> Ve
         return undecided(NO_TENANT_TABLE)
     return weigh(
         _unprotected(catalogs),
-        (),
+        _empty(catalogs),
         facts=counts,
         holds="All {tables} tables that hold tenant data have row security enabled, forced and bound.",
         fails="{enforced} of {tables} tables that hold tenant data are protected by row security.",
@@ -149,7 +156,7 @@ def counts_agree(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verdict:
         return undecided(NO_TENANT_TABLE)
     return weigh(
         _disagreements(catalogs, reports),
-        (),
+        _empty(catalogs),
         facts={**live, "tables_in_source": written["tables"], "enforced_in_source": written["enforced"]},
         holds="{enforced} of {tables} tables that hold tenant data are enforced, by catalog and by source.",
         fails=(
@@ -229,15 +236,22 @@ def bypass_discipline_holds(evidence: Evidence, scope: Scope, _as_of: datetime) 
         for name in ("files", "statements", "not_analysed", "suppressed", "bypass_sites")
     }
     if not facts["files"] or not facts["statements"]:
-        return undecided("The lint ran and found nothing to analyse: nothing was shown.")
-    unread = facts["not_analysed"]
+        return undecided(NOTHING_ANALYSED)
     return weigh(
         _errors(reports),
-        [f"The lint could not read {unread} statements, so their tenancy is not known."] if unread else (),
+        _unread(reports),
         facts=facts,
         holds="The lint read {files} files with {bypass_sites} bypass sites and found no error.",
         fails="The lint found {deviations} errors in {files} files.",
     )
+
+
+def _unread(reports: Reports) -> Iterator[str]:
+    for report in reports:
+        if not report.payload.files or not report.payload.statements:
+            yield NOTHING_ANALYSED
+        if unread := report.payload.not_analysed:
+            yield f"The lint could not read {unread} statements, so their tenancy is not known."
 
 
 def _errors(reports: Reports) -> Iterator[Deviation]:
@@ -297,7 +311,7 @@ def every_table_is_accounted_for(evidence: Evidence, scope: Scope, _as_of: datet
     classified = sum(1 for table in tables if table.classification in CLASSIFICATIONS)
     return weigh(
         _unaccounted(catalogs),
-        (),
+        _empty(catalogs),
         facts={**counts, "all_tables": len(tables), "classified": classified},
         holds=(
             "All {all_tables} tables are classified, and all {tables} that hold tenant data name their "
@@ -417,7 +431,7 @@ def no_other_way_round(evidence: Evidence, scope: Scope, _as_of: datetime) -> Ve
         return undecided(NO_TENANT_TABLE)
     return weigh(
         (deviation(one, what, where) for one in catalogs for what, where in ways_round(one.payload)),
-        _unlisted_logins(catalogs),
+        (*_unlisted_logins(catalogs), *_empty(catalogs)),
         facts={
             "roles": sum(len(judged_roles(catalog.payload)) for catalog in catalogs),
             "definer_routines": sum(len(catalog.payload.definer_routines) for catalog in catalogs),

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from collectors.aws.refusals import refusal_of_code
 from collectors.collector import Collector, NotObserved, Observed, Sighting
 from collectors.errors import Refused
-from evidence.payload import Payload
+from evidence.payload import Payload, encode
+from evidence.proofs.canonical import canonical_bytes
 from evidence.record import Outcome
 from evidence.scope import Unit
 
@@ -77,15 +78,41 @@ def look(collector: Collector[Any], unit: Unit, access: object) -> tuple[Sightin
 
     An error after a sighting takes its completeness away: what was seen stays, as `partial`.
     """
+    return look_through(collector, unit, lambda: access)
+
+
+def look_through(
+    collector: Collector[Any], unit: Unit, open_access: Callable[[], object]
+) -> tuple[Sighting, ...]:
+    """As `look`, where the way to the unit is opened here: one that is barred is not seen either."""
     seen: list[Sighting] = []
     try:
-        seen.extend(collector.collect(unit, access))
+        for sighting in collector.collect(unit, open_access()):
+            _refuse_what_cannot_be_logged(collector, sighting, seen)
+            seen.append(sighting)
     except Exception as error:  # noqa: BLE001 - the boundary: every error becomes a typed outcome
         refused = refusal_of(error)
         seen = [_incomplete(sighting, refused) for sighting in seen]
         kinds = _unseen(collector.kinds, seen)
         seen.extend(not_observed(kind, unit, refused) for kind in kinds)
     return (*seen, *silence(collector, unit, seen))
+
+
+def _refuse_what_cannot_be_logged(
+    collector: Collector[Any], sighting: Sighting, before: Iterable[Sighting]
+) -> None:
+    """One sighting that the ledger would refuse must not take those of the whole run with it.
+
+    Raises:
+        Refused: another kind than announced, or a second sighting of one subject.
+        MalformedEvidence, CanonicalError: a float, a lone surrogate, a number beyond 2^53 - 1.
+    """
+    if _kind(sighting) not in collector.kinds:
+        raise Refused(Outcome.PARTIAL, f"the collector did not announce {_kind(sighting).kind}")
+    if (_kind(sighting), sighting.subject) in {(_kind(one), one.subject) for one in before}:
+        raise Refused(Outcome.PARTIAL, "the collector spoke twice of one subject")
+    payload = encode(sighting.payload) if isinstance(sighting, Observed) else None
+    canonical_bytes([sighting.subject, sighting.reason, sighting.detail, payload])
 
 
 def silence(collector: Collector[Any], unit: Unit, seen: Iterable[Sighting]) -> tuple[Sighting, ...]:
@@ -114,7 +141,8 @@ def refusal_of(error: Exception) -> Refused:
         or _by_class(error)
         or (Outcome.PARTIAL, f"the collector failed ({type(error).__name__})")
     )
-    return Refused(outcome, reason, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    words = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    return Refused(outcome, reason, f"{type(error).__name__}: {words}")
 
 
 def _by_aws_code(error: Exception) -> tuple[Outcome, str] | None:

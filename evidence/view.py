@@ -1,4 +1,8 @@
-"""What a check reads: the records known at a moment, the latest of each unit, kind and subject."""
+"""What a check reads: the records known at a moment, the latest of each unit, kind and subject.
+
+The latest is the one that stands last in the log, whose order nobody can change afterwards; what a
+record says of its own time only decides whether it was known already.
+"""
 
 from __future__ import annotations
 
@@ -41,25 +45,21 @@ class Evidence:
     """The latest record of each (unit, kind, subject) that was recorded up to `as_of`.
 
     Args:
-        records: any number of logged records, in any order.
+        records: logged records in the order of the log; of one unit, kind and subject the last counts.
         as_of: what was recorded, or claims to have been observed, later is not seen.
     """
 
     def __init__(self, records: Iterable[LoggedRecord], *, as_of: datetime) -> None:
         latest: dict[tuple[str, str, str], LoggedRecord] = {}
         for logged in records:
-            header = logged.record.header
-            if max(header.recorded, header.observed.end) > as_of:
-                continue
-            key = _about(logged.record)
-            if key not in latest or latest[key].record.header.recorded <= header.recorded:
-                latest[key] = logged
+            if known_since(logged.record) <= as_of:
+                latest[about(logged.record)] = logged
         self._latest = tuple(latest[key] for key in sorted(latest))
 
     def of(self, unit: Unit, kind: type[Payload]) -> tuple[LoggedRecord, ...]:
         """The latest records of a kind for a unit and its subject, observed or not."""
         return tuple(
-            logged for logged in self._latest if _about(logged.record) == (unit.id, kind.kind, unit.subject)
+            logged for logged in self._latest if about(logged.record) == (unit.id, kind.kind, unit.subject)
         )
 
     def observed(self, kind: type[P]) -> tuple[Observation[P], ...]:
@@ -79,5 +79,11 @@ class Evidence:
         )
 
 
-def _about(record: Record) -> tuple[str, str, str]:
+def known_since(record: Record) -> datetime:
+    """The moment from which on a record can be known: when it was logged, or what it saw had ended."""
+    return max(record.header.recorded, record.header.observed.end)
+
+
+def about(record: Record) -> tuple[str, str, str]:
+    """What a record is about: unit, kind and subject."""
     return record.header.unit, record.header.kind, record.header.subject

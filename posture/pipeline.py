@@ -7,29 +7,34 @@ it is not. Nothing is judged that was not logged.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from checks.check import Check, load_checks
-from collectors.boundary import look, not_observed
+from collectors.boundary import look_through
 from collectors.collector import Collector, NotObserved, Sighting, identify
-from collectors.errors import Refused
 from collectors.registry import collectors_for
 from controls.verdict import Verdict
 from evidence.record import CollectorId, Interval, Outcome, Record
 from evidence.scope import Scope, Unit
-from evidence.view import Evidence, LoggedRecord
+from evidence.view import Evidence, LoggedRecord, about, known_since
 from posture.cli import VERSION
+from posture.errors import UsageError
 from posture.records import RecordLog, RunClock, of_run
 
 LIFETIME = timedelta(days=7)
 """How long an observation may be used; checks ask for fresher ones where their claim does."""
+
+CONTINUE_WITHIN = timedelta(minutes=15)
+"""How long ago an unfinished run may have begun; what it has seen is not looked at again."""
 
 PARALLEL_UNITS = 4
 
@@ -37,7 +42,7 @@ PIPELINE = CollectorId("posture.pipeline", VERSION, "")
 
 Progress = Callable[[str], None]
 AccessTo = Callable[[Unit, Collector[object]], object]
-"""How a collector reaches a unit; raises `Refused` for a probe that is not configured."""
+"""How a collector reaches a unit; raises `collectors.errors.Refused` for a probe that is not configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,32 @@ def collect(
         access_to: how to reach a unit, for its collectors.
         state: the folder that remembers an unfinished run.
         progress: told one line for each unit.
+
+    Raises:
+        UsageError: another run is at work in the same state, or the ledger refused.
     """
-    run_file = state / "run.json"
+    with _alone(state):
+        return _collect(log, scope, access_to, state / "run.json", progress)
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two runs of one state would continue each other; the kernel frees the lock when its holder dies."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another run is collecting with the state in {state}; wait for its end, or name another "
+                "`state` in posture.yaml (several may share a ledger)"
+            ) from error
+        yield
+
+
+def _collect(
+    log: RecordLog, scope: Scope, access_to: AccessTo, run_file: Path, progress: Progress
+) -> Collected:
     clock, done = _continue_or_start(run_file, log, scope)
     waiting = [
         (unit, collector)
@@ -70,7 +99,7 @@ def collect(
         if (unit.id, collector.kinds[0].kind) not in done
     ]
     outcomes: Counter[Outcome] = Counter()
-    with ThreadPoolExecutor(PARALLEL_UNITS) as pool:
+    with _pool() as pool:
         sightings = pool.map(lambda pair: _look_at(clock, pair[0], pair[1], access_to), waiting)
         for (unit, collector), records in zip(waiting, sightings, strict=True):
             log.append(records)
@@ -80,13 +109,25 @@ def collect(
     return Collected(clock.run, outcomes, len(done))
 
 
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """A pool whose waiting units are given up when the ledger refuses or somebody interrupts."""
+    pool = ThreadPoolExecutor(PARALLEL_UNITS)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def judge(
     log: RecordLog, *, as_of: datetime | None = None, checks: Iterable[Check] | None = None
 ) -> tuple[Verdict, ...]:
     """Judge everything logged so far by the newest logged scope, and log the verdicts."""
     clock = RunClock.start()
     moment = as_of or clock.now()
-    verdicts = verdicts_of(log.read(), as_of=moment, checks=checks)
+    records = log.read()
+    known = records if as_of else _undisputed(records, moment)
+    verdicts = verdicts_of(known, as_of=moment, checks=checks)
     log.append(
         clock.record(
             unit=f"checks/{verdict.check}",
@@ -119,18 +160,28 @@ def verdicts_of(
     return tuple(check(evidence, scope, as_of) for check in sorted(chosen, key=lambda one: one.id))
 
 
-class NothingCollected(Exception):
+class NothingCollected(UsageError):
     """There is nothing to judge yet."""
 
 
+def _undisputed(records: Sequence[LoggedRecord], now: datetime) -> tuple[LoggedRecord, ...]:
+    """What may be judged now: nothing of a subject whose last record claims to be from the future.
+
+    A clock that was put back must not bring an older observation to life in place of a newer one.
+    """
+    last = {about(logged.record): logged for logged in records}
+    disputed = {key for key, logged in last.items() if known_since(logged.record) > now}
+    return tuple(logged for logged in records if about(logged.record) not in disputed)
+
+
 def _continue_or_start(run_file: Path, log: RecordLog, scope: Scope) -> tuple[RunClock, set[tuple[str, str]]]:
-    """The unfinished run and what it has logged, if it is of this scope; otherwise a new run."""
-    unfinished = _unfinished(run_file)
+    """The unfinished run and what it has logged, if it is recent and of this scope; otherwise a new run."""
+    clock, unfinished = RunClock.start(), _unfinished(run_file)
     if unfinished is not None:
         logged = of_run(log.read(), unfinished.run)
-        if any(record.payload == scope for record in logged):
+        began = [record.header.recorded for record in logged if record.payload == scope]
+        if began and abs(clock.now() - began[0]) <= CONTINUE_WITHIN:
             return unfinished, {(record.header.unit, record.header.kind) for record in logged}
-    clock = RunClock.start()
     _write_durably(run_file, json.dumps({"run": clock.run}))
     log.append([scope_record(clock, scope)])
     return clock, set()
@@ -180,18 +231,10 @@ def scope_record(clock: RunClock, scope: Scope) -> Record:
 def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
     """Everything that one collector saw of one unit, as records observed in one interval."""
     started = clock.now()
-    sightings = _sightings(unit, collector, access_to)
+    sightings = look_through(collector, unit, lambda: access_to(unit, collector))
     observed = Interval(started, clock.now())
     by = identify(collector)
     return [_record(clock, unit, by, observed, sighting) for sighting in sightings]
-
-
-def _sightings(unit: Unit, collector: Collector[object], access_to: AccessTo) -> Sequence[Sighting]:
-    try:
-        access = access_to(unit, collector)
-    except Refused as refused:
-        return [not_observed(kind, unit, refused) for kind in collector.kinds]
-    return look(collector, unit, access)
 
 
 def _record(clock: RunClock, unit: Unit, by: CollectorId, observed: Interval, sighting: Sighting) -> Record:

@@ -29,7 +29,7 @@ def _units(project: Project) -> Iterator[Unit]:
     for name in project.sources:
         yield _unit("sources", name, "source", {})
     for account, aws in project.aws.accounts.items() if project.aws else ():
-        for region in aws.regions:
+        for region in dict.fromkeys(aws.regions):
             for population in AWS_POPULATIONS:
                 yield Unit(
                     id=f"{population}/{account}/{region}",

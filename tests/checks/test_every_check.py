@@ -239,3 +239,68 @@ def test_reasons_name_nothing_that_only_deviations_may_name() -> None:
             if isinstance(node, ast.keyword) and node.arg in ("holds", "fails"):
                 text = ast.unparse(node.value)
                 assert not gated.search(text), (file.name, text)
+
+
+def _second_unit(world: Any, change: Any = None) -> tuple[Any, list[Any]]:
+    """A scope with a second unit of each population, and evidence of both; the second may be changed."""
+    units = [
+        dataclasses.replace(unit, id=f"{unit.population}/two", subject=f"{unit.subject}-two")
+        for unit in world.scope.units
+    ]
+    scope = dataclasses.replace(world.scope, units=(*world.scope.units, *units))
+    subjects = {unit.population: unit.subject for unit in units}
+    copies = []
+    for one in world.records(dict.fromkeys(KINDS.values(), change) if change else None):
+        population = one.record.header.unit.partition("/")[0]
+        header = dataclasses.replace(
+            one.record.header, unit=f"{population}/two", subject=subjects[population]
+        )
+        record = dataclasses.replace(one.record, header=header)
+        copies.append(dataclasses.replace(one, record=record, digest=one.digest + "-two"))
+    return scope, [*world.records(), *copies]
+
+
+MAY_BE_EMPTY = {"AVL-03": "a region without databases", "CRY-02": "no volumes", "SEC-07": "another database"}
+"""Checks to which one empty unit beside a full one says nothing bad."""
+
+
+@every_check
+def test_an_empty_unit_beside_a_healthy_one_is_not_green(world: Any, check: str) -> None:
+    """A second database that turns out to be an empty one must not hide behind the first."""
+    scope, records = _second_unit(world, emptied)
+    state = world.judge_records(check, records, scope=scope).state
+    assert state is not State.SATISFIED or check in MAY_BE_EMPTY
+
+
+@every_check
+def test_a_unit_is_judged_by_records_of_its_own_subject_alone(world: Any, check: str) -> None:
+    """Of the subject that a unit had in an earlier scope, nothing is judged and nothing counted."""
+    stray = [
+        dataclasses.replace(
+            one,
+            record=dataclasses.replace(
+                one.record, header=dataclasses.replace(one.record.header, subject="postgres:somewhere-else")
+            ),
+        )
+        for one in world.records()
+    ]
+    alone = world.judge(check)
+    assert world.judge_records(check, [*world.records(), *stray]) == alone
+    assert world.judge_records(check, stray).state is State.UNKNOWN
+
+
+@every_check
+def test_what_stands_later_in_the_log_counts_whatever_its_clock_says(world: Any, check: str) -> None:
+    """A green record with a clock that was ahead, then a red or refused one with the right time."""
+    ahead = [
+        dataclasses.replace(
+            one,
+            record=dataclasses.replace(
+                one.record,
+                header=dataclasses.replace(one.record.header, recorded=world.as_of - timedelta(seconds=1)),
+            ),
+        )
+        for one in world.records()
+    ]
+    refused = world.records({kind: lambda _seen: Outcome.DENIED for kind in KINDS.values()})
+    assert world.judge_records(check, [*ahead, *refused]).state is State.UNKNOWN
