@@ -30,6 +30,7 @@ SERVER = "core_platform/ingress/server.py"
 VERIFICATION = "core_platform/ingress/verification.py"
 
 Attacks = tuple[Observation[IngressAttack], ...]
+Streams = tuple[Observation[StreamTenancy], ...]
 Expected = Mapping[str, str]
 
 
@@ -223,44 +224,46 @@ def look_then_set(twin: Twin) -> None:
 
 @check(
     "ING-08",
-    expects=[
-        Expect(StreamTenancy, over=INGRESS, every=DAILY),
-        Expect(IngressAttack, over=INGRESS, every=DAILY),
-    ],
+    expects=[Expect(StreamTenancy, over=INGRESS, every=DAILY)],
 )
 def rows_belong_to_the_hello(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verdict:
-    """No row is written under a tenant that a payload names instead of the hello's."""
+    """Rows are written under the hello's tenant, and none under one that a payload names instead."""
     streams = seen(evidence, scope, StreamTenancy, over=INGRESS)
     if not any(stream.payload.sent > 0 for stream in streams):
         return undecided("No samples that name another tenant were sent: nothing was shown.")
     return weigh(
         _foreign_rows(streams),
-        _unaccounted(streams, seen(evidence, scope, IngressAttack, over=INGRESS)),
+        _unaccounted(streams),
         facts={
+            "genuine": sum(stream.payload.genuine_sent for stream in streams),
+            "stored": sum(stream.payload.genuine_stored for stream in streams),
             "sent": sum(stream.payload.sent for stream in streams),
             "own": sum(stream.payload.under_hello_tenant for stream in streams),
             "foreign": sum(stream.payload.under_claimed_tenant for stream in streams),
         },
-        holds="Of {sent} samples that named another tenant, none was written under it.",
+        holds=(
+            "{stored} of {genuine} genuine samples were found under the hello's tenant; of {sent} that "
+            "named another tenant none was written under it."
+        ),
         fails="{foreign} of {sent} samples were written under the tenant that the payload named.",
     )
 
 
-def _foreign_rows(streams: tuple[Observation[StreamTenancy], ...]) -> Iterator[Deviation]:
+def _foreign_rows(streams: Streams) -> Iterator[Deviation]:
     for stream in streams:
         if stream.payload.under_claimed_tenant > 0:
             what = f"{stream.payload.under_claimed_tenant} rows under the tenant that the payload named"
             yield deviation(stream, what, "foreign_payload_tenant")
 
 
-def _unaccounted(streams: tuple[Observation[StreamTenancy], ...], attacks: Attacks) -> Iterator[str]:
-    """Samples that were neither written under the hello's tenant nor refused were perhaps just lost."""
-    yield from _gaps(attacks, {})
-    answers = [one.did for attack in attacks for one in _named(attack.payload, "foreign_payload_tenant")]
-    refused = bool(answers) and all(did == REFUSE for did in answers)
+def _unaccounted(streams: Streams) -> Iterator[str]:
+    """A stream that stores nothing at all writes under no foreign tenant either, and shows nothing."""
     for stream in streams:
-        written = stream.payload.under_hello_tenant
-        if stream.payload.sent <= 0 or (written != stream.payload.sent and not refused):
+        counted = stream.payload
+        if counted.genuine_sent < 1 or counted.genuine_stored != counted.genuine_sent:
+            yield "Genuine samples were not found again, so not finding others shows nothing."
+        # The ingress answers such a stream by closing it: a refusal, not a loss, when it said so itself.
+        if counted.sent < 1 or (counted.under_hello_tenant != counted.sent and counted.did != REFUSE):
             yield "Samples that named another tenant were neither stored under their own nor refused."
 
 

@@ -112,7 +112,7 @@ class StreamTenancyCollector:
     """Sends samples that name another tenant, and counts where they are."""
 
     name: str = "ingress.stream_tenancy"
-    version: str = "1"
+    version: str = "2"
     population: str = "ingress"
     kinds: Sequence[type[Payload]] = (StreamTenancy,)
 
@@ -162,9 +162,13 @@ class _Attack:
                 "genuine samples were not found again",
                 f"{SAMPLES} samples were acknowledged, {counted} rows were counted under their tenant",
             )
-        self._claim_foreign(epoch)
+        answer = self._claim_foreign(epoch)
         return StreamTenancy(
+            genuine_sent=SAMPLES,
+            genuine_stored=counted,
             sent=SAMPLES,
+            did=answer.did,
+            code=answer.code,
             under_hello_tenant=self._access.rows_written(self._probe.tenant, epoch),
             under_claimed_tenant=self._access.rows_written(self._access.other_tenant, epoch),
         )

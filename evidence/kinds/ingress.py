@@ -60,16 +60,24 @@ class TlsVersions(Payload):
 
 @dataclass(frozen=True, slots=True)
 class StreamTenancy(Payload):
-    """Under which tenant the rows of a stream were written when the payload named another.
+    """Under which tenant the rows of a stream were written, also when the payload named another.
 
     Attributes:
+        genuine_sent: samples that named no other tenant, sent before: the positive control.
+        genuine_stored: of these, found under the hello's tenant; a probe that finds none counts nothing.
         sent: samples sent by the probe agent under its own hello, each naming another tenant.
+        did: how the ingress answered them: ``accept``, ``refuse`` or ``unclear``.
+        code: the gRPC status that answered.
         under_hello_tenant: rows found under the hello's tenant.
         under_claimed_tenant: rows found under the tenant that the payload named.
     """
 
     kind: ClassVar[str] = "ingress.stream_tenancy/v1"
 
+    genuine_sent: Public[int]
+    genuine_stored: Public[int]
     sent: Public[int]
+    did: Public[str]
+    code: Public[str]
     under_hello_tenant: Public[int]
     under_claimed_tenant: Public[int]

@@ -28,10 +28,15 @@ class SabotageResult:
 
 @dataclass(frozen=True, slots=True)
 class KillMatrix(Payload):
-    """All sabotages of one run."""
+    """All sabotages of one run.
+
+    Attributes:
+        source: SHA-256 (hex) of what judged, as in a verdict: a check that was changed since was not tested.
+    """
 
     kind: ClassVar[str] = "posture.kill_matrix/v1"
 
     sabotages: Public[int]
     killed: Public[int]
     matrix: Public[tuple[SabotageResult, ...]]
+    source: Public[str] = ""

@@ -138,7 +138,7 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
             INGRESS,
             TlsVersions(("TLSv1.3",), ("TLSv1.2", "plaintext"), ("TLSv1.0", "TLSv1.1"), "127.0.0.1:50051"),
         ),
-        (INGRESS, StreamTenancy(sent=5, under_hello_tenant=0, under_claimed_tenant=0)),
+        (INGRESS, StreamTenancy(3, 3, 5, "refuse", "FAILED_PRECONDITION", 0, 0)),
         (INGESTION, CanarySearch(12, 60, ("plain", "base64"), places)),
         (INGESTION, BodyHashes(60, 60, 0, 0, 2)),
         (RDS, RdsInstances(1, (RdsInstance("core-primary", True, True, 35, False),))),

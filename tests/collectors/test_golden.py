@@ -57,7 +57,15 @@ EXAMPLES: tuple[Payload, ...] = (
         ),
     ),
     ingress.IngressAttack((ATTEMPT,), "ingest.test:443", ("replay: hello … -> refuse",)),
-    ingress.StreamTenancy(sent=3, under_hello_tenant=0, under_claimed_tenant=0),
+    ingress.StreamTenancy(
+        genuine_sent=3,
+        genuine_stored=3,
+        sent=3,
+        did="refuse",
+        code="FAILED_PRECONDITION",
+        under_hello_tenant=0,
+        under_claimed_tenant=0,
+    ),
     ingress.TlsVersions(("TLSv1.3",), ("TLSv1.2", "plaintext"), ("TLSv1.0",), "ingest.test:443"),
     redaction.CanarySearch(
         planted=3,

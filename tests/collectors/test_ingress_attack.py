@@ -92,7 +92,8 @@ def test_the_ingress_answers_every_attempt_as_it_must(access: IngressAccess) -> 
     assert codes["replay"] == "ALREADY_EXISTS"
     assert codes["bad_mac"] == "UNAUTHENTICATED"
     assert codes["unregistered_agent"] == "PERMISSION_DENIED"
-    assert tenancy.sent == 3
+    assert (tenancy.genuine_sent, tenancy.genuine_stored) == (3, 3)
+    assert (tenancy.sent, tenancy.did, tenancy.under_hello_tenant) == (3, "refuse", 0)
     assert tenancy.under_claimed_tenant == 0
 
 

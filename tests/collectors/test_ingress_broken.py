@@ -87,7 +87,7 @@ def test_every_attack_that_gets_in_is_told(access: IngressAccess) -> None:
 def test_rows_under_the_tenant_that_a_payload_named_are_counted(access: IngressAccess) -> None:
     (sighting,) = look(StreamTenancyCollector(), UNIT, access)
     assert isinstance(sighting, Observed), sighting
-    assert sighting.payload == StreamTenancy(sent=3, under_hello_tenant=0, under_claimed_tenant=3)
+    assert sighting.payload == StreamTenancy(3, 3, 3, "accept", "OK", 0, 3)
 
 
 def test_a_count_that_misses_genuine_rows_counts_nothing(access: IngressAccess) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong between a collector and a verdict ends in `unknown` or in one clear line, never in green."""
+"""What goes wrong between a collector and a verdict ends in `unknown` or in one clear line, never green."""
 
 from __future__ import annotations
 
