@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from psycopg import generators
+from psycopg.pq import ExecStatus
 from psycopg.rows import TupleRow
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
@@ -17,6 +19,8 @@ from sqlalchemy.engine import make_url
 from core_platform.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn, PGresult
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,7 +29,8 @@ if TYPE_CHECKING:
 _FORGET: Final = "CLOSE ALL; RESET ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all()"
 _COMMIT: Final = f"COMMIT; {_FORGET}".encode()
 _ROLLBACK: Final = f"ROLLBACK; {_FORGET}".encode()
-_BIND: Final = b"SELECT pg_catalog.set_config(%s, %s, true)"
+_BIND: Final = b"SELECT pg_catalog.set_config($1, $2, true)"
+_DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 _CONNECT_SECONDS: Final = 10
 _POOL_SECONDS: Final = 10
 
@@ -41,22 +46,21 @@ class PooledConnection(psycopg.Connection[TupleRow]):
     def begin_bound(self, setting: str, value: str) -> None:
         """Begin a transaction and bind it by a setting that ends with it: one round trip."""
         self.used = True
-        with self.pipeline():
-            self.execute(b"BEGIN")
-            # Bound as a parameter: others of the same login see the text of a statement.
-            self.execute(_BIND, (setting, value))
+        with self.lock:
+            self.wait(_begin_bound(self.pgconn, setting, value))
 
     def commit(self) -> None:
         """Commit, then clear the session, in one round trip."""
-        self._end(_COMMIT)
+        if self.used:
+            with self.lock:
+                self.wait(_several(self.pgconn, _COMMIT))
+            self.used = False
 
     def rollback(self) -> None:
         """Roll back, then clear the session, in one round trip."""
-        self._end(_ROLLBACK)
-
-    def _end(self, how: bytes) -> None:
         if self.used:
-            self.execute(how)
+            # Through a cursor: after a rollback psycopg forgets the statements that it prepared.
+            self.execute(_ROLLBACK)
             self.used = False
 
 
@@ -68,22 +72,48 @@ class AsyncPooledConnection(psycopg.AsyncConnection[TupleRow]):
     async def begin_bound(self, setting: str, value: str) -> None:
         """Begin a transaction and bind it by a setting that ends with it: one round trip."""
         self.used = True
-        async with self.pipeline():
-            await self.execute(b"BEGIN")
-            await self.execute(_BIND, (setting, value))
+        async with self.lock:
+            await self.wait(_begin_bound(self.pgconn, setting, value))
 
     async def commit(self) -> None:
         """Commit, then clear the session, in one round trip."""
-        await self._end(_COMMIT)
+        if self.used:
+            async with self.lock:
+                await self.wait(_several(self.pgconn, _COMMIT))
+            self.used = False
 
     async def rollback(self) -> None:
         """Roll back, then clear the session, in one round trip."""
-        await self._end(_ROLLBACK)
-
-    async def _end(self, how: bytes) -> None:
         if self.used:
-            await self.execute(how)
+            await self.execute(_ROLLBACK)
             self.used = False
+
+
+def _begin_bound(pgconn: PGconn, setting: str, value: str) -> PQGen[None]:
+    """Both statements in libpq's pipeline, which sends them together and answers them in order."""
+    pgconn.enter_pipeline_mode()
+    pgconn.send_query_params(b"BEGIN", None)
+    # A parameter and not text: others of the same login see the text of a statement.
+    pgconn.send_query_params(_BIND, [setting.encode(), value.encode()])
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+    begun = yield from generators.fetch_many(pgconn)
+    bound = yield from generators.fetch_many(pgconn)
+    yield from generators.fetch(pgconn)
+    pgconn.exit_pipeline_mode()
+    _raise_first_error([*begun, *bound])
+
+
+def _several(pgconn: PGconn, statements: bytes) -> PQGen[None]:
+    """One simple query of several statements."""
+    pgconn.send_query(statements)
+    _raise_first_error((yield from generators.execute(pgconn)))
+
+
+def _raise_first_error(results: list[PGresult]) -> None:
+    for result in results:
+        if result.status not in _DONE:
+            raise psycopg.errors.error_from_result(result)
 
 
 def pooled_engine(url: str, pool_size: int, *, transaction_pooler: bool) -> Engine:
