@@ -7,6 +7,7 @@ failed is collateral. A survivor means that the check cannot see what it claims 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,14 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checks.check import SABOTAGES, Check, Sabotage, load_checks
-from checks.twin import SabotageError
-from controls.verdict import State, Verdict
+from checks.check import SABOTAGES, Check, Sabotage, judging_source, load_checks
+from controls.verdict import Deviation, State, Verdict
 from evidence.kinds.twin import KillMatrix, SabotageResult
 from evidence.record import CollectorId, Interval
 from posture.cli import VERSION
-from posture.deployment import DeploymentError
-from posture.errors import UsageError
 from posture.pipeline import LIFETIME, Progress
 from posture.records import RecordLog, RunClock
 from posture.twin import LiveTwin, Template, judge_twin
@@ -83,7 +81,7 @@ def prove(template: Template, folder: Path, *, progress: Progress, only: Iterabl
             reasons[result.check, result.sabotage] = reason
             progress(f"{result.check:<7} {'killed' if result.killed else 'SURVIVED':<9} {result.sabotage}")
     killed = sum(result.killed for result in results)
-    return Proof(KillMatrix(len(results), killed, tuple(results)), reasons)
+    return Proof(KillMatrix(len(results), killed, tuple(results), judging_source()), reasons)
 
 
 @contextmanager
@@ -137,22 +135,38 @@ def _try(
         with LiveTwin(folder, template, number) as twin:
             sabotage.apply(twin)
             verdicts = judge_twin(twin.look(populations), judged)
-    except (SabotageError, DeploymentError, UsageError) as error:
-        return _survivor(sabotage, NOT_APPLIED), f"the sabotage could not be applied: {error}"
+    except Exception as error:  # noqa: BLE001 - the boundary: one broken twin must not cost the others
+        return _survivor(sabotage, NOT_APPLIED), f"the sabotage could not be applied: {_words(error)}"
+    if lost := untouched.exception():
+        return _survivor(sabotage, NOT_GREEN_BEFORE), f"the untouched twin could not be seen: {_words(lost)}"
     before = untouched.result()[target.id]
     if before.state is not State.SATISFIED:
         return _survivor(sabotage, NOT_GREEN_BEFORE), f"{before.state} on an untouched twin: {before.reason}"
     return _result(sabotage, verdicts)
 
 
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def _result(sabotage: Sabotage, verdicts: Mapping[str, Verdict]) -> tuple[SabotageResult, str]:
     verdict = verdicts[sabotage.check]
-    named = [one for one in verdict.deviations if sabotage.names in one.where or sabotage.names in one.what]
+    named = [one for one in verdict.deviations if is_named(sabotage.names, one)]
     killed = verdict.state is State.FAILED and bool(named)
     failed = sorted(name for name, other in verdicts.items() if other.state is State.FAILED)
     collateral = tuple(name for name in failed if name != sabotage.check)
     reason = "" if killed else f"{verdict.state}, no deviation names {sabotage.names!r}: {verdict.reason}"
     return SabotageResult(sabotage.check, sabotage.what, verdict.state.value, killed, collateral), reason
+
+
+def is_named(name: str, deviation: Deviation) -> bool:
+    """Whether a deviation names the thing, and not another one whose name merely contains it.
+
+    ``replay`` is not named by ``concurrent_replay``; a name that ends in punctuation (``log:``) is a prefix.
+    """
+    end = r"(?!\w)" if name[-1:].isalnum() or name.endswith("_") else ""
+    whole = re.compile(rf"(?<!\w){re.escape(name)}{end}")
+    return any(whole.search(text) for text in (deviation.where, deviation.what))
 
 
 def _survivor(sabotage: Sabotage, state: str) -> SabotageResult:

@@ -62,9 +62,14 @@ _WORD_OF_STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class KillScore:
-    """How often a check turned red when it had to."""
+    """How often a check turned red when it had to.
+
+    Attributes:
+        outdated: the sabotages were judged by other source than the verdict beside them.
+    """
 
     sabotages: tuple[SabotageResult, ...] = ()
+    outdated: bool = False
 
     @property
     def total(self) -> int:
@@ -79,10 +84,12 @@ class KillScore:
     @property
     def hollow(self) -> bool:
         """A check that was never seen red proves nothing (conviction 3)."""
-        return self.killed == 0
+        return self.outdated or self.killed == 0
 
     def __str__(self) -> str:
         """As in ``3 of 3 sabotages caught``."""
+        if self.outdated:
+            return f"{self.killed} of {self.total} sabotages caught by another version of the check"
         if not self.total:
             return "never seen red: no sabotage was applied"
         return f"{self.killed} of {self.total} sabotages caught"
@@ -148,6 +155,11 @@ class CompiledPosture:
     valid_until: datetime
     audience: Audience
 
+    @property
+    def kills_outdated(self) -> bool:
+        """Whether the kill matrix tested other checks than those that judged."""
+        return any(claim.kills is not None and claim.kills.outdated for claim in self.claims)
+
 
 def compile_claims(
     catalogue: Catalogue,
@@ -171,8 +183,8 @@ def compile_claims(
     Raises:
         UnsupportedClaim: naming the claim and the placeholder, word or contradiction.
     """
-    by_check = _by_check(verdicts)
     known = load_checks() if checks is None else checks
+    by_check = _present(_by_check(verdicts), known)
     claims = tuple(
         _with_check(_compile(claim, by_check.get(claim.check or ""), kills, as_of, audience), known)
         for claim in catalogue.claims
@@ -212,12 +224,43 @@ def _by_check(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     return by_check
 
 
+def _present(by_check: Mapping[str, Verdict], known: Mapping[str, Check]) -> Mapping[str, Verdict]:
+    """The verdicts as they stand today: one of another check or scope than the present decides nothing.
+
+    A failure stays one until the present check says otherwise.
+    """
+    newest = max(by_check.values(), key=_spoken, default=None)
+    scope = newest.scope if newest else ""
+    return {
+        name: verdict
+        if verdict.state is State.FAILED or not (why := _past(verdict, known, scope))
+        else dataclasses.replace(verdict, state=State.UNKNOWN, reason=why)
+        for name, verdict in by_check.items()
+    }
+
+
+def _spoken(verdict: Verdict) -> float:
+    return verdict.as_of.timestamp() if verdict.as_of else 0.0
+
+
+def _past(verdict: Verdict, known: Mapping[str, Check], scope: str) -> str:
+    check = known.get(verdict.check)
+    if check is None:
+        return "The check that said so is no part of this version."
+    if check.source != verdict.source:
+        return "It was judged by another version of the check; it is to be judged again."
+    if verdict.scope != scope:
+        return "It was judged over another scope than the newest verdicts; it is to be judged again."
+    return ""
+
+
 def _compile(
     claim: Claim, verdict: Verdict | None, kills: KillMatrix, as_of: datetime, audience: Audience
 ) -> CompiledClaim:
     if claim.check is None:
         return _undecided(claim, as_of)
-    score = KillScore(tuple(item for item in kills.matrix if item.check == claim.check))
+    aimed = tuple(item for item in kills.matrix if item.check == claim.check)
+    score = KillScore(aimed, bool(aimed) and verdict is not None and kills.source != verdict.source)
     if verdict is None:
         reason = f"No verdict of check {claim.check} was recorded."
         return CompiledClaim(claim, claim.not_shown, Word.NOT_SHOWN, State.UNKNOWN, reason, kills=score)

@@ -4,7 +4,10 @@ import pytest
 
 from checks import check as contract
 from checks.check import Sabotage
-from posture.prove import prove
+from controls.verdict import Deviation
+from posture.config import load_project
+from posture.prove import is_named, prove
+from posture.scoping import scope_of
 
 pytestmark = pytest.mark.xdist_group("scene")
 
@@ -85,3 +88,77 @@ def test_twins_are_separate_clusters_and_accounts(scene, tmp_path):
         roles = {role.name: role for role in seen["postgres.row_security/v1"].roles}
         assert not roles["core_app"].bypass_rls
     assert not (tmp_path / "71").exists()
+
+
+def test_an_unexpected_error_in_one_twin_costs_no_other_result(scene, tmp_path, monkeypatch):
+    def crash(twin):
+        raise ZeroDivisionError("a fault in the sabotage itself")
+
+    def refuse(twin):
+        twin.database.execute("ALTER TABLE identity.no_such_table DISABLE ROW LEVEL SECURITY")
+
+    def disable(twin):
+        twin.database.execute("ALTER TABLE identity.app_user DISABLE ROW LEVEL SECURITY")
+
+    proof = proved(
+        scene,
+        tmp_path,
+        monkeypatch,
+        Sabotage("RLS-01", "crashes", "identity.app_user", crash),
+        Sabotage("RLS-01", "is refused", "identity.app_user", refuse),
+        Sabotage("RLS-01", "disabled", "identity.app_user", disable),
+    )
+    assert [one.state for one in proof.matrix.matrix] == ["not_applied", "not_applied", "failed"]
+    assert proof.matrix.killed == 1
+    assert "ZeroDivisionError" in proof.reasons["RLS-01", "crashes"]
+    assert "no_such_table" in proof.reasons["RLS-01", "is refused"]
+
+
+def test_a_twin_that_the_collector_cannot_look_at_is_not_a_kill(scene, tmp_path, monkeypatch):
+    """A sabotage that takes the evidence away makes the verdict unknown, and that is no red."""
+
+    def lock_out(twin):
+        twin.database.execute("ALTER TABLE identity.app_user DISABLE ROW LEVEL SECURITY")
+        twin.database.execute(
+            "UPDATE pg_database SET datallowconn = false WHERE datname = current_database()"
+        )
+
+    proof = proved(scene, tmp_path, monkeypatch, Sabotage("RLS-01", "locked", "identity.app_user", lock_out))
+    assert proof.survivors[0].state == "unknown"
+
+
+def test_an_untouched_twin_that_cannot_be_made_leaves_no_kill(scene, tmp_path, monkeypatch):
+    def disable(twin):
+        twin.database.execute("ALTER TABLE identity.app_user DISABLE ROW LEVEL SECURITY")
+
+    def broken(*_given):
+        raise OSError("no space left for the untouched twin")
+
+    monkeypatch.setattr("posture.prove._untouched", broken)
+    proof = proved(scene, tmp_path, monkeypatch, Sabotage("RLS-01", "disabled", "identity.app_user", disable))
+    assert proof.survivors[0].state == "not_green_before"
+    assert "no space left" in proof.reasons["RLS-01", "disabled"]
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "named"),
+    [
+        ("replay", "replay", True),
+        ("replay", "concurrent_replay", False),
+        ("core_app", "core_app_reader", False),
+        ("app.scratch", "app.scratch_2", False),
+        ("log:", "log:ingestion/err.log", True),
+        ("vol-", "vol-0a1b", True),
+        ("core_platform/sweeps.py", "core_platform/sweeps.py:12", True),
+    ],
+)
+def test_a_deviation_names_a_thing_by_its_whole_name(name, where, named):
+    assert is_named(name, Deviation("postgres:core: something", where)) is named
+
+
+def test_no_sabotage_is_named_by_the_subject_that_every_deviation_begins_with(scene):
+    subjects = [unit.subject for unit in scope_of(load_project(scene.project_file)).units]
+    contract.load_checks()
+    for sabotage in contract.SABOTAGES:
+        for subject in subjects:
+            assert not is_named(sabotage.names, Deviation(f"{subject}: ", "")), sabotage

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.check import load_checks
+from checks.check import judging_source, load_checks
 from controls.claims import Catalogue, Claim, load_catalogue
 from controls.verdict import Completeness, Deviation, State, Verdict
 from controls.wording import equation_facts, placeholders
@@ -62,7 +62,7 @@ def verdict_for(claim: Claim, state: State, claims: tuple[str, ...] = ()) -> Ver
         completeness=Completeness((item,), () if refused else (item,), refused=refused),
         evidence=(digest(claim.id), digest(claim.id + "2")),
         scope=digest("scope"),
-        source=digest("source"),
+        source=judging_source(),
         as_of=AS_OF - timedelta(minutes=4),
         valid_until=AS_OF + timedelta(hours=20),
     )
@@ -75,7 +75,7 @@ def kills_for(claims: list[Claim]) -> KillMatrix:
         for claim in claims[:-1]
         for what in ("policy widened to USING (true)", "FORCE taken away")
     )
-    return KillMatrix(len(matrix), len(matrix), matrix)
+    return KillMatrix(len(matrix), len(matrix), matrix, judging_source())
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checks.check import load_checks
 from controls.claims import Area, Catalogue, Claim, How, Status, load_catalogue
 from controls.verdict import Completeness, Deviation, State, Verdict
 from controls.wording import placeholders
@@ -22,6 +23,8 @@ from trust_portal.errors import UnsupportedClaim
 AS_OF = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC)
 CATALOGUE = load_catalogue()
 NO_KILLS = KillMatrix(0, 0, ())
+CHECK = dataclasses.replace(load_checks()["RLS-05"], id="RLS-16", source="5e" * 32)
+CHECKS = {"RLS-16": CHECK}
 CLAIM = Claim(
     id="RLS-16",
     area="tenant_isolation",
@@ -48,6 +51,7 @@ def verdict(state: State, facts: Mapping[str, int | str] = WHOLE, **changes: obj
         reason="So it is.",
         facts=facts,
         deviations=(),
+        source=CHECK.source,
         as_of=AS_OF,
         valid_until=AS_OF + timedelta(days=1),
     )
@@ -59,7 +63,7 @@ def posture(
 ) -> CompiledPosture:
     area = Area("tenant_isolation", "Tenant isolation", "", (claim,))
     catalogue = Catalogue((area,), {"CC6.1": "Access"})
-    return compile_claims(catalogue, verdicts, kills, as_of=AS_OF, audience=audience, checks={})
+    return compile_claims(catalogue, verdicts, kills, as_of=AS_OF, audience=audience, checks=CHECKS)
 
 
 def compiled(claim: Claim, *verdicts: Verdict, audience: Audience = Audience.PUBLIC) -> CompiledClaim:
@@ -160,12 +164,44 @@ def test_the_kill_score_stands_beside_the_verdict_and_silence_is_hollow() -> Non
         SabotageResult("RLS-16", "b", "satisfied", False, ()),
         SabotageResult("RLS-01", "c", "failed", True, ()),
     )
-    judged = posture(CLAIM, verdict(State.SATISFIED), kills=KillMatrix(3, 2, rows)).claims[0]
+    judged = posture(CLAIM, verdict(State.SATISFIED), kills=KillMatrix(3, 2, rows, CHECK.source)).claims[0]
     assert judged.kills is not None
     assert (str(judged.kills), judged.kills.hollow) == ("1 of 2 sabotages caught", False)
     untested = compiled(CLAIM, verdict(State.SATISFIED)).kills
     assert untested is not None
     assert untested.hollow
+
+
+def test_a_kill_matrix_of_other_source_is_marked_and_leaves_the_check_hollow() -> None:
+    rows = (SabotageResult("RLS-16", "a", "failed", True, ()),)
+    old = posture(CLAIM, verdict(State.SATISFIED), kills=KillMatrix(1, 1, rows, "0d" * 32))
+    assert old.kills_outdated
+    assert old.claims[0].kills is not None
+    assert old.claims[0].kills.hollow
+    assert str(old.claims[0].kills) == "1 of 1 sabotages caught by another version of the check"
+    assert not posture(CLAIM, verdict(State.SATISFIED)).kills_outdated
+
+
+def test_a_verdict_of_another_version_of_its_check_is_not_shown() -> None:
+    claim = compiled(CLAIM, verdict(State.SATISFIED, source="0d" * 32))
+    assert (claim.word, claim.text) == (Word.NOT_SHOWN, CLAIM.not_shown)
+    assert "another version" in claim.reason
+    assert compiled(CLAIM, verdict(State.FAILED, source="0d" * 32)).word is Word.FAILED
+
+
+def test_a_verdict_of_a_check_that_is_gone_is_not_shown() -> None:
+    area = Area("tenant_isolation", "Tenant isolation", "", (CLAIM,))
+    catalogue = Catalogue((area,), {"CC6.1": "Access"})
+    (claim,) = compile_claims(catalogue, [verdict(State.SATISFIED)], NO_KILLS, as_of=AS_OF, checks={}).claims
+    assert (claim.word, claim.state) == (Word.NOT_SHOWN, State.UNKNOWN)
+
+
+def test_a_verdict_over_an_earlier_scope_is_not_shown_beside_newer_ones() -> None:
+    newer = verdict(State.UNKNOWN, check="RLS-01", claims=("RLS-01",), scope="bb" * 32)
+    old = verdict(State.SATISFIED, scope="aa" * 32, as_of=AS_OF - timedelta(hours=3))
+    claim = posture(CLAIM, newer, old).claims[0]
+    assert (claim.word, claim.text) == (Word.NOT_SHOWN, CLAIM.not_shown)
+    assert "another scope" in claim.reason
 
 
 def test_the_posture_is_valid_until_the_first_evidence_expires() -> None:

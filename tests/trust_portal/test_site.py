@@ -147,7 +147,7 @@ def test_the_front_page_parses_back_to_its_counts(site: Path) -> None:
     numbers = {name: [str(n)] for name, n in twin["counts"].items() if name != "claims"}
     assert counts == numbers
     assert sum(int(n[0]) for n in counts.values()) == twin["counts"]["claims"] == len(twin["claims"])
-    assert item["kills"] == [{name: [str(n)] for name, n in twin["kills"].items()}]
+    assert item["kills"] == [{name: [json.dumps(n)] for name, n in twin["kills"].items()}]
 
 
 def test_every_page_says_when_it_was_observed_and_until_when_it_holds(site: Path) -> None:

@@ -38,7 +38,11 @@ def posture_twin(posture: CompiledPosture, title: str, contact: str, log: LogHea
         **_head(posture, "posture", title),
         "contact": contact,
         "counts": _counts(posture.claims),
-        "kills": {"sabotages": posture.kills.sabotages, "killed": posture.kills.killed},
+        "kills": {
+            "sabotages": posture.kills.sabotages,
+            "killed": posture.kills.killed,
+            "outdated": posture.kills_outdated,
+        },
         "areas": [_area_summary(posture, area) for area in posture.catalogue.areas],
         "claims": [claim_object(posture, claim) for claim in posture.claims],
         "log": _log(log),
@@ -70,6 +74,7 @@ def kills_twin(posture: CompiledPosture) -> Twin:
         **_head(posture, "kills", "Checks can fail"),
         "sabotages": posture.kills.sabotages,
         "killed": posture.kills.killed,
+        "outdated": posture.kills_outdated,
         "survivors": [_sabotage(item) for item in posture.kills.matrix if not item.killed],
         "matrix": [_sabotage(item) for item in posture.kills.matrix],
         "hollow": [claim.id for claim in posture.claims if claim.kills and claim.kills.hollow],
@@ -173,6 +178,7 @@ def _kills(score: KillScore | None) -> Twin | None:
         "sabotages": score.total,
         "killed": score.killed,
         "hollow": score.hollow,
+        "outdated": score.outdated,
         "matrix": [_sabotage(item) for item in score.sabotages],
     }
 
