@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,9 +103,9 @@ def _salts() -> Callable[[int], bytes]:
     return lambda size: hashlib.sha256(b"salt %d" % next(count)).digest()[:size]
 
 
-def _record(payload: Payload, unit: str, subject: str, recorded: datetime) -> Record:
+def _record(payload: Payload, unit: str, subject: str, recorded: datetime, run: str = "r1") -> Record:
     header = Header(
-        run="r1",
+        run=run,
         unit=unit,
         kind=payload.kind,
         subject=subject,
@@ -187,3 +189,21 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     opened = small_ledger(tmp_path_factory.mktemp("log"))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> Iterator[Callable[..., Ledger]]:
+    """The small log with more verdicts: ``grown((check, state, moment, changes), …)``."""
+    made: list[Ledger] = []
+
+    def grow(*verdicts: tuple[str, State, datetime, dict[str, Any]]) -> Ledger:
+        ledger = small_ledger(tmp_path / f"log-{len(made)}")
+        made.append(ledger)
+        for check, state, at, changes in verdicts:
+            verdict = dataclasses.replace(_logged_verdict(check, state, ()), as_of=at, **changes)
+            _log(ledger, [_record(verdict, verdict.check, f"check:{verdict.check}", at, "r2")], _salts())
+        return ledger
+
+    yield grow
+    for ledger in made:
+        ledger.close()

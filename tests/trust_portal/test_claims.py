@@ -192,8 +192,8 @@ def test_a_verdict_of_another_version_of_its_check_is_not_shown() -> None:
 def test_a_verdict_of_a_check_that_is_gone_is_not_shown() -> None:
     area = Area("tenant_isolation", "Tenant isolation", "", (CLAIM,))
     catalogue = Catalogue((area,), {"CC6.1": "Access"})
-    (claim,) = compile_claims(catalogue, [verdict(State.SATISFIED)], NO_KILLS, as_of=AS_OF, checks={}).claims
-    assert (claim.word, claim.state) == (Word.NOT_SHOWN, State.UNKNOWN)
+    gone = compile_claims(catalogue, [verdict(State.SATISFIED)], NO_KILLS, as_of=AS_OF, checks={})
+    assert (gone.claims[0].word, gone.claims[0].state) == (Word.NOT_SHOWN, State.UNKNOWN)
 
 
 def test_a_verdict_over_an_earlier_scope_is_not_shown_beside_newer_ones() -> None:

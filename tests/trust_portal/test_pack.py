@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import random
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from controls.verdict import State
 from evidence.ledger import Ledger
 from evidence.payload import Audience
 from evidence.proofs.canonical import canonical_bytes, parse_strict
@@ -28,7 +31,8 @@ ORIGIN = "posture.example/log"
 SIGNER = Ed25519Signer.from_seed(bytes(range(32)))
 GATED_TABLE = b"billing.gated_table_4711"
 KEY = verifier_key_text(ORIGIN, SIGNER.public)
-PORTAL = canonical_bytes({"claims": []})
+PORTAL_AS_OF = "2026-11-23T15:04:05.000Z"
+PORTAL = canonical_bytes({"as_of": PORTAL_AS_OF, "claims": []})
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +247,8 @@ def test_an_entry_that_nobody_signed_fails(files: dict[str, bytes], tmp_path: Pa
 
 
 def test_a_claim_on_evidence_outside_of_the_log_fails(files: dict[str, bytes], tmp_path: Path) -> None:
-    portal = canonical_bytes({"claims": [{"id": "RLS-01", "evidence": ["0" * 64]}]})
+    claim = {"id": "RLS-01", "evidence": ["0" * 64]}
+    portal = canonical_bytes({"as_of": PORTAL_AS_OF, "claims": [claim]})
     path = tmp_path / "claim.zip"
     write_archive(_forged(files, {"portal/posture.json": portal}, SIGNER), path)
     assert "which is not in the log" in verified(path).problems[0].message
@@ -275,3 +280,103 @@ def test_a_pack_needs_a_verdict_up_to_its_moment(ledger: Ledger, tmp_path: Path)
     with pytest.raises(PackError, match="no verdict up to that moment"):
         build_pack(ledger, tmp_path / "p.zip", signer=SIGNER, as_of=AS_OF - timedelta(days=1))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def turned_red(grown: Callable[..., Ledger], tmp_path: Path) -> tuple[Ledger, dict[str, bytes]]:
+    """A log in which RLS-07, green before, was judged again and failed; with its honest pack."""
+    ledger = grown(("RLS-07", State.FAILED, AS_OF + timedelta(minutes=1), {}))
+    build_pack(ledger, tmp_path / "honest.zip", signer=SIGNER, as_of=AS_OF + timedelta(minutes=2))
+    with zipfile.ZipFile(tmp_path / "honest.zip") as archive:
+        return ledger, {name: archive.read(name) for name in archive.namelist()}
+
+
+def _of_entry(files: dict[str, bytes], index: int) -> bytes:
+    """The copy for reading of a logged verdict."""
+    statement = parse_strict(base64.b64decode(parse_strict(files[f"entries/{index:06d}.json"])["payload"]))
+    value: dict[str, object] = {}
+    for subject in statement["subject"]:
+        value |= parse_strict(files[f"payloads/{subject['digest']['sha256']}"])["value"]
+    return canonical_bytes({"entry": index, "value": value})
+
+
+def test_an_older_greener_verdict_in_place_of_the_last_one_fails(
+    turned_red: tuple[Ledger, dict[str, bytes]], tmp_path: Path
+) -> None:
+    """Whoever holds the key may not choose which of several genuine verdicts to show."""
+    _, files = turned_red
+    assert parse_strict(files["verdicts/RLS-07.json"])["value"]["state"] == "failed"
+    path = tmp_path / "chosen.zip"
+    write_archive(_forged(files, {"verdicts/RLS-07.json": _of_entry(files, 4)}, SIGNER), path)
+    assert "a newer one of the same is entry 5" in verified(path).problems[0].message
+
+
+def test_a_failed_verdict_that_is_left_out_fails(
+    turned_red: tuple[Ledger, dict[str, bytes]], tmp_path: Path
+) -> None:
+    _, files = turned_red
+    manifest = parse_strict(files["MANIFEST.json"])
+    del manifest["files"]["verdicts/RLS-07.json"]
+    kept = {name: content for name, content in files.items() if name != "verdicts/RLS-07.json"}
+    path = tmp_path / "left-out.zip"
+    write_archive(_forged({**kept, "MANIFEST.json": canonical_bytes(manifest)}, {}, SIGNER), path)
+    (problem,) = verified(path).problems
+    assert problem.file == "verdicts/RLS-07.json"
+    assert "is missing: entry 5" in problem.message
+
+
+def test_a_pack_of_an_earlier_moment_says_that_the_log_went_on(
+    turned_red: tuple[Ledger, dict[str, bytes]], tmp_path: Path
+) -> None:
+    ledger, _ = turned_red
+    build_pack(ledger, tmp_path / "earlier.zip", signer=SIGNER, as_of=AS_OF)
+    run = verified(tmp_path / "earlier.zip")
+    assert run.problems == []
+    assert run.notes == ["The log holds 1 verdicts from after the pack's own moment."]
+    assert "after the pack's own moment" in verify.report_text(run, "p.zip")
+
+
+GREEN = {"word": "verified", "state": "satisfied"}
+RED = {"word": "failed", "state": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({**GREEN, "check": "RLS-01"}, "says satisfied, its verdict failed"),
+        ({"word": "verified", "state": "unknown", "check": "RLS-01"}, "says unknown, its verdict failed"),
+        ({**GREEN, "check": "RLS-99"}, "no verdict of the log decides it"),
+        ({**RED, "check": "RLS-01", "observed": "2026-11-23T15:04:04.000Z"}, "rests on another verdict"),
+    ],
+)
+def test_a_portal_that_says_more_than_the_verdicts_fails(
+    files: dict[str, bytes], tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    verdict = parse_strict(files["verdicts/RLS-01.json"])["value"]
+    said = {"id": "RLS-01", "evidence": verdict["evidence"], "observed": verdict["as_of"], **change}
+    portal = canonical_bytes({"as_of": PORTAL_AS_OF, "claims": [said]})
+    path = tmp_path / "portal.zip"
+    write_archive(_forged(files, {"portal/posture.json": portal}, SIGNER), path)
+    (problem,) = verified(path).problems
+    assert (problem.file, message in problem.message) == ("portal/posture.json", True)
+
+
+def test_a_number_that_became_true_is_another_verdict(files: dict[str, bytes], tmp_path: Path) -> None:
+    """For Python 1 equals true; for a reader of the verdict it does not."""
+    verdict = parse_strict(files["verdicts/RLS-01.json"])
+    verdict["value"]["facts"]["tables"] = True
+    path = tmp_path / "true.zip"
+    write_archive(_forged(files, {"verdicts/RLS-01.json": canonical_bytes(verdict)}, SIGNER), path)
+    assert named(path) == {"verdicts/RLS-01.json"}
+
+
+def test_a_check_that_is_gone_does_not_stop_packs_and_is_told(
+    grown: Callable[..., Ledger], tmp_path: Path
+) -> None:
+    gone = {"check": "OLD-01", "claims": ("OLD-01",), "source": "0d" * 32}
+    ledger = grown(("RLS-01", State.FAILED, AS_OF, gone))
+    build_pack(ledger, tmp_path / "pack.zip", signer=SIGNER, as_of=AS_OF)
+    run = verified(tmp_path / "pack.zip")
+    assert run.problems == []
+    (note,) = run.notes
+    assert note.startswith("Not among the verdicts: OLD-01, last judged failed by other check source")

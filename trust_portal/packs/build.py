@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from checks.check import judging_source
+from checks.check import judging_source, load_checks
 from controls.verdict import Verdict
 from evidence.payload import Audience, Json, timestamp
 from evidence.proofs.canonical import canonical_bytes, parse_strict
@@ -186,6 +186,8 @@ def _copies(ledger: Log, verdicts: Mapping[str, _Entry], audience: Audience) -> 
     for entry in verdicts.values():
         copy = _copy(ledger, entry, audience)
         verdict = cast("dict[str, Json]", copy["value"])
+        if verdict["check"] not in load_checks():
+            continue  # a check that is gone is judged no more; the log and verify.py still tell of it
         if verdict["source"] != judging_source():
             raise PackError(
                 f"check {verdict['check']} was judged by other source than this version's; "

@@ -40,6 +40,8 @@ SCHEMA = "posture.pack/v1"
 AUDIENCES = ("public", "nda", "auditor")
 RECORD_TYPE = "https://tensorcost.com/posture/record/v1"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+VERDICT, SCOPE = "posture.verdict/v1", "posture.scope/v1"
 NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 JUDGE = re.compile(r"checks/(checks/[a-z_]+|controls/verdict)\.py")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -268,6 +270,8 @@ def open_envelope(content: bytes, keys: dict[str, bytes], check: bool) -> bytes:
     envelope = unjson(content)
     if set(envelope) != {"payload", "payloadType", "signatures"} or not envelope["signatures"]:
         raise Bad("not a signed DSSE envelope")
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise Bad("an envelope of something else than a statement")
     payload, kind = unbase64(envelope["payload"]), envelope["payloadType"].encode()
     message = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
     known = [item for item in envelope["signatures"] if item["keyid"] in keys]
@@ -399,6 +403,8 @@ class Verification:
         self.manifest: dict[str, Any] = {}
         self.statements: dict[int, dict[str, Any]] = {}
         self.digests: dict[str, int] = {}
+        self.identities: dict[tuple[Any, ...], int] = {}
+        self.notes: list[str] = []
 
     def verify(self, path: Path) -> None:
         """Open the pack and check all of it; every problem is collected."""
@@ -422,8 +428,9 @@ class Verification:
         self._check_entries(size, root)
         self._check_payloads()
         for name in self._listed("verdicts/"):
-            self._guard(name, self._check_copy, name, "posture.verdict/v1")
-        self._guard("scope.json", self._check_copy, "scope.json", "posture.scope/v1")
+            self._guard(name, self._check_copy, name, VERDICT)
+        self._guard("scope.json", self._check_copy, "scope.json", SCOPE)
+        self._guard("verdicts/", self._check_nothing_is_left_out)
         if "portal/posture.json" in self.manifest["files"]:
             self._guard("portal/posture.json", self._check_portal)
 
@@ -521,8 +528,11 @@ class Verification:
 
     def _keep(self, index: int, payload: bytes) -> None:
         statement = unjson(payload)
-        if statement["_type"] != STATEMENT_TYPE or not isinstance(statement["predicate"]["kind"], str):
+        about = [statement["predicate"][name] for name in ("run", "unit", "kind", "subject")]
+        if statement["_type"] != STATEMENT_TYPE or not all(isinstance(text, str) for text in about):
             raise Bad("not an in-toto statement about a record")
+        if self.identities.setdefault(tuple(about), index) != index:
+            raise Bad(f"observes a second time what entry {self.identities[tuple(about)]} observed")
         self.statements[index] = statement
         self.digests[hashlib.sha256(payload).hexdigest()] = index
 
@@ -553,19 +563,66 @@ class Verification:
         """A verdict or scope for reading must say what the logged one says, field by field."""
         copy = unjson(self._read(name))
         index = copy["entry"]
+        if type(index) is not int:
+            raise Bad("names no entry")
         if self.statements[index]["predicate"]["kind"] != kind:
             raise Bad(f"entry {index} is no {kind}")
+        logged = self._logged(index, kind)
+        if _canonical(copy["value"]) != _canonical(logged):
+            raise Bad(f"differs from what entry {index} of the log says")
+        unit = self.statements[index]["predicate"]["unit"]
+        newest = self._newest(kind).get(unit) if kind == VERDICT else max(self._newest(kind).values())
+        if index != newest:
+            raise Bad(f"is entry {index}, and a newer one of the same is entry {newest}")
+        if kind == VERDICT:
+            self._check_verdict(name, logged)
+        self.counted[kind] = self.counted.get(kind, 0) + 1
+
+    def _logged(self, index: int, kind: str) -> dict[str, Any]:
+        """What an entry says, as far as this pack's readers may see it."""
         logged: dict[str, Any] = {}
         for audience, digest in self._subtrees(index):
             tree = unjson(self._read(f"payloads/{digest}"))
-            if tree["audience"] != audience or tree["kind"] != kind:
+            if tree["audience"] != audience or tree["kind"] != kind or set(tree["value"]) & set(logged):
                 raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
             logged.update(tree["value"])
-        if copy["value"] != logged:
-            raise Bad(f"differs from what entry {index} of the log says")
-        if kind == "posture.verdict/v1":
-            self._check_verdict(name, logged)
-        self.counted[kind] = self.counted.get(kind, 0) + 1
+        return logged
+
+    def _newest(self, kind: str) -> dict[str, int]:
+        """The last entry of a kind for each unit, up to the pack's moment."""
+        found = {}
+        for index in sorted(self.statements):
+            predicate = self.statements[index]["predicate"]
+            if predicate["kind"] == kind and predicate["recorded"] <= self.manifest["as_of"]:
+                found[predicate["unit"]] = index
+        return found
+
+    def _check_nothing_is_left_out(self) -> None:
+        """Each check's last verdict is in the pack; whoever packs may not choose among them."""
+        shown = {unjson(self._read(name))["entry"] for name in self._listed("verdicts/")}
+        source = self._judging_source()
+        for unit, index in sorted(self._newest(VERDICT).items()):
+            verdict = self._logged(index, VERDICT)
+            name = f"verdicts/{verdict['check']}.json"
+            if index in shown:
+                continue
+            if verdict["source"] == source:
+                self.problems.append(
+                    Problem(name, f"is missing: entry {index} is the last verdict of {unit}")
+                )
+            else:
+                self.notes.append(
+                    f"Not among the verdicts: {verdict['check']}, last judged {verdict['state']} by other "
+                    f"check source than the pack carries (entry {index})."
+                )
+        later = [
+            index
+            for index, statement in self.statements.items()
+            if statement["predicate"]["kind"] == VERDICT
+            and statement["predicate"]["recorded"] > self.manifest["as_of"]
+        ]
+        if later:
+            self.notes.append(f"The log holds {len(later)} verdicts from after the pack's own moment.")
 
     def _check_verdict(self, name: str, verdict: dict[str, Any]) -> None:
         if name != f"verdicts/{verdict['check']}.json":
@@ -586,16 +643,42 @@ class Verification:
         return hashlib.sha256(json.dumps(judges, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def _check_portal(self) -> None:
-        for claim in unjson(self._read("portal/posture.json"))["claims"]:
+        """What the portal said must follow from the last verdicts of its moment; it may say less."""
+        portal = unjson(self._read("portal/posture.json"))
+        judged: dict[str, dict[str, Any]] = {}
+        for index in sorted(self.statements):
+            if self.statements[index]["predicate"]["kind"] == VERDICT:
+                verdict = self._logged(index, VERDICT)
+                if verdict["as_of"] <= portal["as_of"]:
+                    judged[verdict["check"]] = verdict
+        for claim in portal["claims"]:
             for digest in claim["evidence"]:
                 if digest not in self.digests:
                     raise Bad(f"claim {claim['id']} rests on {digest}, which is not in the log")
+            self._check_claim(claim, judged.get(claim["check"]))
+
+    def _check_claim(self, claim: dict[str, Any], verdict: dict[str, Any] | None) -> None:
+        green = claim["state"] == "satisfied" or claim["word"] == "verified"
+        if verdict is None:
+            if green or claim["evidence"]:
+                raise Bad(f"claim {claim['id']} says {claim['word']}, and no verdict of the log decides it")
+            return
+        if claim["state"] not in (verdict["state"], "unknown") or (green and verdict["state"] != "satisfied"):
+            raise Bad(f"claim {claim['id']} says {claim['state']}, its verdict {verdict['state']}")
+        if claim["evidence"] != verdict["evidence"] or claim["observed"] != verdict["as_of"]:
+            raise Bad(f"claim {claim['id']} rests on another verdict than the last of its moment")
+
+
+def _canonical(value: object) -> str:
+    """Text in which 1 and true differ, as they do not for Python."""
+    return json.dumps(value, sort_keys=True)
 
 
 def report_text(run: Verification, path: str) -> str:
     """The outcome for a reader."""
     lines = [f"{item.file}: {item.message}" for item in run.problems]
     counted = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in run.counted.items())
+    lines += run.notes
     if run.counted and not run.signatures:
         lines.append("Not checked: the signatures of single entries (--no-signatures).")
     if not run.pinned:
@@ -611,7 +694,13 @@ def report_text(run: Verification, path: str) -> str:
 def report_json(run: Verification) -> str:
     """The outcome for a program."""
     problems = [{"file": item.file, "message": item.message} for item in run.problems]
-    outcome = {"ok": not problems, "pinned": run.pinned, "checked": run.counted, "problems": problems}
+    outcome = {
+        "ok": not problems,
+        "pinned": run.pinned,
+        "checked": run.counted,
+        "problems": problems,
+        "notes": run.notes,
+    }
     return json.dumps({**outcome, "signatures": run.signatures}, indent=1, sort_keys=True)
 
 
