@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 DATABASES: Final = "databases"
+PLATFORM: Final = "platform"
 SOURCES: Final = "sources"
 INGRESS: Final = "ingress"
 INGESTION: Final = "ingestion"

@@ -27,6 +27,7 @@ COLLECTORS: Final[Mapping[str, tuple[str, ...]]] = {
         "collectors.canaries:CanaryCollector",
         "collectors.body_hashes:BodyHashCollector",
     ),
+    "platform": ("collectors.tenant_context:TenantContextCollector",),
     "sources": ("collectors.source_lint:SourceLintCollector",),
     "aws.rds": ("collectors.aws.rds:RdsCollector",),
     "aws.s3": ("collectors.aws.s3:S3Collector",),

@@ -76,6 +76,7 @@ class AccessBook:
             "redaction.canaries": self._canaries,
             "redaction.body_hashes": self._canaries,
             "source.lint": self._source,
+            "platform.tenant_context": self._platform,
         }
         return openers[collector.name](name)
 
@@ -140,6 +141,18 @@ class AccessBook:
             canaries=tuple(planted["canaries"]),
             bodies=bodies,
         )
+
+    def _platform(self, name: str) -> object:
+        from collectors.tenant_context import PlatformAccess
+
+        platform = self.project.platform[name]
+        if len(platform.tenants) < 2:
+            raise Refused(
+                Outcome.UNSUPPORTED,
+                "the probe is not configured",
+                f"platform.{name}.tenants needs two tenants",
+            )
+        return PlatformAccess(platform.settings, (platform.tenants[0], platform.tenants[1]), platform.source)
 
     def _source(self, name: str) -> object:
         from collectors.source_lint import SourceAccess

@@ -134,6 +134,18 @@ class Ingestion:
 
 
 @dataclass(frozen=True, slots=True)
+class Platform:
+    """A deployment of the platform on this machine, for probes that it ships.
+
+    `tenants` are two that exist; `source` holds the deployed `core_platform` (None: the installed one).
+    """
+
+    settings: Path
+    tenants: tuple[str, ...]
+    source: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A source tree for the lint."""
 
@@ -169,6 +181,7 @@ class Project:
     aws: Aws | None = None
     ingress: Mapping[str, Ingress] = _named()
     ingestion: Mapping[str, Ingestion] = _named()
+    platform: Mapping[str, Platform] = _named()
     sources: Mapping[str, Source] = _named()
     lint: Mapping[str, object] = field(default_factory=dict)
     ledger: Ledger | None = None

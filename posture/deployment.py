@@ -160,7 +160,7 @@ class Deployment(Server):
 
     def start_ingress(self) -> str:
         """Start the ingress process and return its address, ``127.0.0.1:port``."""
-        settings = self._write_settings()
+        settings = self.write_settings()
         asyncio.run(commission(self.redis.url))  # declares a store complete only while it is new
         self._ingress = self._child("ingress", "core_platform.ingress", "--settings", str(settings))
         self._address = None
@@ -183,7 +183,7 @@ class Deployment(Server):
 
     def ingest_logs(self) -> None:
         """Ingest every registered bucket, as the platform's own job does."""
-        self._run("ingestion", "core_platform.redaction", "--settings", str(self._write_settings()))
+        self._run("ingestion", "core_platform.redaction", "--settings", str(self.write_settings()))
 
     def snapshot(self, folder: Path) -> Path:
         """Stop PostgreSQL for a moment and copy what a twin needs into `folder`."""
@@ -205,7 +205,8 @@ class Deployment(Server):
             if known.fetchone() is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
-    def _write_settings(self) -> Path:
+    def write_settings(self) -> Path:
+        """Write what the platform's processes read, as it is now; returns the file."""
         path = self.folder / "platform.json"
         path.write_text(json.dumps(self._settings(), indent=2))
         path.chmod(0o600)

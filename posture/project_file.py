@@ -29,6 +29,7 @@ class ProjectParts:
     deployment: Deployment | None
     tenants: Sequence[DemoTenant]
     ingress: bool = False
+    platform: bool = False
     canaries: Path | None = None
     source: Path | None = None
     lint: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +59,8 @@ def _platform(parts: ProjectParts, deployment: Deployment, secrets: Path) -> dic
     sections: dict[str, Any] = {"databases": {"core": _database(parts, deployment, secrets)}}
     if parts.ingress:
         sections["ingress"] = {"agents": _ingress(parts, deployment, secrets)}
+    if parts.platform:
+        sections["platform"] = {"core": _deployed(parts, deployment)}
     if parts.canaries is not None:
         sections["redis"] = {"url": deployment.redis.url}
         logs = [str(log) for log in deployment.logs]
@@ -102,6 +105,12 @@ def _ingress(parts: ProjectParts, deployment: Deployment, secrets: Path) -> dict
             "database": "core",
         },
     }
+
+
+def _deployed(parts: ProjectParts, deployment: Deployment) -> dict[str, Any]:
+    source = {"source": str(deployment.source)} if deployment.source else {}
+    tenants = [str(item.tenant) for item in parts.tenants[:2]]
+    return {"settings": str(deployment.write_settings()), "tenants": tenants, **source}
 
 
 def _credentials(identity: AgentIdentity, path: Path) -> dict[str, str]:

@@ -58,6 +58,7 @@ def platform_scene(folder: Path, console: Console) -> Iterator[Scene]:
                 deployment=deployment,
                 tenants=tenants,
                 ingress=True,
+                platform=True,
                 canaries=canaries,
                 source=source,
                 lint=PLATFORM_LINT,

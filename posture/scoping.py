@@ -26,6 +26,8 @@ def _units(project: Project) -> Iterator[Unit]:
         yield _unit("ingress", name, "ingress", {"audience": ingress.audience})
     for name in project.ingestion:
         yield _unit("ingestion", name, "ingestion", {})
+    for name in project.platform:
+        yield _unit("platform", name, "platform", {})
     for name in project.sources:
         yield _unit("sources", name, "source", {})
     for account, aws in project.aws.accounts.items() if project.aws else ():

@@ -139,11 +139,14 @@ class LiveTwin:
         return tuple(_as_logged(record) for record in records)
 
     def _project(self, populations: frozenset[str]) -> Path:
-        on_database = bool(populations & {"databases", "ingress", "ingestion"})
+        on_database = bool(populations & {"databases", "ingress", "ingestion", "platform"})
+        if "platform" in populations:
+            self._deployment.source = self.source.root
         parts = ProjectParts(
             deployment=self._deployment if on_database else None,
             tenants=demo_tenants(self._deployment) if on_database else (),
             ingress=self._start_ingress() if "ingress" in populations else False,
+            platform="platform" in populations,
             canaries=self._ingest() if "ingestion" in populations else None,
             source=self.source.root if "sources" in populations else None,
             lint=PLATFORM_LINT,

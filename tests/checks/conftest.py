@@ -19,6 +19,7 @@ from checks.populations import (
     GUARDDUTY,
     INGESTION,
     INGRESS,
+    PLATFORM,
     RDS,
     S3,
     SOURCES,
@@ -37,6 +38,7 @@ from evidence.kinds.aws import (
     Trail,
 )
 from evidence.kinds.ingress import IngressAttack, IngressAttempt, StreamTenancy, TlsVersions
+from evidence.kinds.platform import TenantContext
 from evidence.kinds.postgres import (
     Attempt,
     AttemptResult,
@@ -57,7 +59,7 @@ from evidence.view import Evidence, LoggedRecord
 AS_OF = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOUND = "(tenant_id = ( SELECT app.current_tenant() AS current_tenant))"
 BYPASS = "(( SELECT app.bypass_scope() AS bypass_scope) = ANY (ARRAY['*'::text, (tenant_id)::text]))"
-TABLES = ("identity.app_user", "gpu.gpu_sample", "integration.connection_secret")
+TABLES = ("identity.app_user", "ai.ai_spend_event", "integration.connection_secret")
 REFUSED = (
     "missing_hello",
     "bad_mac",
@@ -132,7 +134,8 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
             ),
         ),
         (DATABASES, Isolation(150018, len(attempts), len(attempts), 0, 0, attempts)),
-        (SOURCES, LintReport(40, 120, 0, 0, 3, 3, 3, TABLES, ())),
+        (SOURCES, LintReport(40, 120, 0, 0, 3, len(TABLES), len(TABLES), TABLES, ())),
+        (PLATFORM, TenantContext(4, 1, 0, 0, 4, "42501")),
         (INGRESS, IngressAttack(tuple(ingress), "127.0.0.1:50051", ())),
         (
             INGRESS,

@@ -100,8 +100,8 @@ def test_a_catalog_without_tenant_tables_shows_nothing(world: Any, with_fields: 
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
-        ({"tables": ("a.b", USER, "gpu.gpu_sample", "integration.connection_secret")}, {"a.b"}),
-        ({"tables": (USER, "gpu.gpu_sample")}, {"integration.connection_secret"}),
+        ({"tables": ("a.b", USER, "ai.ai_spend_event", "integration.connection_secret")}, {"a.b"}),
+        ({"tables": (USER, "ai.ai_spend_event")}, {"integration.connection_secret"}),
         ({"tenant_tables": 4}, {"tables"}),
         ({"enforced": 2}, {"enforced"}),
         ({"tenant_tables": 0, "enforced": 0, "tables": ()}, {"tables", "enforced", USER}),

@@ -17,7 +17,7 @@ from collectors.aws.flow import AwsAccess
 from collectors.boundary import look
 from collectors.collector import Observed
 from collectors.registry import COLLECTORS, collectors_for
-from evidence.kinds import ingress, postgres, redaction, source
+from evidence.kinds import ingress, platform, postgres, redaction, source
 from evidence.payload import Audience, Payload, payload_from, subtrees
 from evidence.scope import Unit
 
@@ -74,6 +74,7 @@ EXAMPLES: tuple[Payload, ...] = (
         places=(redaction.SearchedPlace("redis:db0", 512, 0),),
     ),
     redaction.BodyHashes(60, 60, 0, 0, 2),
+    platform.TenantContext(4, 1, 0, 0, 4, "42501"),
     source.LintReport(
         files=1,
         statements=9,
