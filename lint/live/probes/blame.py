@@ -96,6 +96,8 @@ def _wide(scene: Scene, target: Target, policy: Policy, command: str, state: str
         return Blame("RLS015", fix + "a setting that any session may make must not open rows")
     if state == "unset" and _FAIL_OPEN.search(text):
         return Blame("RLS016", fix + "it must be false when no tenant is bound")
+    if re.search(rf"{re.escape(target.tenant)} = '", text):
+        return Blame("RLS014", fix + "a tenant is written into it")
     if _LOOSE.search(text):
         return Blame("RLS014", fix + "compare the tenant column with = and the setting cast to its type")
     if " OR " in text:

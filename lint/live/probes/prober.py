@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
 from lint.catalogue import with_tenant_columns
 from lint.config import TENANT_COLUMNS
-from lint.live.probes import reads, writes
+from lint.live.probes import doors, reads, writes
+from lint.live.probes.asked import tenants_asked
 from lint.live.probes.binding import GivenValues, PlainSetting, SettingsRead, given, settings_read
 from lint.live.probes.errors import ProbeError
-from lint.live.probes.result import ProbeResult, Protocol
+from lint.live.probes.functions import functions
+from lint.live.probes.logins import followed, login_settings, logins
+from lint.live.probes.population import existing, look, seed
+from lint.live.probes.references import references
+from lint.live.probes.result import ProbeResult
 from lint.live.probes.scene import Scene, Target
 from lint.live.probes.session import Actor, Session, quoted
 from lint.live.probes.structure import read_structure
 from lint.live.probes.synthesis import Seeder
 from lint.live.probes.values import tenant_ids
-from lint.live.probes.variants import variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +37,11 @@ if TYPE_CHECKING:
     from lint.live.probes.binding import TenantBinding
 
 _ROLE: Final = """
-SELECT current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+SELECT current_user, l.rolsuper, l.rolbypassrls,
        r.rolsuper, r.rolbypassrls, pg_has_role(current_user, r.oid, 'MEMBER'),
        ARRAY(SELECT m.rolname::text FROM pg_roles m WHERE pg_has_role(r.oid, m.oid, 'USAGE')),
        current_setting('server_version_num')::int
-  FROM pg_roles r WHERE r.rolname = {role}
+  FROM pg_roles r, pg_roles l WHERE r.rolname = {role} AND l.rolname = current_user
 """
 _ACTIVE: Final = "SELECT c.oid, row_security_active(c.oid) FROM pg_class c WHERE c.oid IN ({oids})"
 _FUNCTIONS: Final = """
@@ -65,35 +68,72 @@ def probe(
         catalogue: what `lint.live` read from the same database.
         tenant_setting: NAME, or NAME=VALUE_A,VALUE_B for a setting that cannot be made from an id.
         tenant_column: the tenant column's name, where the usual ones do not fit.
+        read_only: look at existing rows only; the transaction is READ ONLY.
         binding: mints the settings of a tenant, for sealed ones.
         scripts: receives each message that was sent, for whoever measures.
 
     Raises ProbeError when the role cannot be probed: unknown, superuser, BYPASSRLS, not reachable.
     """
-    if read_only:
-        raise ProbeError("read-only probing is not built yet: leave it out")
-    names = (tenant_column,) if tenant_column else TENANT_COLUMNS
-    named = with_tenant_columns(catalogue, names)
-    with _opened(connection) as session:
+    if isinstance(connection, str):
+        asked = (catalogue, role, tenant_setting, tenant_column, read_only, binding, scripts)
+        return _from_dsn(connection, *asked)
+    # Tables whose tenant column the caller has found keep it.
+    named = with_tenant_columns(catalogue, (tenant_column,)) if tenant_column else _named(catalogue)
+    bound = binding or (given(tenant_setting) if tenant_setting else None)
+    if isinstance(bound, GivenValues) and not bound.tenants[0]:
+        bound = tenants_asked(connection, named, role, bound)
+    with _opened(connection, read_only=read_only) as session:
         if scripts is not None:
             session.scripts = scripts
-        scene = _scene(session, named, role, tenant_setting, binding)
+        scene = _scene(session, named, role, bound, read_only=read_only)
         _probe_tables(scene)
         return _result(scene)
 
 
+def _from_dsn(
+    dsn: str,
+    catalogue: Catalogue,
+    role: str,
+    setting: str | None,
+    column: str | None,
+    read_only: bool,
+    binding: TenantBinding | None,
+    scripts: list[str] | None,
+) -> ProbeResult:
+    try:
+        if setting and "=" in setting and binding is None:
+            # On a connection of its own: the one that probes must never have made the setting.
+            named = with_tenant_columns(catalogue, (column,)) if column else _named(catalogue)
+            with psycopg.connect(dsn, autocommit=True) as asking:
+                values = given(setting)
+                binding = (
+                    tenants_asked(asking, named, role, values) if isinstance(values, GivenValues) else None
+                )
+        with psycopg.connect(dsn, autocommit=True) as own:
+            return probe(
+                own,
+                catalogue,
+                role=role,
+                tenant_setting=setting,
+                tenant_column=column,
+                read_only=read_only,
+                binding=binding,
+                scripts=scripts,
+            )
+    except psycopg.OperationalError as error:
+        raise ProbeError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
+
+
+def _named(catalogue: Catalogue) -> Catalogue:
+    if any(table.tenant_column for table in catalogue.tables.values()):
+        return catalogue
+    return with_tenant_columns(catalogue, TENANT_COLUMNS)
+
+
 @contextmanager
-def _opened(connection: psycopg.Connection[Any] | str) -> Iterator[Session]:
-    if isinstance(connection, str):
-        try:
-            # posture: allow WRAP001 the prober's own transaction, rolled back at its end
-            with psycopg.connect(connection, autocommit=True) as own, _opened(own) as session:
-                yield session
-        except psycopg.OperationalError as error:
-            raise ProbeError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
-        return
+def _opened(connection: psycopg.Connection[Any], *, read_only: bool) -> Iterator[Session]:
     session = Session(connection)
-    session.begin()
+    session.begin(read_only=read_only)
     try:
         yield session
     finally:
@@ -101,32 +141,40 @@ def _opened(connection: psycopg.Connection[Any] | str) -> Iterator[Session]:
 
 
 def _scene(
-    session: Session, catalogue: Catalogue, role: str, setting: str | None, binding: TenantBinding | None
+    session: Session, catalogue: Catalogue, role: str, bound: TenantBinding | None, *, read_only: bool
 ) -> Scene:
-    login, login_super, identities, version = _role(session, role)
+    login, sees_all, superuser, identities, version = _role(session, role)
     structure = read_structure(session, role)
     read = _settings(session, catalogue)
-    bound = binding or (given(setting) if setting else read.carrier)
-    actor = Actor(role, becomes="" if login == role else "ROLE")
+    starts = login_settings(session, role)
+    actor = Actor(role, followed(starts), becomes="" if login == role else "ROLE")
     scene = Scene(
-        session, structure, catalogue, actor, ("", ""), bound, read, identities, version, Protocol()
+        session, structure, catalogue, actor, ("", ""), bound or read.carrier, read, identities, version
     )
+    scene.login_settings, scene.sees_all = starts, sees_all
     scene.targets = list(_targets(scene))
     _active(scene)
     token = "p" + secrets.token_hex(3)
-    scene.tenants = tenant_ids([one.relation.columns[one.tenant] for one in scene.targets], token)
-    if isinstance(bound, GivenValues):
-        scene.binding, scene.tenants = replace(bound, tenants=scene.tenants), scene.tenants
+    scene.tenants = _tenants(scene, token, read_only=read_only)
     scene.carriers = frozenset(_carriers(scene))
-    scene.seeder = Seeder(session, structure, scene.tenants, token, login_super)
+    if not read_only:
+        scene.seeder = Seeder(session, structure, scene.tenants, token, superuser)
     return scene
 
 
-def _role(session: Session, role: str) -> tuple[str, bool, frozenset[str], int]:
+def _tenants(scene: Scene, token: str, *, read_only: bool) -> tuple[str, str]:
+    if isinstance(scene.binding, GivenValues):
+        return scene.binding.tenants
+    if read_only:
+        return existing(scene, scene.reached)
+    return tenant_ids([one.relation.columns[one.tenant] for one in scene.targets], token)
+
+
+def _role(session: Session, role: str) -> tuple[str, bool, bool, frozenset[str], int]:
     found = session.rows(_ROLE.format(role=quoted(role)))
     if not found:
         raise ProbeError(f"--role {role}: this database has no such role")
-    login, login_super, superuser, bypasses, member, identities, version = found[0]
+    login, login_super, login_bypasses, superuser, bypasses, member, identities, version = found[0]
     if superuser:
         raise ProbeError(f"--role {role} is a superuser: no policy applies to it; name the role that serves")
     if bypasses:
@@ -135,7 +183,7 @@ def _role(session: Session, role: str) -> tuple[str, bool, frozenset[str], int]:
         )
     if not member:
         raise ProbeError(f"{login} may not become {role}: connect as a superuser, or GRANT {role} TO {login}")
-    return login, login_super, frozenset(identities), version
+    return login, login_super or login_bypasses, login_super, frozenset(identities), version
 
 
 def _settings(session: Session, catalogue: Catalogue) -> SettingsRead:
@@ -180,30 +228,33 @@ def _probe_tables(scene: Scene) -> None:
     if not scene.targets:
         scene.protocol.inconclusive("", "seed", "no table has a tenant column: name it")
         return
-    reached = [target for target in scene.targets if target.relation.privileges]
-    for target in reached:
-        _seed(scene, target)
+    reached = scene.reached
+    if scene.seeder is not None:
+        seed(scene, scene.seeder, reached)
+        scene.protocol.note("sequences that the synthetic rows drew from have advanced")
+    else:
+        look(scene, reached)
+    ready = [target for target in reached if target.own and target.foreign]
+    _fresh(scene)
     for state in ("unset", "empty"):
         for target in reached:
             if target.may("SELECT") and (target.own or target.foreign):
                 reads.unbound(scene, target, state)
-    for target in reached:
-        if target.own and target.foreign:
-            _probe_table(scene, target)
+    for target in ready:
+        _probe_table(scene, target)
+    logins(scene, scene.login_settings)
+    if scene.binding is not None:
+        doors.views(scene)
+        doors.copies(scene)
+        functions(scene)
 
 
-def _seed(scene: Scene, target: Target) -> None:
-    seeder = scene.seeder
-    if seeder is None:
-        return
-    for tenant in scene.tenants:
-        seeder.ensure(target.relation, tenant)
-        for overrides in variants(target.table, target.tenant, target.relation):
-            seeder.seed(target.relation, tenant, overrides)
-    target.own, target.foreign = (len(seeder.of(target.relation, tenant)) for tenant in scene.tenants)
-    if not (target.own and target.foreign):
-        why = seeder.reasons.get(target.relation.oid, "PostgreSQL refused every row that was made")
-        scene.protocol.inconclusive(target.qualified, "seed", f"no row could be written: {why}")
+def _fresh(scene: Scene) -> None:
+    """A setting once made is never NULL again in its session: say so if that has happened."""
+    words = [f"current_setting({quoted(setting)}, true) IS NOT NULL" for setting in sorted(scene.carriers)]
+    if words and scene.session.rows(f"SELECT {' OR '.join(words)}")[0][0]:
+        why = "the connection had made the tenant setting before, so it was tried as '' only"
+        scene.protocol.inconclusive("", "unset", why)
 
 
 def _probe_table(scene: Scene, target: Target) -> None:
@@ -212,6 +263,8 @@ def _probe_table(scene: Scene, target: Target) -> None:
         return
     if target.may("SELECT"):
         reads.bound(scene, target)
+        if (target.qualified, "select") in scene.protocol.unclear:
+            return
         if isinstance(scene.binding, PlainSetting):
             reads.odd_case(scene, target)
         else:
@@ -222,7 +275,10 @@ def _probe_table(scene: Scene, target: Target) -> None:
         reads.cached_plan(scene, target)
         reads.copied(scene, target)
         reads.no_tenant(scene, target)
-    writes.writes(scene, target)
+    writes.granted(scene, target)
+    if scene.seeder is not None:
+        writes.writes(scene, target)
+        references(scene, target)
 
 
 def _result(scene: Scene) -> ProbeResult:

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lint.live.probes.binding import PlainSetting, settings_read
 from lint.live.probes.blame import applicable, leak, silence, unset_error
-from lint.live.probes.scene import UNQUALIFIED_LIMIT_ROWS, Scene, Target, many, rows_beyond, rows_of
+from lint.live.probes.scene import (
+    COUNTED_ROWS,
+    UNQUALIFIED_LIMIT_ROWS,
+    Scene,
+    Target,
+    many,
+    rows_beyond,
+    rows_of,
+)
 from lint.live.probes.session import name, quoted
+from lint.live.probes.synthesis import insert
 
 if TYPE_CHECKING:
     from lint.live.probes.session import Answer
@@ -26,7 +36,8 @@ def visible(target: Target, tenant: str) -> str:
 def unbound(scene: Scene, target: Target, state: str) -> None:
     """No row may be seen while no tenant is bound; `state` is "unset" or "empty"."""
     settings = dict.fromkeys(scene.carriers, "") if state == "empty" else {}
-    answer = scene.tried(settings, visible(target, scene.a))
+    rows = f"SELECT count(*) FROM (SELECT FROM {target.sql} LIMIT {COUNTED_ROWS}) seen"  # noqa: S608 - quoted
+    answer = scene.tried(settings, rows)
     if scene.unanswered(target.qualified, state, answer):
         return
     words = "with the tenant setting unset" if state == "unset" else "with the tenant setting ''"
@@ -36,7 +47,7 @@ def unbound(scene: Scene, target: Target, state: str) -> None:
             message = f"{words}, reading {target.qualified} fails: {answer.said}"
             scene.report(blame.rule, target.qualified, state, message, blame.fix)
         return
-    seen = sum(answer.last[0])
+    seen = answer.last[0][0]
     if seen:
         blame = leak(scene, target, "select", "unset")
         message = f"{words}, {many(seen)} of {target.qualified} can be read"
@@ -64,9 +75,13 @@ def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer) 
     other = sorted(_asked_besides(scene, target))
     blame = silence(scene, target, "select", answer)
     if blame is None:
-        scene.protocol.inconclusive(
-            target.qualified, "select", f"tenant {label} cannot read: {answer.said or 'no row'}"
-        )
+        why = f"tenant {label} cannot read: {answer.said}"
+        if isinstance(scene.binding, PlainSetting):
+            why += (
+                f"; if {scene.binding.setting} cannot be made from a tenant's id, give two of its values "
+                "(--tenant-setting NAME=VALUE_A,VALUE_B) or a binding"
+            )
+        scene.protocol.inconclusive(target.qualified, "select", why)
     elif other and blame.rule not in {"RLS003", "RLS006", "RLS007", "RLS008", "RLS019", "RLS022"}:
         why = f"tenant {label} sees no row of its own: the policies also ask for {', '.join(other)}"
         scene.protocol.inconclusive(target.qualified, "select", why)
@@ -78,8 +93,6 @@ def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer) 
 
 def _asked_besides(scene: Scene, target: Target) -> frozenset[str]:
     """Settings that the policies of a table ask for beside the tenant's and beside switches."""
-    from lint.live.probes.binding import settings_read
-
     texts = [text for policy in applicable(scene, target.table, "select") for _, text in policy.clauses()]
     read = settings_read(texts)
     if not read.names & scene.carriers:
@@ -214,17 +227,15 @@ def copied(scene: Scene, target: Target) -> None:
 
 
 def no_tenant(scene: Scene, target: Target) -> None:
-    """A row without a tenant: who sees it, and may A write one that B reads?"""
+    """A may not write a row without a tenant that B then reads."""
     column = target.relation.columns[target.tenant]
-    if column.required or scene.seeder is None:
+    if column.required or scene.seeder is None or not target.may("INSERT"):
         return
-    nobody = f"SELECT count(*) FROM {target.sql} WHERE {target.column} IS NULL"  # noqa: S608 - quoted
-    seeded = scene.seeder.of(target.relation, None)
-    if seeded and not scene.tried({}, nobody).failed and _first(scene.tried({}, nobody)):
-        message = f"with no tenant bound, rows of {target.qualified} without a tenant can be read"
+    row = {**scene.seeder.new_row(target.relation, None), target.tenant: None}
+    mine = {one: value for one, value in row.items() if one in target.relation.insertable}
+    shown = f"SELECT count(*) FROM {target.sql} WHERE {target.column} IS NULL"  # noqa: S608 - quoted
+    answer = scene.as_a(insert(target.relation, mine), *_bind(scene, scene.b), shown)
+    if not answer.failed and answer.last[0][0]:
+        message = f"as tenant A, a row of {target.qualified} without a tenant can be written, and B reads it"
         fix = f"ALTER TABLE {target.table.written} ALTER COLUMN {name(target.tenant)} SET NOT NULL;"
         scene.report("RLS016", target.qualified, "null tenant", message, fix)
-
-
-def _first(answer: Answer) -> int:
-    return int(answer.last[0][0]) if answer.last else 0

@@ -87,11 +87,22 @@ class Scene:
     #: The role itself and every role whose rights it has.
     identities: frozenset[str]
     version: int
-    protocol: Protocol
+    protocol: Protocol = field(default_factory=Protocol)
+    #: None when nothing may be written.
     seeder: Seeder | None = None
     targets: list[Target] = field(default_factory=list)
     #: Setting names that the binding makes.
     carriers: frozenset[str] = frozenset()
+    #: The settings that a login of the role starts with.
+    login_settings: dict[str, str] = field(default_factory=dict)
+
+    #: Whether row security does not apply to the login that seeds.
+    sees_all: bool = True
+
+    @property
+    def reached(self) -> list[Target]:
+        """The targets on which the role holds a privilege."""
+        return [target for target in self.targets if target.relation.privileges]
 
     @property
     def a(self) -> str:

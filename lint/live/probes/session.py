@@ -79,13 +79,14 @@ class Session:
     connection: Connection
     scripts: list[str] = field(default_factory=list)
 
-    def begin(self) -> None:
+    def begin(self, *, read_only: bool = False) -> None:
         """Open the transaction; ProbeError when the connection is already in one."""
         if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             raise ProbeError("the connection is inside a transaction: give one that is idle")
         self.connection.prepare_threshold = None
         self._send(
             ("BEGIN; " if self.connection.autocommit else "")
+            + ("SET TRANSACTION READ ONLY; " if read_only else "")
             + f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
             + f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"
         )
@@ -122,6 +123,20 @@ class Session:
         else:
             self._send(_UNDO)
         return lines
+
+    def overheard(self, statements: Iterable[str]) -> list[str]:
+        """The notices that a script raises; the script is undone."""
+        heard: list[str] = []
+
+        def listen(diagnosis: psycopg.errors.Diagnostic) -> None:
+            heard.append(diagnosis.message_primary or "")
+
+        self.connection.add_notice_handler(listen)
+        try:
+            self.undone(["SET LOCAL client_min_messages = notice", *statements])
+        finally:
+            self.connection.remove_notice_handler(listen)
+        return heard
 
     def _answer(self, statements: Iterable[str], finish: str, *, keep: bool = False) -> Answer:
         body = list(statements)

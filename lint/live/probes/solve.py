@@ -293,7 +293,8 @@ _READERS: Final[tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], Callabl
 def text_for(wish: Wish, plain: str) -> str:
     """A text that the wish allows, made from `plain` where nothing in particular is wished for."""
     for pattern in wish.patterns:
-        plain = pattern.replace("%", "").replace("_", "a") if plain_like(pattern) else plain
+        if "\\" not in pattern:
+            plain = pattern.replace("%", plain, 1).replace("%", "").replace("_", "a")
     if wish.regexes:
         plain = next((text for text in (plain, *_SAMPLES) if _matches_all(wish, text)), plain)
     if wish.shortest is not None and len(plain) < wish.shortest:
@@ -301,11 +302,6 @@ def text_for(wish: Wish, plain: str) -> str:
     if wish.longest is not None:
         plain = plain[-wish.longest :] if wish.longest > 0 else ""
     return plain
-
-
-def plain_like(pattern: str) -> bool:
-    """Whether dropping the wildcards of a LIKE pattern leaves a text that it matches."""
-    return "\\" not in pattern
 
 
 def _matches_all(wish: Wish, text: str) -> bool:

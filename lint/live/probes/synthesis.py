@@ -52,7 +52,9 @@ class Seeder:
 
     def mark(self, tenant: str | None) -> str:
         """The text by which a tenant's synthetic rows are found again, wherever they went."""
-        return self.token + ("n" if tenant is None else "ab"[self.tenants.index(tenant)])
+        if tenant is None:
+            return self.token + "n"
+        return self.token + ("ab"[self.tenants.index(tenant)] if tenant in self.tenants else "c")
 
     def of(self, relation: Relation, tenant: str | None) -> list[Seed]:
         """The rows of a tenant in a relation."""
@@ -108,7 +110,7 @@ class Seeder:
                 return dict(zip(relation.columns, answer.last[0], strict=True)) if answer.last else dict(row)
             refused = refused or answer.said
         self.reasons[relation.oid] = refused or "no row could be made"
-        return None
+        return self._existing(relation, tenant) if relation.tenant and tenant in self.tenants else None
 
     def _candidates(
         self, relation: Relation, tenant: str | None, fixed: Row, wishes: Wishes
@@ -183,11 +185,12 @@ class Seeder:
             self.shared[target.oid] = row
         return self.shared[target.oid]
 
-    def _existing(self, relation: Relation) -> Row | None:
+    def _existing(self, relation: Relation, tenant: str | None = None) -> Row | None:
+        """A row that is there already: of a tenant, or any."""
+        where = f" WHERE {name(relation.tenant)} = {quoted(tenant)}" if relation.tenant and tenant else ""
         columns = ", ".join(f"{name(column)}::text" for column in relation.columns)
-        answer = self.session.undone(
-            [f"SELECT {columns} FROM {name(relation.schema, relation.name)} LIMIT 1"]
-        )
+        table = name(relation.schema, relation.name)
+        answer = self.session.undone([f"SELECT {columns} FROM {table}{where} LIMIT 1"])  # noqa: S608 - quoted
         return dict(zip(relation.columns, answer.last[0], strict=True)) if answer.last else None
 
     def _written(self, relation: Relation, row: Row) -> Answer:

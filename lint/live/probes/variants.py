@@ -34,6 +34,20 @@ def variants(table: Table, tenant: str, relation: Relation) -> list[dict[str, st
     return found[:_MOST]
 
 
+def named_tenants(table: Table, tenant: str, relation: Relation) -> list[str]:
+    """Tenants that conditions of the table's policies name, and for a text tenant the empty one."""
+    found: list[str] = []
+    for policy in table.policies:
+        for _, text in policy.clauses():
+            tree = parsed(text)
+            for atom in _atoms(tree) if tree is not None else ():
+                wish = wishes_of([atom.sql("postgres")]).get(tenant)
+                found += [one for one in (wish.choices if wish else ()) if one is not None]
+    if relation.columns[tenant].base in {"text", "varchar", "citext"}:
+        found.append("")
+    return sorted(set(found))[:_MOST]
+
+
 def _atoms(node: exp.Expr) -> Iterator[exp.Expr]:
     node = bare(node)
     if isinstance(node, (exp.And, exp.Or)):

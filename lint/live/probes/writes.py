@@ -35,7 +35,6 @@ def writes(scene: Scene, target: Target) -> None:
         deleted(scene, target)
     if scene.version >= _MERGE and target.may("SELECT") and target.may("UPDATE"):
         merged(scene, target)
-    granted(scene, target)
 
 
 def _row(scene: Scene, target: Target, tenant: str) -> Mapping[str, str | None]:
@@ -53,13 +52,15 @@ def inserted(scene: Scene, target: Target) -> None:
         _own_refused(scene, target, "insert", own)
     foreign = insert(target.relation, _row(scene, target, scene.b))
     answer = scene.as_a_then_login(foreign, f"SELECT count(*) FROM {target.sql} WHERE {_is(target, scene.b)}")  # noqa: S608
-    stored = bool(answer.last) and answer.last[0][0] > target.foreign
+    stored = bool(answer.last) and (answer.last[0][0] > target.foreign or not scene.sees_all)
     if stored or answer.sqlstate in PAST_ROW_SECURITY:
         _leaked(scene, target, "insert", "insert", "a row of tenant B can be inserted", answer)
 
 
 def _own_refused(scene: Scene, target: Target, command: str, answer: Answer) -> None:
     blame = silence(scene, target, command, answer)
+    if blame is None and command == "insert":
+        scene.protocol.inconclusive(target.qualified, command, f"no own row can be inserted: {answer.said}")
     if blame is not None:
         what = answer.said if answer.failed else "0 rows, in silence"
         message = f"as tenant A, {command} of an own row of {target.qualified}: {what}"
@@ -215,6 +216,11 @@ def _oracle(scene: Scene, target: Target, index: str, theirs: Mapping[str, str |
 def granted(scene: Scene, target: Target) -> None:
     """TRUNCATE, REFERENCES and TRIGGER are not subject to row security (manual, 5.9)."""
     scene.protocol.tried(3)
+    if target.table.owner in scene.identities:
+        message = f"{scene.actor.role} owns {target.qualified}: it may DISABLE row security and drop policies"
+        fix = f"ALTER TABLE {target.table.written} OWNER TO <a role that nobody logs in as>;"
+        scene.report("RLS054", target.qualified, "owner", message, fix)
+        return
     for privilege, harm in _harms():
         if target.may(privilege):
             message = f"{scene.actor.role} may {privilege} {target.qualified}: {harm}"
