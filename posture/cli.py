@@ -16,19 +16,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, cast
 
-from posture.errors import UsageError
-
 VERSION = "0.1.0"
 
 
 class Exit(IntEnum):
-    """Exit codes; findings win over incomplete evidence."""
+    """Exit codes; findings win over incomplete evidence. Above 128: a signal, as shells count."""
 
     HOLDS = 0
     FINDINGS = 1
     USAGE = 2
     INCOMPLETE = 3
+    FAULT = 70
     INTERRUPTED = 130
+    OUTPUT_CLOSED = 141
+    TERMINATED = 143
 
 
 class CommandModule(Protocol):
@@ -66,7 +67,7 @@ COMMANDS = {
 
 EPILOG = """exit codes:
   0 holds   1 findings or a failed control   2 wrong usage or configuration
-  3 evidence incomplete (unknown)            130 interrupted
+  3 evidence incomplete (unknown)           70 a fault in Posture itself   130 interrupted
 
 start with:
   posture demo             see the whole loop on this machine, nothing prepared
@@ -81,15 +82,19 @@ def run(arguments: Sequence[str]) -> int:
         parser.parse_args(arguments[:1] or ["--help"])
     # gRPC's core prints every refused handshake on standard error; refusals are evidence here, not noise.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    name, rest = arguments[0], arguments[1:]
+    return _guarded(lambda: _run_command(arguments[0], arguments[1:]))
+
+
+def _run_command(name: str, arguments: Sequence[str]) -> int:
     module = cast("CommandModule", importlib.import_module(f"posture.commands.{COMMANDS[name].module}"))
-    command_parser = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"posture {name}",
         description=COMMANDS[name].summary[0].upper() + COMMANDS[name].summary[1:] + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(command_parser)
-    return _guarded(lambda: module.run(command_parser.parse_args(rest)))
+    module.add_arguments(parser)
+    _teach_actions(parser)
+    return module.run(parser.parse_args(arguments))
 
 
 def _top_parser() -> argparse.ArgumentParser:
@@ -106,15 +111,33 @@ def _top_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _teach_actions(parser: argparse.ArgumentParser) -> None:
+    """Let the help of each action of a command end with the command's examples."""
+    for choice in parser._get_positional_actions():  # noqa: SLF001 - argparse has no public way to them
+        for action in (choice.choices or {}).values() if isinstance(choice.choices, dict) else ():
+            if isinstance(action, argparse.ArgumentParser) and action.epilog is None:
+                action.epilog = parser.epilog
+                action.formatter_class = parser.formatter_class
+
+
 def _guarded(command: Callable[[], int]) -> int:
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # here, where a closed pipe can still change the exit code
     except KeyboardInterrupt:
         print("posture: interrupted; everything that was started is stopped", file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.HOLDS
-    except UsageError as error:
-        print(f"posture: {error}", file=sys.stderr)
-        return Exit.USAGE
+        return Exit.OUTPUT_CLOSED  # never 0: nobody has read what was found
+    except SystemExit as leaving:
+        if leaving.code == Exit.TERMINATED:
+            print("posture: terminated; everything that was started is stopped", file=sys.stderr)
+        raise
+    except Exception as error:  # noqa: BLE001 - the one boundary: every error ends as one line
+        from posture.failures import told
+
+        failure = told(error)
+        print(f"posture: {failure.text}", file=sys.stderr)
+        return failure.code
+    return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.cli import Exit
+from posture.errors import UsageError
 
 if TYPE_CHECKING:
     from posture.progress import Console
@@ -27,6 +29,7 @@ Needs nothing but this installation: PostgreSQL, a Redis-compatible server and a
 unix sockets and loopback ports, and stopped at the end. Any number of demos can run at the same time.
 """
 
+RUNS = Path(".posture/demo")
 KEPT = ("posture.yaml", "ledger", "ledger.key", "portal", "pack.zip", "summary.pdf", "verify.py")
 
 
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments and its help."""
     parser.epilog = EXAMPLE
     parser.add_argument("--keep", action="store_true", help="leave the servers up until Ctrl-C")
-    parser.add_argument("--folder", metavar="DIR", help="default: .posture/demo/<run>, made anew")
+    parser.add_argument("--folder", metavar="DIR", help="an empty one; default: .posture/demo/<run>")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the summary")
 
 
@@ -43,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from posture.progress import Console
     from posture.scene import platform_scene
 
-    folder = Path(arguments.folder).absolute() if arguments.folder else _new_folder()
+    folder, lock = _empty_folder(Path(arguments.folder)) if arguments.folder else new_folder(RUNS)
     console = Console(quiet=arguments.quiet)
     started = time.monotonic()
     try:
@@ -53,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.keep:
                 _keep(scene)
     finally:
-        _leave_results_only(folder)
+        leave_results_only(folder)
+        os.close(lock)
     return code
 
 
@@ -125,19 +129,53 @@ def _keep(scene: Scene) -> None:
         print("\nstopping")
 
 
-def _new_folder() -> Path:
-    """A folder of its own for each demo, and `latest` pointing at the newest."""
-    parent = Path(".posture/demo").absolute()
+def new_folder(parent: Path) -> tuple[Path, int]:
+    """A folder of its own for each demo, `latest` pointing at the newest; what killed demos left is swept.
+
+    The descriptor holds the folder's lock, by which the next demo knows that this one lives.
+    """
+    parent = parent.absolute()
     name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     folder = parent / name
     folder.mkdir(parents=True)
+    lock = _locked(folder)
+    for left in (one for one in parent.iterdir() if one.is_dir() and not one.is_symlink()):
+        _sweep(left)
     link = parent / f".latest-{name}"
     link.symlink_to(name)
     link.replace(parent / "latest")
-    return folder
+    return folder, lock
 
 
-def _leave_results_only(folder: Path) -> None:
+def _empty_folder(folder: Path) -> tuple[Path, int]:
+    """The folder that was asked for; never one with something in it, for most of it is removed at the end."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UsageError(f"--folder {folder} is not empty: name a new or an empty one")
+    return folder.absolute(), _locked(folder)
+
+
+def _locked(folder: Path, mode: int = fcntl.LOCK_EX) -> int:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, mode)  # ours may wait a moment for a sweep that looks at it
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _sweep(folder: Path) -> None:
+    """Leave only the results of a demo that was killed; one that lives holds its lock."""
+    try:
+        lock = _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    leave_results_only(folder)
+    os.close(lock)
+
+
+def leave_results_only(folder: Path) -> None:
     """Remove what only running servers need: their data, secrets and sockets."""
     for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.name in KEPT:
