@@ -26,6 +26,8 @@ BEDROCK = "core_platform/redaction/bedrock.py"
 INGEST = "core_platform/redaction/ingest.py"
 KEYS = "core_platform/redaction/keys.py"
 
+NOT_INGESTED = "Not every planted record was found again after ingestion, so the canaries may be yet to come."
+
 Searches = tuple[Observation[CanarySearch], ...]
 Hashes = tuple[Observation[BodyHashes], ...]
 
@@ -46,10 +48,12 @@ def bodies_never_stay(evidence: Evidence, scope: Scope, _as_of: datetime) -> Ver
     places = [place for search in searches for place in search.payload.places]
     return weigh(
         _hits(searches),
-        (doubt for search in searches for doubt in _search_gaps(search.payload)),
+        (*_not_ingested(searches), *(doubt for one in searches for doubt in _search_gaps(one.payload))),
         facts={
             "planted": sum(search.payload.planted for search in searches),
             "ingested_records": sum(search.payload.ingested_records for search in searches),
+            "planted_records": sum(search.payload.planted_records for search in searches),
+            "planted_found": sum(search.payload.planted_found for search in searches),
             "places": len(places),
             "bytes_read": sum(place.bytes_read for place in places),
             "hits": sum(place.hits for place in places),
@@ -123,7 +127,13 @@ def print_the_record(twin: Twin) -> None:
 # --- RED-03 ---------------------------------------------------------------------------------------
 
 
-@check("RED-03", expects=[Expect(BodyHashes, over=INGESTION, every=WEEKLY)])
+@check(
+    "RED-03",
+    expects=[
+        Expect(BodyHashes, over=INGESTION, every=WEEKLY),
+        Expect(CanarySearch, over=INGESTION, every=WEEKLY),
+    ],
+)
 def hashes_are_keyed(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verdict:
     """Stored body hashes are keyed for each tenant, so that no text can be guessed from them."""
     stored = seen(evidence, scope, BodyHashes, over=INGESTION)
@@ -132,7 +142,7 @@ def hashes_are_keyed(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verd
         return undecided("No spend event with a body hash was found: nothing was shown.")
     return weigh(
         _weak_hashes(stored),
-        _hash_gaps(stored),
+        (*_hash_gaps(stored), *_not_ingested(seen(evidence, scope, CanarySearch, over=INGESTION))),
         facts={
             "rows": rows,
             "well_formed": sum(one.payload.well_formed for one in stored),
@@ -165,6 +175,13 @@ def _hash_gaps(stored: Hashes) -> Iterator[str]:
             yield "Where logs are ingested, no row with a body hash was found."
         if one.payload.planted_in_several < 1:
             yield "No body was planted under several tenants, so a shared key would not have shown."
+
+
+def _not_ingested(searches: Searches) -> Iterator[str]:
+    """Bodies that were planted and not read yet have no hash that could be weak."""
+    for search in searches:
+        if search.payload.planted_found < 1 or search.payload.planted_found != search.payload.planted_records:
+            yield NOT_INGESTED
 
 
 @sabotage("RED-03", "plain SHA-256 instead of a keyed hash", names="plain SHA-256")

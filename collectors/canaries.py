@@ -41,6 +41,7 @@ class SpendTable:
     schema: str = "ai"
     name: str = "ai_spend_event"
     tenant_column: str = "tenant_id"
+    request_column: str = "request_id"
     hash_columns: tuple[str, ...] = ("prompt_hash", "response_hash")
 
 
@@ -64,6 +65,7 @@ class CanaryAccess:
         logs: log files, and folders of them.
         canaries: the planted words.
         bodies: the planted bodies, for the form of their hashes.
+        requests: request ids of the planted records that ingestion must write.
     """
 
     dsn: str = field(repr=False)
@@ -71,6 +73,7 @@ class CanaryAccess:
     logs: tuple[Path, ...]
     canaries: tuple[str, ...] = field(repr=False)
     bodies: tuple[PlantedBody, ...] = ()
+    requests: tuple[str, ...] = ()
     spend: SpendTable = field(default_factory=SpendTable)
 
 
@@ -78,7 +81,7 @@ class CanaryCollector:
     """Searches for the planted words."""
 
     name: str = "redaction.canaries"
-    version: str = "1"
+    version: str = "2"
     population: str = "ingestion"
     kinds: Sequence[type[Payload]] = (CanarySearch,)
 
@@ -87,6 +90,7 @@ class CanaryCollector:
         search = _Search(Needles(access.canaries))
         with connect(access.dsn) as connection:
             ingested = count_rows(connection, access.spend)
+            found = _found_again(connection, access)
             search.tables(connection)
         if access.redis_url is not None:
             search.redis(access.redis_url)
@@ -95,6 +99,8 @@ class CanaryCollector:
         payload = CanarySearch(
             planted=len(search.needles.words),
             ingested_records=ingested,
+            planted_records=len(set(access.requests)),
+            planted_found=found,
             encodings=ENCODINGS,
             places=tuple(search.places),
         )
@@ -109,6 +115,15 @@ def count_rows(connection: Connection, spend: SpendTable) -> int:
     """Rows that ingestion wrote; the table must be there, or nothing was shown."""
     statement = sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(spend.schema, spend.name))
     return int(connection.execute(statement).fetchall()[0]["n"])
+
+
+def _found_again(connection: Connection, access: CanaryAccess) -> int:
+    """How many of the planted records ingestion has written."""
+    spend = access.spend
+    statement = sql.SQL("SELECT count(DISTINCT {0}) AS n FROM {1} WHERE {0}::text = ANY (%s)").format(
+        sql.Identifier(spend.request_column), sql.Identifier(spend.schema, spend.name)
+    )
+    return int(connection.execute(statement, (list(access.requests),)).fetchall()[0]["n"])
 
 
 _RELATIONS: Final = """

@@ -140,6 +140,7 @@ class AccessBook:
             logs=ingestion.logs,
             canaries=tuple(planted["canaries"]),
             bodies=bodies,
+            requests=tuple(planted["requests"]),
         )
 
     def _platform(self, name: str) -> object:
@@ -220,7 +221,11 @@ def _probed(name: str, database: Database) -> tuple[str, Isolation]:
 def _planted(name: str, ingestion: Ingestion) -> dict[str, Any]:
     try:
         planted = json.loads(Path(ingestion.canaries).read_text())
-        return {"canaries": list(planted["canaries"]), "bodies": dict(planted["bodies"])}
+        return {
+            "canaries": list(planted["canaries"]),
+            "bodies": dict(planted["bodies"]),
+            "requests": list(planted.get("requests", ())),
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"ingestion.{name}.canaries: {ingestion.canaries} is no list of planted canaries ({error})"

@@ -60,10 +60,11 @@ class DemoTenant:
 
 @dataclass(slots=True)
 class Planted:
-    """What was planted in raw logs: canaries, and the bodies by tenant whose hashes can be foretold."""
+    """What was planted in raw logs: canaries, bodies by tenant, and the ids of records to be ingested."""
 
     canaries: set[str] = field(default_factory=set)
     bodies: dict[str, list[str]] = field(default_factory=dict)
+    requests: set[str] = field(default_factory=set)
 
     def remember(self, tenant: TenantId, logs: SampleLogs) -> None:
         """Note the canaries of a bucket's objects and each body as it was delivered."""
@@ -71,11 +72,18 @@ class Planted:
         known = self.bodies.setdefault(str(tenant), [])
         for key, content in logs.objects.items():
             if content and "/data/" not in key:
-                known.extend(_bodies(gzip.decompress(content)))
+                lines = gzip.decompress(content)
+                known.extend(_bodies(lines))
+                self.requests.update(json.loads(line)["requestId"] for line in lines.splitlines())
 
     def write(self, path: Path) -> Path:
         """Write it for the collector that searches; returns the path."""
-        path.write_text(json.dumps({"canaries": sorted(self.canaries), "bodies": self.bodies}))
+        planted = {
+            "canaries": sorted(self.canaries),
+            "bodies": self.bodies,
+            "requests": sorted(self.requests),
+        }
+        path.write_text(json.dumps(planted))
         return path
 
 

@@ -29,13 +29,18 @@ class CanarySearch(Payload):
     Attributes:
         planted: canaries that were in the raw objects which the platform ingested.
         encodings: how each was looked for (``plain``, ``base64``, ``hex``, ``utf-16``, ``url``).
-        ingested_records: rows that the ingestion of those objects wrote; 0 means nothing was shown.
+        ingested_records: rows that ingestion wrote, of those objects and of others.
+        planted_records: records of the planted objects that ingestion must have written.
+        planted_found: of these, found again by their request id: the positive control, without which
+            the canaries may lie where nobody has read them yet.
     """
 
     kind: ClassVar[str] = "redaction.canaries/v1"
 
     planted: Public[int]
     ingested_records: Public[int]
+    planted_records: Public[int]
+    planted_found: Public[int]
     encodings: Public[tuple[str, ...]]
     places: Auditor[tuple[SearchedPlace, ...]]
 

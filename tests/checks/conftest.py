@@ -142,7 +142,7 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
             TlsVersions(("TLSv1.3",), ("TLSv1.2", "plaintext"), ("TLSv1.0", "TLSv1.1"), "127.0.0.1:50051"),
         ),
         (INGRESS, StreamTenancy(3, 3, 5, "refuse", "FAILED_PRECONDITION", 0, 0)),
-        (INGESTION, CanarySearch(12, 60, ("plain", "base64"), places)),
+        (INGESTION, CanarySearch(12, 60, 40, 40, ("plain", "base64"), places)),
         (INGESTION, BodyHashes(60, 60, 0, 0, 2)),
         (RDS, RdsInstances(1, (RdsInstance("core-primary", True, True, 35, False),))),
         (S3, S3Buckets(2, (S3Bucket("logs", "AES256"), S3Bucket("exports", "aws:kms")))),

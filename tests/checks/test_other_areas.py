@@ -295,3 +295,13 @@ def test_a_fragile_instance_is_named(world: Any, with_fields: Changing, fields: 
 def test_no_instance_shows_nothing_about_backups(world: Any, with_fields: Changing) -> None:
     changes = with_fields(RdsInstances, count=0, instances=())
     assert world.judge("AVL-03", changes).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("check", ["RED-01", "RED-03"])
+@pytest.mark.parametrize(("planted", "found"), [(0, 0), (40, 0), (40, 39)])
+def test_canaries_that_nobody_has_ingested_yet_show_nothing(
+    world: Any, with_fields: Changing, check: str, planted: int, found: int
+) -> None:
+    """Rows of earlier ingestions are no sign that the planted objects were read."""
+    changes = with_fields(CanarySearch, planted_records=planted, planted_found=found)
+    assert world.judge(check, changes).state is State.UNKNOWN

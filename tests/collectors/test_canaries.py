@@ -40,13 +40,14 @@ def access(shop: Any, store: RedisServer, tmp_path: Path) -> CanaryAccess:
     logs = tmp_path / "logs"
     logs.mkdir()
     shop.execute(
-        "CREATE SCHEMA ai; CREATE TABLE ai.ai_spend_event (tenant_id uuid, prompt_hash text,"
+        "CREATE SCHEMA ai; CREATE TABLE ai.ai_spend_event (tenant_id uuid, request_id text, prompt_hash text,"
         " response_hash text, metadata jsonb, raw bytea);"
         "ALTER TABLE ai.ai_spend_event ENABLE ROW LEVEL SECURITY;"
-        f"INSERT INTO ai.ai_spend_event SELECT '{TENANTS[0]}', 'h2:' || repeat('a', 64), NULL, '{{}}', NULL"
-        " FROM generate_series(1, 4)"
+        f"INSERT INTO ai.ai_spend_event SELECT '{TENANTS[0]}', 'r' || n, 'h2:' || repeat('a', 64), NULL,"
+        " '{}', NULL"
+        " FROM generate_series(1, 4) AS n"
     )
-    return CanaryAccess(shop.superuser_dsn, store.url, (logs,), CANARIES)
+    return CanaryAccess(shop.superuser_dsn, store.url, (logs,), CANARIES, requests=("r1", "r2", "r9"))
 
 
 def search(access: CanaryAccess) -> CanarySearch:
@@ -65,6 +66,7 @@ def test_a_clean_platform_has_no_hit_and_every_place_is_listed(access: CanaryAcc
     (access.logs[0] / "ingest.log").write_text("nothing of note\n")
     payload = search(access)
     assert (payload.planted, payload.ingested_records) == (3, 4)
+    assert (payload.planted_records, payload.planted_found) == (3, 2)
     found = places(payload)
     assert sum(hits for _, hits in found.values()) == 0
     assert found["postgres:ai.ai_spend_event"][0] > 200
@@ -167,7 +169,9 @@ def hashes(access: CanaryAccess) -> BodyHashes:
 
 
 def insert(shop: Any, tenant: str, prompt_hash: str) -> None:
-    shop.execute(f"INSERT INTO ai.ai_spend_event VALUES ('{tenant}', '{prompt_hash}')")
+    shop.execute(
+        f"INSERT INTO ai.ai_spend_event (tenant_id, prompt_hash) VALUES ('{tenant}', '{prompt_hash}')"
+    )
 
 
 def test_keyed_hashes_are_told_from_plain_and_shared_ones(shop: Any, access: CanaryAccess) -> None:

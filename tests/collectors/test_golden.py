@@ -70,6 +70,8 @@ EXAMPLES: tuple[Payload, ...] = (
     redaction.CanarySearch(
         planted=3,
         ingested_records=60,
+        planted_records=40,
+        planted_found=40,
         encodings=("plain", "base64", "hex", "utf-16", "url"),
         places=(redaction.SearchedPlace("redis:db0", 512, 0),),
     ),
