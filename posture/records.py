@@ -20,7 +20,7 @@ from evidence.ledger.log import Ledger, Receipt
 from evidence.payload import Payload
 from evidence.proofs import dsse
 from evidence.proofs.errors import ProofsError
-from evidence.proofs.keys import Signer
+from evidence.proofs.keys import Signer, Verifier
 from evidence.proofs.statement import PAYLOAD_TYPE
 from evidence.record import CollectorId, Header, Interval, Outcome, Record, seal, unseal
 from evidence.view import LoggedRecord
@@ -83,10 +83,16 @@ class RecordLog:
         path: the ledger's directory.
         origin: the log's name, as verifiers pin it.
         signer: signs entries and checkpoints; None opens the log for reading.
+        trusted: keys that the log must be signed with, where there is no signer; by default the one in
+            its own folder, which a log made anew brings along.
     """
 
-    def __init__(self, path: Path, *, origin: str, signer: Signer | None) -> None:
-        self.ledger = Ledger.open(path, origin=origin, signer=signer, create=signer is not None)
+    def __init__(
+        self, path: Path, *, origin: str, signer: Signer | None, trusted: Sequence[Verifier] = ()
+    ) -> None:
+        self.ledger = Ledger.open(
+            path, origin=origin, signer=signer, create=signer is not None, trusted=trusted
+        )
         self._signer = signer
 
     def append(self, records: Iterable[Record]) -> tuple[Receipt, ...]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evidence.ledger.errors import LedgerError
-from evidence.proofs.errors import ProofsError
-from evidence.proofs.keys import Signer
-from evidence.proofs.signers import create_key, load_signer
+from evidence.proofs.errors import KeyProblem, ProofsError
+from evidence.proofs.keys import Signer, Verifier
+from evidence.proofs.signers import Ed25519Verifier, create_key, load_signer
 from posture.access import AccessBook
 from posture.config import Ledger, Project
 from posture.errors import UsageError
@@ -20,6 +20,7 @@ from posture.pipeline import Collected, collect
 from posture.progress import Console
 from posture.records import RecordLog
 from posture.scoping import scope_of
+from posture.secrets import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def open_workspace(project: Project, *, writing: bool) -> Workspace:
     path = project.ledger.path or project.state / "ledger"
     try:
         signer = _signer(project.ledger) if writing else None
-        log = RecordLog(path, origin=project.ledger.origin, signer=signer)
+        trusted = () if writing else _pinned(project.ledger)
+        log = RecordLog(path, origin=project.ledger.origin, signer=signer, trusted=trusted)
     except (LedgerError, ProofsError) as error:
         raise UsageError(str(error)) from error
     return Workspace(project, project.state, log, signer)
@@ -66,8 +68,27 @@ def collect_into(workspace: Workspace, console: Console) -> Collected:
 def _signer(ledger: Ledger) -> Signer:
     if ledger.signer is None:
         raise UsageError("ledger.signer is missing: name a key, such as `signer: file:ledger.key`")
-    scheme, _, name = ledger.signer.text.partition(":")
-    if scheme != "file":
+    path = _key_file(ledger.signer)
+    if path is None:
         return load_signer(ledger.signer.text)
-    path = ledger.signer.base / Path(name).expanduser()
     return load_signer(f"file:{path}") if path.exists() else create_key(path)
+
+
+def _pinned(ledger: Ledger) -> tuple[Verifier, ...]:
+    """The configured key for reading, so that a log made anew with another one is refused.
+
+    A reader who may not read the key reads the log by the key in its folder, as a stranger does.
+    """
+    if ledger.signer is None:
+        return ()
+    path = _key_file(ledger.signer)
+    try:
+        signer = load_signer(f"file:{path}" if path else ledger.signer.text)
+    except KeyProblem:
+        return ()
+    return (Ed25519Verifier(signer.public),)
+
+
+def _key_file(secret: Secret) -> Path | None:
+    scheme, _, name = secret.text.partition(":")
+    return secret.base / Path(name).expanduser() if scheme == "file" else None

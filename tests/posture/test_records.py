@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 import time
@@ -18,8 +19,10 @@ from evidence.proofs import dsse
 from evidence.proofs.signers import Ed25519Signer
 from evidence.proofs.statement import PAYLOAD_TYPE
 from evidence.record import CollectorId, Interval, Record, seal
+from posture.config import load_project
 from posture.errors import UsageError
 from posture.records import RecordLog, RunClock
+from posture.workspace import open_workspace
 
 ORIGIN = "log.example/posture"
 SIGNER = Ed25519Signer.from_seed(bytes(range(32)))
@@ -97,6 +100,7 @@ import resource, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_records import detectors, opened
+from posture.config import load_project
 from posture.errors import UsageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = opened(Path({str(tmp_path)!r}))
@@ -129,3 +133,19 @@ def test_ten_thousand_records_are_read_and_verified_in_seconds(tmp_path: Path) -
     started = time.process_time()
     assert len(log.read()) == 2_000
     assert time.process_time() - started < 4
+
+
+def test_a_reader_with_the_configured_key_refuses_a_log_made_anew(tmp_path: Path) -> None:
+    """A forged log brings its own key along; the one that posture.yaml names decides."""
+    file = tmp_path / "posture.yaml"
+    file.write_text("project: demo\nledger:\n  origin: log.example/posture\n  signer: file:ledger.key\n")
+    project = load_project(file)
+    open_workspace(project, writing=True).log.append([detectors(0)])
+    assert len(open_workspace(project, writing=False).log.read()) == 1
+    shutil.rmtree(project.state / "ledger")
+    forged = RecordLog(project.state / "ledger", origin=ORIGIN, signer=STRANGER)
+    forged.append([detectors(1)])
+    with pytest.raises(UsageError, match="checkpoint"):
+        open_workspace(project, writing=False)
+    (tmp_path / "ledger.key").unlink()
+    assert len(open_workspace(project, writing=False).log.read()) == 1
