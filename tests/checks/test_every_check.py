@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 import checks
 from checks.check import AREAS, SABOTAGES, Check, load_checks
 from checks.twin import SabotageError
+from controls.claims import load_catalogue
 from controls.verdict import State
 from evidence.payload import KINDS, Payload
 from evidence.record import Outcome
+from evidence.view import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -304,3 +306,23 @@ def test_what_stands_later_in_the_log_counts_whatever_its_clock_says(world: Any,
     ]
     refused = world.records({kind: lambda _seen: Outcome.DENIED for kind in KINDS.values()})
     assert world.judge_records(check, [*ahead, *refused]).state is State.UNKNOWN
+
+
+@every_check
+def test_it_reads_nothing_that_it_does_not_expect(world: Any, check: str) -> None:
+    """What is judged without being expected could be stale or refused, and nobody would count it."""
+    read: set[Any] = set()
+
+    class Watched(Evidence):
+        def observed(self, kind: Any) -> Any:
+            read.add(kind)
+            return super().observed(kind)
+
+    CHECKS[check](Watched(world.records(), as_of=world.as_of), world.scope, world.as_of)
+    assert read == {expect.kind for expect in CHECKS[check].expects}
+
+
+def test_no_check_is_content_with_older_evidence_than_its_claims_allow() -> None:
+    for claim in load_catalogue().claims:
+        if claim.check is not None:
+            assert max(expect.every for expect in CHECKS[claim.check].expects) <= claim.freshness, claim.id
