@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING
 from lint.report import Coverage, TableCoverage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from lint.catalogue import Catalogue, Table
 
 
-def coverage_of(catalogue: Catalogue, global_tables: Collection[str] = ()) -> Coverage:
-    """Count the tenant tables of a catalogue; `global_tables` hold no tenant's rows."""
+def coverage_of(
+    catalogue: Catalogue,
+    global_tables: Collection[str] = (),
+    enforced: Callable[[Table], bool] | None = None,
+) -> Coverage:
+    """Count the tenant tables of a catalogue; `global_tables` hold no tenant's rows.
+
+    `enforced` decides as one role meets a table; without it a table must be enabled, forced and
+    have a permissive policy, which binds every role but superusers.
+    """
+    judge = enforced or _binds_everyone
     return Coverage(
         tuple(
-            _row(table)
+            _row(table, enforced=judge(table))
             for table in catalogue.tenant_tables()
             if table.qualified not in global_tables
             and table.qualified.removeprefix("public.") not in global_tables
@@ -28,14 +37,18 @@ def coverage_of(catalogue: Catalogue, global_tables: Collection[str] = ()) -> Co
     )
 
 
-def _row(table: Table) -> TableCoverage:
+def _binds_everyone(table: Table) -> bool:
+    return table.enforced
+
+
+def _row(table: Table, *, enforced: bool) -> TableCoverage:
     return TableCoverage(
         table.qualified,
         table.tenant_column or "",
         table.row_security,
         len(table.policies),
         table.wave,
-        table.enforced,
+        enforced,
     )
 
 

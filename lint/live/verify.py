@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lint.config import LintConfig
 
 if TYPE_CHECKING:
-    from lint.report import Coverage, Severity
+    from lint.report import Coverage, Finding, Severity
     from lint.rules.tenancy import Tenancy
 
 #: The probe name of findings that come from the catalog alone.
@@ -137,4 +137,16 @@ def verify(
         view.tenancy,
         view.coverage(),
         time.perf_counter() - started,
+    )
+
+
+def _from_catalog(finding: Finding) -> VerifyFinding:
+    return VerifyFinding(
+        finding.rule,
+        finding.severity,
+        finding.table,
+        CATALOG,
+        finding.message,
+        finding.fix,
+        finding.subject,
     )

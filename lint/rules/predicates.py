@@ -9,6 +9,7 @@ bare name in the innermost query that has it: manual, 7.2 and 10).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -48,7 +49,7 @@ def always_true(expression: str, table: Table, catalogue: Catalogue) -> Proof | 
 
 
 def _proof(expression: str, scope: Scope, table: str) -> Proof | None:
-    tree = _parse(expression)
+    tree = parse_predicate(expression)
     if _plain_true(tree):
         return Proof(f"({' '.join(expression.split())}) is true for every row", by_design=True)
     captured = captured_test(tree, scope)
@@ -68,6 +69,18 @@ def _short(expression: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
+def parse_predicate(expression: str) -> exp.Expr:
+    """Parse a policy's expression, outer parentheses and `(SELECT x)` taken away.
+
+    Raises PredicateError when it is not one expression. The tree is shared: copy before changing.
+    """
+    try:
+        return _parse(expression)
+    except RecursionError as error:
+        raise PredicateError("it is nested too deeply") from error
+
+
+@lru_cache(maxsize=4096)
 def _parse(expression: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
@@ -75,11 +88,11 @@ def _parse(expression: str) -> exp.Expr:
         raise PredicateError(" ".join(str(error).split())[:120]) from error
     if not isinstance(parsed, exp.Select) or not parsed.expressions:
         raise PredicateError("it is not one expression")
-    found: exp.Expr = _bare(parsed.expressions[0])
+    found: exp.Expr = bare(parsed.expressions[0])
     return found
 
 
-def _bare(node: exp.Expr) -> exp.Expr:
+def bare(node: exp.Expr) -> exp.Expr:
     """Step through parentheses, casts to boolean and `(SELECT x)` without FROM."""
     while True:
         if (
@@ -100,7 +113,7 @@ def _is_from_less(node: exp.Expr) -> bool:
 
 
 def _plain_true(node: exp.Expr) -> bool:
-    node = _bare(node)
+    node = bare(node)
     if isinstance(node, exp.Boolean):
         return bool(node.this)
     return (
@@ -111,7 +124,7 @@ def _plain_true(node: exp.Expr) -> bool:
 
 
 def _false(node: exp.Expr, scope: Scope) -> bool:
-    node = _bare(node)
+    node = bare(node)
     if isinstance(node, exp.Boolean):
         return not node.this
     if isinstance(node, exp.Not):
@@ -120,7 +133,7 @@ def _false(node: exp.Expr, scope: Scope) -> bool:
 
 
 def _true(node: exp.Expr, scope: Scope) -> bool:
-    node = _bare(node)
+    node = bare(node)
     if _plain_true(node):
         return True
     test = _TESTS.get(type(node))
@@ -128,14 +141,14 @@ def _true(node: exp.Expr, scope: Scope) -> bool:
 
 
 def _or(node: exp.Expr, scope: Scope) -> bool:
-    left, right = _bare(node.this), _bare(node.expression)
+    left, right = bare(node.this), bare(node.expression)
     if _true(left, scope) or _true(right, scope):
         return True
     return _negates(left, right) or _negates(right, left)
 
 
 def _negates(left: exp.Expr, right: exp.Expr) -> bool:
-    return isinstance(left, exp.Not) and _bare(left.this) == right
+    return isinstance(left, exp.Not) and bare(left.this) == right
 
 
 def _and(node: exp.Expr, scope: Scope) -> bool:
@@ -143,21 +156,21 @@ def _and(node: exp.Expr, scope: Scope) -> bool:
 
 
 def _not(node: exp.Expr, scope: Scope) -> bool:
-    inner = _bare(node.this)
-    if isinstance(inner, exp.Is) and isinstance(_bare(inner.expression), exp.Null):
+    inner = bare(node.this)
+    if isinstance(inner, exp.Is) and isinstance(bare(inner.expression), exp.Null):
         return _never_null(inner.this, scope)
     return _false(inner, scope)
 
 
 def _is(node: exp.Expr, scope: Scope) -> bool:
     """Judge IS [NOT] NULL; the parser marks the negation on the node itself."""
-    if not node.args.get("negate") or not isinstance(_bare(node.expression), exp.Null):
+    if not node.args.get("negate") or not isinstance(bare(node.expression), exp.Null):
         return False
     return _never_null(node.this, scope)
 
 
 def _never_null(node: exp.Expr, scope: Scope) -> bool:
-    node = _bare(node)
+    node = bare(node)
     if isinstance(node, exp.Literal):
         return True
     if not isinstance(node, exp.Column):
@@ -176,9 +189,9 @@ def _same(left: exp.Expr, right: exp.Expr, scope: Scope) -> bool:
 
 
 def _uncast(node: exp.Expr) -> exp.Expr:
-    node = _bare(node)
+    node = bare(node)
     while isinstance(node, exp.Cast):
-        node = _bare(node.this)
+        node = bare(node.this)
     return node
 
 
@@ -197,7 +210,7 @@ _COMPARE: dict[type[exp.Expr], Callable[[float, float], bool]] = {
 
 
 def _numbers(node: exp.Expr) -> bool:
-    left, right = _bare(node.this), _bare(node.expression)
+    left, right = bare(node.this), bare(node.expression)
     if not (isinstance(left, exp.Literal) and isinstance(right, exp.Literal)):
         return False
     if left.is_string and right.is_string:
@@ -218,7 +231,7 @@ def _in(node: exp.Expr, scope: Scope) -> bool:
 
 def _like(node: exp.Expr, scope: Scope) -> bool:
     del scope
-    pattern = _bare(node.expression)
+    pattern = bare(node.expression)
     return isinstance(pattern, exp.Literal) and set(str(pattern.this)) == {"%"}
 
 

@@ -33,9 +33,9 @@ def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding
     for table in catalogue.tables.values():
         if table.schema in _SYSTEM_SCHEMAS or config.is_global(table.qualified):
             continue
-        yield from _unprotected(table)
-        yield from _nothing_permitted(table, catalogue)
-        yield from _not_forced(table, owner_reads=owner_reads)
+        yield from unprotected(table)
+        yield from nothing_permitted(table, catalogue)
+        yield from not_forced(table, owner_reads=owner_reads)
         yield from _always_true(table, catalogue, config)
 
 
@@ -59,7 +59,8 @@ def _place(table: Table, catalogue: Catalogue) -> Place:
     return table.place or Place(catalogue.source)
 
 
-def _unprotected(table: Table) -> Iterator[Finding]:
+def unprotected(table: Table) -> Iterator[Finding]:
+    """RLS001 and RLS002: tenant rows, or policies, without row security."""
     if table.enabled or not table.known:
         return
     place = table.place or Place(table.qualified)
@@ -73,7 +74,7 @@ def _unprotected(table: Table) -> Iterator[Finding]:
             f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
             table=name,
         )
-    elif table.tenant_column and not table.parent:
+    elif table.tenant_column and not table.parent and not table.inherits:
         yield RLS001.finding(
             place,
             f"{name} holds tenant rows ({table.tenant_column}) without row security: "
@@ -88,7 +89,8 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+def nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+    """RLS003: row security without a permissive policy."""
     if not table.enabled or table.permissive or not table.known or table.parent:
         return
     granted = any(grant.grantee != table.owner for grant in catalogue.grants_on(table.qualified))
@@ -105,7 +107,8 @@ def _nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
     )
 
 
-def _not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
+def not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
+    """RLS004: FORCE is missing, or stands without ENABLE."""
     name = table.qualified
     place = table.security_place or table.place or Place(name)
     if table.forced and not table.enabled:
@@ -142,10 +145,11 @@ def _hosted(catalogue: Catalogue) -> bool:
 def _always_true(table: Table, catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
     for policy in table.permissive:
         if not policy.opaque and not set(policy.roles) <= set(config.privileged_roles):
-            yield from _policy_always_true(policy, table, catalogue)
+            yield from policy_always_true(policy, table, catalogue)
 
 
-def _policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+    """RLS010: a clause of a permissive policy that is true for every row."""
     place = policy.place or _place(table, catalogue)
     for clause, expression in policy.clauses():
         try:

@@ -158,6 +158,17 @@ def captured_test(tree: exp.Expr, scope: Scope) -> tuple[str, str] | None:
     return None
 
 
+def columns_with_meaning(tree: exp.Expr, scope: Scope) -> Iterator[tuple[exp.Column, Meaning | None]]:
+    """Yield every column name of an expression, those of its sub-selects too, with what it means."""
+    for column in _own(tree, (exp.Column,)):
+        if isinstance(column, exp.Column):
+            yield column, resolve(column, scope)
+    for select, inner in _selects(tree, scope):
+        for column in _own(select, (exp.Column,)):
+            if isinstance(column, exp.Column):
+                yield column, resolve(column, inner)
+
+
 def _selects(tree: exp.Expr, scope: Scope) -> Iterator[tuple[exp.Select, Scope]]:
     """Yield every sub-select of an expression with the scope inside it."""
     for select in _own(tree, (exp.Select,)):

@@ -1,0 +1,169 @@
+"""The ways in which a policy's expression can become true, and what each asks of the row.
+
+An expression is read as alternatives (OR) of conditions (AND). An alternative is *bound* when one
+of its conditions compares the row with the session or with a sub-select; every other is a door, and
+its conditions say which: an unset setting, a switch that the session can set, or nothing at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+from sqlglot import expressions as exp
+
+from lint.rules.expressions import called_functions, literal, uncast
+from lint.rules.predicates import bare
+from lint.rules.scopes import columns_with_meaning
+
+if TYPE_CHECKING:
+    from lint.rules.expressions import Session
+    from lint.rules.scopes import Scope
+
+Kind = Literal["tenant", "row", "unset", "switch", "state", "no_tenant", "literal", "open"]
+
+_MAX_ALTERNATIVES = 256
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of an alternative: what kind of question it is, and its node."""
+
+    kind: Kind
+    node: exp.Expr
+
+    @property
+    def text(self) -> str:
+        """The condition as SQL, at most 80 characters."""
+        text = self.node.sql("postgres")
+        return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Conditions that together let a row through."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def bound(self) -> bool:
+        """True when the row is compared with the session, or with rows the session may see."""
+        return any(condition.kind in {"tenant", "row"} for condition in self.conditions)
+
+    def first(self, *kinds: Kind) -> Condition | None:
+        """Return the first condition of one of these kinds, or None."""
+        return next((condition for condition in self.conditions if condition.kind in kinds), None)
+
+    @property
+    def text(self) -> str:
+        """The alternative as SQL, at most 80 characters."""
+        text = " AND ".join(condition.text for condition in self.conditions) or "true"
+        return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+class Branches:
+    """Reads the expressions of one table's policies."""
+
+    def __init__(self, scope: Scope, tenant_column: str | None, session: Session) -> None:
+        self.scope = scope
+        self.tenant_column = tenant_column
+        self.session = session
+
+    def alternatives(self, tree: exp.Expr) -> tuple[Alternative, ...]:
+        """Return every way an expression can be true; none when it is false."""
+        ways = self._ways(bare(tree))[:_MAX_ALTERNATIVES]
+        return tuple(Alternative(tuple(self._condition(node) for node in way)) for way in ways)
+
+    def _ways(self, node: exp.Expr) -> list[tuple[exp.Expr, ...]]:
+        node = bare(node)
+        if isinstance(node, exp.Boolean):
+            return [()] if node.this else []
+        if isinstance(node, exp.Or):
+            return self._ways(node.this) + self._ways(node.expression)
+        if isinstance(node, exp.And):
+            left, right = self._ways(node.this), self._ways(node.expression)
+            return [a + b for a, b in product(left[:_MAX_ALTERNATIVES], right[:16])]
+        if isinstance(node, exp.Case) and node.this is None:
+            return self._case(node)
+        return [(node,)]
+
+    def _case(self, node: exp.Case) -> list[tuple[exp.Expr, ...]]:
+        ways: list[tuple[exp.Expr, ...]] = []
+        for branch in node.args.get("ifs") or ():
+            ways += [
+                (*condition, *value)
+                for condition, value in product(self._ways(branch.this), self._ways(branch.args["true"]))
+            ]
+        default = node.args.get("default")
+        return ways + (self._ways(default) if default is not None else [])
+
+    def _condition(self, node: exp.Expr) -> Condition:
+        return Condition(self._kind(node), node)
+
+    def _kind(self, node: exp.Expr) -> Kind:
+        row = self.row_columns(node)
+        asks = self.session.asks_session(node)
+        if row:
+            return self._row_kind(node, row, asks=asks)
+        if not asks:
+            return "state" if _has_query(node) or any(called_functions(node)) else "open"
+        return self._session_kind(node)
+
+    def _row_kind(self, node: exp.Expr, row: frozenset[str], *, asks: bool) -> Kind:
+        """Judge a condition that names a column of the protected row."""
+        if _is_null_test(node):
+            return "no_tenant" if row == {self.tenant_column} and not _negated(node) else "open"
+        if asks and self._own_value_stands_in(node):
+            return "unset"
+        if asks or _has_query(node) or any(called_functions(node)):
+            return "tenant" if self.tenant_column in row else "row"
+        if self.tenant_column in row and isinstance(bare(node), (exp.EQ, exp.In)):
+            return "literal"
+        return "open"
+
+    def _session_kind(self, node: exp.Expr) -> Kind:
+        """Judge a condition on the session alone: is it true when nothing was set, or by a switch?"""
+        inner = bare(node)
+        negated = isinstance(inner, exp.Not)
+        while isinstance(inner, exp.Not):
+            inner = bare(inner.this)
+        if not self.session.settings_in(inner):
+            return "state"
+        if _is_null_test(inner):
+            return "state" if negated or _negated(inner) else "unset"
+        if isinstance(inner, _COMPARISONS):
+            value = literal(inner.expression)
+            value = literal(inner.this) if value is None else value
+            if value == "" and isinstance(inner, (exp.EQ, exp.NullSafeEQ)):
+                return "unset"
+        return "switch"
+
+    def _own_value_stands_in(self, node: exp.Expr) -> bool:
+        """Say whether the row is compared with coalesce(<setting>, <its own column>)."""
+        return any(
+            self.row_columns(coalesce) and self.session.asks_session(coalesce)
+            for coalesce in node.find_all(exp.Coalesce)
+        )
+
+    def row_columns(self, node: exp.Expr) -> frozenset[str]:
+        """Return the columns of the protected row that an expression names."""
+        return frozenset(
+            meaning.column
+            for _, meaning in columns_with_meaning(node, self.scope)
+            if meaning is not None and meaning.depth == 0
+        )
+
+
+def _has_query(node: exp.Expr) -> bool:
+    return node.find(exp.From) is not None
+
+
+def _is_null_test(node: exp.Expr) -> bool:
+    inner = bare(node)
+    return isinstance(inner, exp.Is) and isinstance(uncast(inner.expression), exp.Null)
+
+
+def _negated(node: exp.Expr) -> bool:
+    return bool(bare(node).args.get("negate"))

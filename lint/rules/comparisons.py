@@ -1,0 +1,367 @@
+"""Rules over how a policy compares: casts, empty settings, volatility, sub-selects.
+
+They look at each clause of the policies that bind the role, and at functions that are one
+expression as if they stood in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import expressions as exp
+
+from lint.catalogue import Place
+from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
+from lint.rules.expressions import called_functions, literal, uncast
+from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.scopes import Scope, columns_with_meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lint.catalogue import Function, Policy, Table
+    from lint.report import Finding
+    from lint.rules.expressions import SettingRead
+    from lint.rules.viewpoint import Viewpoint
+
+_TEXT_TYPES = ("text", "character varying", "varchar", "character", "char", "name", "citext")
+#: Settings that a gateway makes for every request, so that they are never empty there.
+_GATEWAY_SETTINGS = ("request.", "graphql.")
+
+
+def comparison_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS014, RLS017, RLS018, RLS020 and RLS022 for one table under row security."""
+    seen: set[tuple[str, str]] = set()
+    for policy in table.policies:
+        if not view.applies(policy):
+            continue
+        for clause, text in policy.clauses():
+            try:
+                tree = parse_predicate(text)
+            except PredicateError:
+                continue
+            for finding in _clause_findings(tree, clause, policy, table, view):
+                identity = (finding.rule, finding.subject)
+                if identity not in seen:  # USING and WITH CHECK are mostly one expression
+                    seen.add(identity)
+                    yield finding
+
+
+def _clause_findings(
+    tree: exp.Expr, clause: str, policy: Policy, table: Table, view: Viewpoint
+) -> Iterator[Finding]:
+    where = f"policy {policy.name} on {table.qualified}: {clause}"
+    place = Place(view.catalogue.source)
+    scope = Scope.of_table(table, view.catalogue)
+    yield from _misses(tree, where, policy, table, scope, view)
+    reads = tuple(view.session.reads_in(tree))
+    guarded = {read.name for read in reads if read.missing_ok}
+    for read in reads:
+        yield from _setting(read, where, policy, table, place, guarded=read.name in guarded)
+    for name, node in called_functions(tree):
+        for function in view.session.functions(name):
+            yield from _volatility(function, node, where, policy, table, scope, view)
+    yield from _sub_selects(tree, where, policy, table, view)
+
+
+# RLS014
+
+
+def _misses(
+    tree: exp.Expr, where: str, policy: Policy, table: Table, scope: Scope, view: Viewpoint
+) -> Iterator[Finding]:
+    place = Place(view.catalogue.source)
+    for name, kind in _parsed_text(tree, table, scope):
+        yield RLS014.finding(
+            place,
+            f"{where} casts {name} to {kind} in every row it looks at: one value that is no {kind} and every "
+            "query fails with 22P02, of every tenant",
+            f"store {name} as {kind}, or test its form before the cast",
+            table=table.qualified,
+            subject=f"{policy.name}:{name}",
+        )
+    column = table.column(table.tenant_column or "")
+    if column is None:
+        return
+    name = column.name
+    for node in tree.find_all(exp.EQ, exp.In, exp.Like, exp.ILike, exp.Not, exp.NEQ):
+        if not _names(node, name, scope):
+            continue
+        told = _missing(node, name, is_text=column.type.startswith(_TEXT_TYPES), view=view)
+        if told is not None:
+            yield RLS014.finding(
+                place,
+                f"{where} {told[0]}",
+                told[1],
+                table=table.qualified,
+                subject=f"{policy.name}:{type(node).__name__}",
+            )
+
+
+def _parsed_text(tree: exp.Expr, table: Table, scope: Scope) -> Iterator[tuple[str, str]]:
+    """Yield (column, type) where a text column of the protected row is cast to something else."""
+    for node in tree.find_all(exp.Cast):
+        inner = bare(node.this)
+        kind = node.to.sql("postgres").lower()
+        if not isinstance(inner, exp.Column) or kind.startswith(_TEXT_TYPES):
+            continue
+        column = table.column(inner.name)
+        meaning = next((found for _, found in columns_with_meaning(inner, scope)), None)
+        if column is not None and meaning is not None and column.type.startswith(_TEXT_TYPES):
+            yield column.name, kind
+
+
+def _names(node: exp.Expr, column: str, scope: Scope) -> bool:
+    return any(
+        meaning is not None and meaning.depth == 0 and meaning.column == column
+        for _, meaning in columns_with_meaning(node, scope)
+    )
+
+
+def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> tuple[str, str] | None:
+    """Return (what can miss, the fix) of one comparison with the tenant column, or None."""
+    if isinstance(node, (exp.Like, exp.ILike)):
+        if view.session.asks_session(node.expression):
+            return f"compares {column} with LIKE, so a % in the setting means every tenant", f"{column} = …"
+        return None
+    if isinstance(node, exp.Not):
+        return _not_in(node, column)
+    value = _literal_tenant(node, column)
+    if value is not None:
+        fix = "compare with the bound tenant instead of a literal"
+        return f"names one tenant ({value}) for every session", fix
+    cast = _cast_of(node, column)
+    if cast is not None and not is_text and view.session.asks_session(node):
+        return (
+            f"compares {column} as {cast}: another spelling of the same id sees 0 rows, and no index is used",
+            f"cast the setting to {column}'s type instead",
+        )
+    return None
+
+
+def _literal_tenant(node: exp.Expr, column: str) -> str | None:
+    if isinstance(node, exp.EQ):
+        for side, other in ((node.this, node.expression), (node.expression, node.this)):
+            if _is_column(uncast(side), column) and literal(other) is not None:
+                return literal(other)
+    if isinstance(node, exp.In) and _is_column(uncast(node.this), column):
+        values = [literal(item) for item in node.args.get("expressions") or ()]
+        return next((value for value in values if value is not None), None)
+    return None
+
+
+def _is_column(node: exp.Expr, column: str) -> bool:
+    return isinstance(node, exp.Column) and node.name == column
+
+
+def _not_in(node: exp.Expr, column: str) -> tuple[str, str] | None:
+    inner = bare(node.this)
+    query = inner.args.get("query") if isinstance(inner, exp.In) else None
+    if query is None or not _is_column(uncast(inner.this), column):
+        return None
+    return (
+        f"asks {column} NOT IN (SELECT …): one NULL among them and no row is let through",
+        "write NOT EXISTS",
+    )
+
+
+def _cast_of(node: exp.Expr, column: str) -> str | None:
+    """Return the type the tenant column is cast to on one side of an equality."""
+    if not isinstance(node, exp.EQ):
+        return None
+    for side in (bare(node.this), bare(node.expression)):
+        if isinstance(side, exp.Cast) and _is_column(uncast(side), column):
+            return side.to.sql("postgres").lower()
+    return None
+
+
+# RLS017 and RLS018
+
+
+def _setting(
+    read: SettingRead, where: str, policy: Policy, table: Table, place: Place, *, guarded: bool
+) -> Iterator[Finding]:
+    """Judge one reading; `guarded` when the clause asks first, with missing_ok, whether it is set."""
+    if "." not in read.name or read.name.startswith(_GATEWAY_SETTINGS):
+        return
+    fix = f"nullif(current_setting('{read.name}', true), '')"
+    if not guarded:
+        yield RLS018.finding(
+            place,
+            f"{where} reads {read.name} without missing_ok: where it was never set, every query "
+            "on the table fails with 42704",
+            f"{fix}{f'::{read.cast}' if read.cast else ''}",
+            table=table.qualified,
+            subject=f"{policy.name}:{read.name}",
+        )
+    elif read.cast and not read.nullif:
+        yield RLS017.finding(
+            place,
+            f"{where} casts {read.name} to {read.cast} as it is: on a connection that was used before it is "
+            "'', and every query fails with 22P02",
+            f"{fix}::{read.cast}",
+            table=table.qualified,
+            subject=f"{policy.name}:{read.name}",
+        )
+    elif not read.nullif and _may_be_empty(table):
+        yield RLS017.finding(
+            place,
+            f"{where} compares text with {read.name} as it is: a connection whose tenant was taken away "
+            "sees the rows whose tenant is ''",
+            f"{fix}, or CHECK ({table.tenant_column} <> '')",
+            table=table.qualified,
+            subject=f"{policy.name}:{read.name}",
+            severity="info",
+        )
+
+
+def _may_be_empty(table: Table) -> bool:
+    column = table.column(table.tenant_column or "")
+    if column is None or not column.type.startswith(_TEXT_TYPES):
+        return False
+    refers = any(column.name in key.columns for key in table.foreign_keys)
+    checked = any(column.name in check.columns for check in table.constraints)
+    return not (refers or checked)
+
+
+# RLS019
+
+_MAJORITY = 3
+
+
+def setting_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS019 for a policy that reads the tenant from another setting than the rest do."""
+    setting = view.tenancy.setting
+    if setting is None or view.tenancy.uses.get(setting, 0) < _MAJORITY:
+        return
+    for table in view.tenant_tables():
+        if not table.enabled:
+            continue
+        other = view.tenancy.by_table.get(table.qualified, frozenset())
+        if other and setting not in other and all(view.tenancy.uses[name] == 1 for name in other):
+            names = ", ".join(sorted(other))
+            yield RLS019.finding(
+                Place(view.catalogue.source),
+                f"the policies of {table.qualified} read the tenant from {names}, and those of "
+                f"{view.tenancy.uses[setting]} other tables from {setting}: where only that is set, "
+                "0 rows are seen, in silence",
+                f"compare {table.tenant_column} with {setting}",
+                table=table.qualified,
+                subject=names,
+            )
+
+
+# RLS020
+
+
+def _volatility(
+    function: Function,
+    node: exp.Expr,
+    where: str,
+    policy: Policy,
+    table: Table,
+    scope: Scope,
+    view: Viewpoint,
+) -> Iterator[Finding]:
+    place, subject = Place(view.catalogue.source), f"{policy.name}:{function.qualified}"
+    settings = view.session.settings_of(function.qualified)
+    if function.volatility == "immutable" and settings:
+        yield RLS020.finding(
+            place,
+            f"{where} calls {function.qualified}, IMMUTABLE though it reads {', '.join(sorted(settings))}: "
+            "a cached plan keeps the first tenant for the next",
+            f"ALTER FUNCTION {function.qualified}({function.arguments}) STABLE;",
+            table=table.qualified,
+            subject=subject,
+            severity="error",
+        )
+    elif function.volatility == "volatile" and not _once(node, scope):
+        yield RLS020.finding(
+            place,
+            f"{where} calls {function.qualified}, which is VOLATILE: it runs for every row of every tenant, "
+            "and no index is used",
+            f"ALTER FUNCTION {function.qualified}({function.arguments}) STABLE;",
+            table=table.qualified,
+            subject=subject,
+        )
+
+
+def _once(node: exp.Expr, scope: Scope) -> bool:
+    """Say whether a call stands in a sub-select of its own (an initplan), so that it runs once."""
+    around = node.find_ancestor(exp.Select)
+    if around is None or around.find_ancestor(exp.Select) is None:
+        return False
+    return not any(meaning and meaning.depth == 0 for _, meaning in columns_with_meaning(around, scope))
+
+
+# RLS022
+
+
+def _sub_selects(
+    tree: exp.Expr, where: str, policy: Policy, table: Table, view: Viewpoint
+) -> Iterator[Finding]:
+    for name in _relations(tree):
+        other = view.catalogue.tables.get(name)
+        if other is None:
+            continue
+        told = _fault(table, other, view)
+        if told is not None:
+            yield RLS022.finding(
+                Place(view.catalogue.source),
+                f"{where} reads {name}: {told[0]}",
+                told[1],
+                table=table.qualified,
+                subject=f"{policy.name}:{name}",
+            )
+
+
+def _relations(tree: exp.Expr) -> Iterator[str]:
+    seen = set()
+    for node in tree.find_all(exp.Table):
+        name = f"{node.db}.{node.name}"
+        if node.name and name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | None:
+    """Return (what happens, the fix) when a policy's sub-select cannot answer, or None."""
+    around = "read it through a SECURITY DEFINER function that checks the caller"
+    if other.enabled and _comes_back(other, table, view, frozenset()):
+        return "its policy reads the first table again, so every query fails with 42P17", around
+    if "select" not in view.privileges(other.qualified):
+        return (
+            f"{view.role} may not select from it, so every query fails with 42501",
+            f"GRANT SELECT ON {other.written} TO {view.role};",
+        )
+    if other.enabled and not view.permissive(other, "select"):
+        return (
+            f"it has no SELECT policy for {view.role}, so the sub-select finds no row",
+            f"CREATE POLICY … ON {other.written} FOR SELECT TO {view.role} …, or {around}",
+        )
+    return None
+
+
+def _comes_back(at: Table, start: Table, view: Viewpoint, seen: frozenset[str]) -> bool:
+    if at.qualified == start.qualified:
+        return True
+    if not at.enabled or at.qualified in seen:
+        return False
+    reads = _reads_of(at, view)
+    return any(
+        _comes_back(view.catalogue.tables[name], start, view, seen | {at.qualified})
+        for name in reads
+        if name in view.catalogue.tables
+    )
+
+
+def _reads_of(table: Table, view: Viewpoint) -> Mapping[str, None]:
+    """Return the relations that the policies for SELECT on a table read."""
+    found: dict[str, None] = {}
+    for policy in table.policies:
+        if policy.command in {"all", "select"} and policy.using and view.applies(policy):
+            try:
+                found |= dict.fromkeys(_relations(parse_predicate(policy.using)))
+            except PredicateError:
+                continue
+    return found

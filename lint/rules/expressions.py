@@ -1,0 +1,190 @@
+"""What a policy's expression asks of the session: settings, functions, the connected user.
+
+Expressions come as PostgreSQL deparses them, so functions are qualified. A function of ours without
+arguments whose body is one expression is read as that expression; of any other, the text of its
+body says which settings it reads (PL/pgSQL keeps no dependencies).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import expressions as exp
+
+from lint.rules.predicates import PredicateError, bare, parse_predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lint.catalogue import Catalogue, Function
+
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_BODY_READ = re.compile(r"\bcurrent_setting\s*\(\s*'([^']+)'(?:\s*::\s*\w+)?\s*(,\s*true)?", re.IGNORECASE)
+_SQL_BODY = re.compile(r"\s*(?:RETURN|SELECT)\s+(.*?);?\s*\Z", re.IGNORECASE | re.DOTALL)
+_PLPGSQL_BODY = re.compile(r"\s*BEGIN\s+RETURN\s+([^;]*);\s*END\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+_CALL = re.compile(r'\b([a-z_][\w$]*|"[^"]+")\s*\.\s*([a-z_][\w$]*|"[^"]+")\s*\(', re.IGNORECASE)
+#: Functions of hosted platforms that tell who is connected; no catalog of ours shows their bodies.
+_IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
+_USER_NODES = tuple(
+    node
+    for node in (getattr(exp, name, None) for name in ("CurrentUser", "SessionUser", "CurrentRole"))
+    if node is not None
+)
+_USER_NAMES = frozenset({"current_user", "session_user", "current_role", "user"})
+_MAX_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRead:
+    """One reading of a session setting, as far as its own text goes."""
+
+    name: str
+    missing_ok: bool
+    #: True when '' is turned into NULL (nullif) before anything else is done with it.
+    nullif: bool
+    #: The type it is cast to directly, "" for none; casts to text count as none.
+    cast: str = ""
+
+
+def function_name(node: exp.Expr) -> str | None:
+    """Return "schema.name" (or a bare name) of a call of a function sqlglot does not know."""
+    if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Anonymous):
+        return f"{node.this.name}.{node.expression.name}"
+    if isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.Dot):
+        return str(node.name)
+    return None
+
+
+def called_functions(tree: exp.Expr) -> Iterator[tuple[str, exp.Expr]]:
+    """Yield (name, node) of every call of a function that is not PostgreSQL's own syntax."""
+    for node in tree.find_all(exp.Dot, exp.Anonymous):
+        name = function_name(node)
+        if name is not None and name.lower() not in {"current_setting", "all", "any"}:
+            yield name, node
+
+
+def setting_reads(tree: exp.Expr) -> Iterator[SettingRead]:
+    """Yield every current_setting() with a literal name in an expression."""
+    for node in tree.find_all(exp.Anonymous):
+        if str(node.name).lower() != "current_setting" or not node.expressions:
+            continue
+        name = literal(node.expressions[0])
+        if name is None:
+            continue
+        missing = len(node.expressions) > 1 and _is_true(node.expressions[1])
+        nullif, cast = _treatment(node)
+        yield SettingRead(name.lower(), missing, nullif, cast)
+
+
+def _treatment(node: exp.Expr) -> tuple[bool, str]:
+    """Return whether nullif(…, '') stands around a reading, and the first cast that is not to text."""
+    nullif, at = False, node.parent
+    while at is not None:
+        if isinstance(at, exp.Cast):
+            kind = at.to.sql("postgres").lower()
+            if kind not in {"text", "varchar", "name"}:
+                return nullif, kind
+        elif isinstance(at, exp.Nullif):
+            nullif = nullif or literal(at.expression) == ""
+        elif not isinstance(at, (exp.Paren, exp.Trim, exp.Lower)):
+            break
+        at = at.parent
+    return nullif, ""
+
+
+def _is_true(node: exp.Expr) -> bool:
+    inner = bare(node)
+    return isinstance(inner, exp.Boolean) and bool(inner.this)
+
+
+def literal(node: exp.Expr) -> str | None:
+    """Return the text of a constant under any casts, None when it is not one."""
+    node = uncast(node)
+    return str(node.this) if isinstance(node, exp.Literal) else None
+
+
+def uncast(node: exp.Expr) -> exp.Expr:
+    """Step through parentheses, casts and `(SELECT x)` without FROM."""
+    node = bare(node)
+    while isinstance(node, exp.Cast):
+        node = bare(node.this)
+    return node
+
+
+def body_text(function: Function) -> str:
+    """Return a function's source without its comments."""
+    return _COMMENTS.sub(" ", function.body)
+
+
+def body_settings(function: Function) -> tuple[tuple[str, bool], ...]:
+    """Return (setting, missing_ok) for each current_setting() in a function's source."""
+    return tuple((name.lower(), bool(missing)) for name, missing in _BODY_READ.findall(body_text(function)))
+
+
+def inlined_body(function: Function) -> exp.Expr | None:
+    """Return the expression that a function without arguments is, None when it is more than one."""
+    if function.arguments or function.language not in {"sql", "plpgsql"}:
+        return None
+    pattern = _SQL_BODY if function.language == "sql" else _PLPGSQL_BODY
+    match = pattern.match(body_text(function))
+    if match is None or ";" in match[1]:
+        return None
+    try:
+        tree = parse_predicate(match[1])
+    except PredicateError:
+        return None
+    return None if tree.find(exp.From) else tree
+
+
+class Session:
+    """Which parts of an expression are the session's: a setting, a function that reads one, a user."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._functions: dict[str, list[Function]] = {}
+        for function in catalogue.functions.values():
+            self._functions.setdefault(function.qualified, []).append(function)
+        self._settings: dict[str, frozenset[str]] = {}
+
+    def functions(self, name: str) -> list[Function]:
+        """Return the overloads of a function of this database."""
+        return self._functions.get(name, [])
+
+    def settings_of(self, name: str, depth: int = 0) -> frozenset[str]:
+        """Return the settings that a function reads, itself or through functions it calls."""
+        if name in self._settings or depth > _MAX_DEPTH:
+            return self._settings.get(name, frozenset())
+        self._settings[name] = frozenset()
+        found: set[str] = set()
+        for function in self.functions(name):
+            found.update(setting for setting, _ in body_settings(function))
+            for schema, called in _CALL.findall(body_text(function)):
+                found |= self.settings_of(f"{schema.strip(chr(34))}.{called.strip(chr(34))}", depth + 1)
+        self._settings[name] = frozenset(found)
+        return self._settings[name]
+
+    def settings_in(self, tree: exp.Expr) -> frozenset[str]:
+        """Return every setting an expression depends on, through functions too."""
+        direct = {read.name for read in setting_reads(tree)}
+        through = (self.settings_of(name) for name, _ in called_functions(tree))
+        return frozenset(direct.union(*through))
+
+    def asks_session(self, tree: exp.Expr) -> bool:
+        """Say whether an expression depends on who is connected or what was set."""
+        if self.settings_in(tree) or next(tree.find_all(*_USER_NODES), None) is not None:
+            return True
+        if any(name in _IDENTITY_FUNCTIONS for name, _ in called_functions(tree)):
+            return True
+        return any(str(column.name).lower() in _USER_NAMES for column in tree.find_all(exp.Column))
+
+    def reads_in(self, tree: exp.Expr, depth: int = 0) -> Iterator[SettingRead]:
+        """Yield the readings of settings in an expression and in functions that are one expression."""
+        yield from setting_reads(tree)
+        if depth >= _MAX_DEPTH:
+            return
+        for name, _ in called_functions(tree):
+            for function in self.functions(name):
+                body = inlined_body(function)
+                if body is not None:
+                    yield from self.reads_in(body, depth + 1)

@@ -1,0 +1,179 @@
+"""Rules over keys and columns of tenant tables: what a constraint tells or does across tenants.
+
+Constraints and referential actions work without row security (PostgreSQL manual, 5.9), so what
+keeps tenants apart there is the tenant column in the key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lint.catalogue import Place, written_name
+from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lint.catalogue import Catalogue, Column, ForeignKey, Key, Table
+    from lint.report import Finding
+    from lint.rules.viewpoint import Viewpoint
+
+_INDEX_METHODS = frozenset({"btree", "hash", "gin", "gist"})
+#: Values nobody can guess, so that "it exists already" tells nothing.
+_SECRET_WORDS = frozenset({"token", "hash", "digest", "secret", "nonce", "fingerprint", "hmac"})
+_OVERWRITES = frozenset({"SET NULL", "SET DEFAULT"})
+_CONSTANT = re.compile(r"\(*'[^']*'(?:::[\w .\"]+)?\)*\Z|-?\d+\Z")
+
+
+def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS021, RLS043 and RLS050 to RLS052 for one tenant table."""
+    column = table.column(table.tenant_column or "")
+    if column is None:
+        return
+    place = Place(view.catalogue.source)
+    yield from _index(table, column, place)
+    yield from _column(table, column, place)
+    for key in table.keys:
+        yield from _unique(table, key, column, place)
+    for foreign in table.foreign_keys:
+        yield from _overwriting(table, foreign, column, place)
+        yield from _crossing(table, foreign, column, view.catalogue, place)
+
+
+def _index(table: Table, column: Column, place: Place) -> Iterator[Finding]:
+    leading = (
+        key.leading == column.name and key.valid and key.predicate is None and key.method in _INDEX_METHODS
+        for key in table.keys
+    )
+    if any(leading):
+        return
+    yield RLS021.finding(
+        place,
+        f"{table.qualified} has no index that begins with {column.name}: each query reads all tenants' rows",
+        f"CREATE INDEX ON {table.written} ({written_name(column.name)});",
+        table=table.qualified,
+    )
+
+
+def _column(table: Table, column: Column, place: Place) -> Iterator[Finding]:
+    if column.nullable and not _shared_by_null(table, column.name):
+        yield RLS043.finding(
+            place,
+            f"{table.qualified}.{column.name} may be NULL: such a row belongs to no tenant and no tenant "
+            "sees it",
+            f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} SET NOT NULL;",
+            table=table.qualified,
+            subject="nullable",
+        )
+    if column.default is not None and not column.generated and _CONSTANT.match(column.default):
+        yield RLS043.finding(
+            place,
+            f"{table.qualified}.{column.name} defaults to {column.default}: rows written without a tenant "
+            "are filed under that one",
+            f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} DROP DEFAULT;",
+            table=table.qualified,
+            subject="default",
+        )
+
+
+def _shared_by_null(table: Table, column: str) -> bool:
+    """Say whether a policy for reading makes rows without a tenant the shared ones."""
+    test = f"{written_name(column)} IS NULL"
+    return any(test in (policy.using or "") for policy in table.permissive if policy.command == "select")
+
+
+def _unique(table: Table, key: Key, column: Column, place: Place) -> Iterator[Finding]:
+    if key.kind == "index" or not key.columns or column.name in key.columns:
+        return
+    if any(re.search(rf"\b{re.escape(column.name)}\b", part) for part in (*key.parts, key.predicate or "")):
+        return
+    if any(_tells_nothing(table.column(name)) for name in key.columns):
+        return
+    names = ", ".join(key.parts or key.columns)
+    yield RLS050.finding(
+        place,
+        f"{table.qualified}: {key.name or 'a unique key'} ({names}) is unique over all tenants: 23505 tells "
+        "a tenant that another has the value",
+        f"UNIQUE ({column.name}, {names})",
+        table=table.qualified,
+        subject=key.name or names,
+    )
+
+
+def _tells_nothing(column: Column | None) -> bool:
+    """Say whether a value cannot be guessed, or is the database's own choice."""
+    if column is None:
+        return True
+    generated = column.identity is not None or "nextval(" in (column.default or "")
+    secret = not _SECRET_WORDS.isdisjoint(column.name.lower().split("_"))
+    return column.type == "uuid" or generated or secret
+
+
+def _overwriting(table: Table, foreign: ForeignKey, column: Column, place: Place) -> Iterator[Finding]:
+    for event, action in (("DELETE", foreign.on_delete), ("UPDATE", foreign.on_update)):
+        narrowed = event == "DELETE" and foreign.set_columns and column.name not in foreign.set_columns
+        if action not in _OVERWRITES or column.name not in foreign.columns or narrowed:
+            continue
+        if len(foreign.columns) == 1 and event == "DELETE" and action == "SET DEFAULT":
+            continue
+        others = ", ".join(name for name in foreign.columns if name != column.name)
+        outcome = (
+            "the row loses its tenant and disappears" if column.nullable else "the statement fails with 23502"
+        )
+        yield RLS052.finding(
+            place,
+            f"{table.qualified}: ON {event} {action} of {foreign.name or 'its key'} to {foreign.target} "
+            f"overwrites {column.name}: {outcome}",
+            f"ON {event} {action} ({others})" if others else f"ON {event} RESTRICT",
+            table=table.qualified,
+            subject=f"{foreign.name}:{event}",
+        )
+
+
+def _crossing(
+    table: Table, foreign: ForeignKey, column: Column, catalogue: Catalogue, place: Place
+) -> Iterator[Finding]:
+    target = catalogue.tables.get(foreign.target)
+    if target is None or not target.tenant_column or table.parent:
+        return
+    pairs = dict(zip(foreign.columns, foreign.target_columns, strict=False))
+    if pairs.get(column.name) == target.tenant_column or target.tenant_column in foreign.target_columns:
+        yield from _unmatched(table, foreign, column, place)
+        return
+    cascades = foreign.on_delete in {"CASCADE", *_OVERWRITES}
+    told = (
+        f"ON DELETE {foreign.on_delete} reaches rows of other tenants that point at it"
+        if cascades
+        else "it may point at another tenant's row, and 23503 tells whether that exists"
+    )
+    yield RLS051.finding(
+        place,
+        f"{table.qualified} ({', '.join(foreign.columns)}) refers to {target.qualified} without the tenant: "
+        f"{told}",
+        f"FOREIGN KEY ({column.name}, {', '.join(foreign.columns)}) REFERENCES {target.written} "
+        f"({target.tenant_column}, {', '.join(foreign.target_columns)})",
+        table=table.qualified,
+        subject=foreign.name or ",".join(foreign.columns),
+        severity="error" if cascades else None,
+    )
+
+
+def _unmatched(table: Table, foreign: ForeignKey, column: Column, place: Place) -> Iterator[Finding]:
+    """A composite key with a NULL tenant is not checked (MATCH SIMPLE)."""
+    composite = len(foreign.columns) > 1 and column.name in foreign.columns
+    if not composite or not column.nullable or foreign.match_full or _never_null(table, column.name):
+        return
+    yield RLS051.finding(
+        place,
+        f"{table.qualified}: {foreign.name} is not checked where {column.name} is NULL, so such a row may "
+        f"point at any row of {foreign.target}",
+        f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} SET NOT NULL;",
+        table=table.qualified,
+        subject=f"{foreign.name}:null",
+    )
+
+
+def _never_null(table: Table, column: str) -> bool:
+    pattern = re.compile(rf'\(*"?{re.escape(column)}"? IS NOT NULL\)*')
+    return any(pattern.fullmatch(check.definition) for check in table.constraints)

@@ -1,0 +1,365 @@
+"""Rules over what reads tenant rows beside a query: views, functions, partitions, triggers, rules.
+
+Each runs with somebody's rights; the question is whether row security binds that somebody, and
+whether the role that serves tenants can get there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lint.catalogue import Place
+from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
+from lint.rules.expressions import body_text, called_functions
+from lint.rules.predicates import PredicateError, parse_predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lint.catalogue import Catalogue, Function, Table, View
+    from lint.report import Finding
+    from lint.rules.viewpoint import Viewpoint
+
+_RELATION_WORD = r"\b(?:from|join|into|update|only|using|table|delete\s+from)\s+(?:only\s+)?"
+_BARE_RELATION = re.compile(rf'{_RELATION_WORD}("?[a-z_][\w$]*"?)(?!\s*[.\w(])', re.IGNORECASE)
+_WRITES = re.compile(
+    r'\b(?:insert\s+into|update(?:\s+only)?)\s+("?[\w$]+"?(?:\s*\.\s*"?[\w$]+"?)?)', re.IGNORECASE
+)
+_SETS = re.compile(
+    r"\bset_config\s*\(\s*(?:'(?P<literal>[^']+)'|(?P<name>[\w$]+))|"
+    r"\bset\s+(?:local\s+|session\s+)?(?P<plain>[a-z_][\w$]*\.[\w$.]+)\s*(?:=|to)\s",
+    re.IGNORECASE,
+)
+_STRINGS = re.compile(r"'(?:[^']|'')*'")
+_NOT_RELATIONS = frozenset(
+    {"select", "lateral", "unnest", "json", "jsonb", "new", "old", "strict", "set", "values", "of", "pg_temp"}
+)
+
+
+# Views
+
+
+def view_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS030 and RLS031 for the views the role can read."""
+    for one in view.catalogue.views.values():
+        if not view.privileges(one.qualified):
+            continue
+        protected = [view.catalogue.tables[name] for name in one.reads if view.is_protected(name)]
+        if not protected:
+            continue
+        if one.materialized:
+            yield _materialized(one, protected, view)
+        elif one.security_invoker:
+            yield from _without_grants(one, protected, view)
+        else:
+            yield from _as_owner(one, protected, view)
+
+
+def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
+    return RLS031.finding(
+        Place(view.catalogue.source),
+        f"materialized view {one.qualified} stores rows of {_names(tables)} as {one.owner} saw them, and "
+        f"{view.role} reads all of it: row security cannot bind it",
+        f"REVOKE ALL ON {one.schema}.{one.name} FROM {view.role}; and serve it through a table",
+        table=one.qualified,
+    )
+
+
+def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Finding]:
+    fix = f"ALTER VIEW {one.schema}.{one.name} SET (security_invoker = true);"
+    for table in tables:
+        why = view.exempt(one.owner, table)
+        if why is not None:
+            yield RLS030.finding(
+                Place(view.catalogue.source),
+                f"view {one.qualified} reads {table.qualified} as {one.owner}, and {why}: {view.role} sees "
+                "every tenant's rows through it",
+                fix,
+                table=one.qualified,
+                subject=table.qualified,
+            )
+            return
+    blind = [t for t in tables if one.owner and not view.permissive(t, "select", one.owner)]
+    if blind:
+        yield RLS030.finding(
+            Place(view.catalogue.source),
+            f"view {one.qualified} reads {blind[0].qualified} as {one.owner}, for whom no policy is: it "
+            "shows 0 rows to everyone",
+            fix,
+            table=one.qualified,
+            subject=blind[0].qualified,
+            severity="warning",
+        )
+
+
+def _without_grants(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Finding]:
+    closed = [table for table in tables if "select" not in view.privileges(table.qualified)]
+    if closed:
+        yield RLS030.finding(
+            Place(view.catalogue.source),
+            f"view {one.qualified} reads with its caller's rights, and {view.role} has none on "
+            f"{closed[0].qualified}: it fails with 42501",
+            f"GRANT SELECT ON {closed[0].written} TO {view.role};",
+            table=one.qualified,
+            subject=closed[0].qualified,
+            severity="warning",
+        )
+
+
+def publication_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS031 for publications, which stream rows without asking any policy."""
+    published: dict[str, list[str]] = {}
+    for one in view.catalogue.publications:
+        if view.is_protected(one.table) and one.row_filter is None:
+            published.setdefault(one.publication, []).append(one.table)
+    for publication, tables in published.items():
+        more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
+        yield RLS031.finding(
+            Place(view.catalogue.source),
+            f"publication {publication} streams every tenant's rows of {tables[0]}{more} to whoever may "
+            "subscribe",
+            "nothing, if every subscriber may hold all tenants' rows; else a publication with a row filter",
+            table=tables[0],
+            subject=publication,
+            severity="info",
+        )
+
+
+def _names(tables: list[Table]) -> str:
+    return ", ".join(table.qualified for table in tables)
+
+
+# Functions
+
+
+def function_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS032 and RLS035 for the functions that the role, or its policies and triggers, can run."""
+    called = _called_by_tables(view)
+    for function in view.catalogue.functions.values():
+        reached = view.may_execute(function) and not function.is_trigger
+        if function.security_definer and (reached or function.qualified in called):
+            yield from _definer(function, view)
+        if reached:
+            yield from _sets_tenant(function, view)
+        if reached and function.leakproof:
+            yield from _leakproof(function, view)
+
+
+def _called_by_tables(view: Viewpoint) -> frozenset[str]:
+    """Return the functions that policies and triggers of tables call."""
+    found: set[str] = set()
+    for table in view.catalogue.tables.values():
+        found.update(trigger.function for trigger in table.triggers)
+        for policy in table.policies:
+            for _, text in policy.clauses():
+                try:
+                    found.update(name for name, _ in called_functions(parse_predicate(text)))
+                except PredicateError:
+                    continue
+    return frozenset(found)
+
+
+def _definer(function: Function, view: Viewpoint) -> Iterator[Finding]:
+    place = Place(view.catalogue.source)
+    body = body_text(function)
+    signature = function.signature
+    if function.search_path is None and function.language != "c" and not _has_parsed_body(function):
+        yield RLS032.finding(
+            place,
+            f"function {signature} runs as {function.owner} and has no search_path of its own: its caller "
+            "decides, with a temporary table or a schema, what its names mean",
+            f"ALTER FUNCTION {signature} SET search_path = pg_catalog, pg_temp;",
+            subject=signature,
+        )
+    elif _is_empty_path(function) and _unqualified(body, view.catalogue):
+        names = ", ".join(sorted(_unqualified(body, view.catalogue)))
+        yield RLS032.finding(
+            place,
+            f"function {signature} has an empty search_path and names {names} without a schema: it fails "
+            "with 42P01 when it runs",
+            "qualify every name in its body",
+            subject=signature,
+        )
+    yield from _reads_as_owner(function, body, view, place)
+
+
+def _has_parsed_body(function: Function) -> bool:
+    """Say whether the body was parsed when it was made (BEGIN ATOMIC or RETURN), its names fixed."""
+    return function.language == "sql" and re.match(r"\s*(?:RETURN|BEGIN ATOMIC)\b", function.body) is not None
+
+
+def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
+    if function.is_trigger:
+        return
+    for table in view.catalogue.tables.values():
+        if not view.is_protected(table.qualified) or not names_relation(body, table.schema, table.name):
+            continue
+        why = view.exempt(function.owner, table)
+        if why is not None:
+            yield RLS032.finding(
+                place,
+                f"function {function.signature} reads {table.qualified} as {function.owner}, and {why}: "
+                f"{view.role} reaches every tenant's rows through it",
+                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or let an owner that policies bind "
+                "own it",
+                table=table.qualified,
+                subject=function.signature,
+                severity="warning",
+            )
+            return
+
+
+def _is_empty_path(function: Function) -> bool:
+    return function.search_path is not None and function.search_path.strip().strip("\"'") == ""
+
+
+def _unqualified(body: str, catalogue: Catalogue) -> frozenset[str]:
+    """Return the tables that a body names without a schema."""
+    tables = {table.name for table in catalogue.tables.values()}
+    found = {name.strip('"') for name in _BARE_RELATION.findall(_STRINGS.sub("''", body))}
+    return frozenset((found & tables) - _NOT_RELATIONS)
+
+
+def names_relation(body: str, schema: str, name: str) -> bool:
+    """Say whether a routine's text names a relation: qualified anywhere, or bare where one stands.
+
+    Read as text because PL/pgSQL keeps no dependencies; a name made while it runs stays unseen.
+    """
+    qualified = rf'\b{re.escape(schema)}"?\s*\.\s*"?{re.escape(name)}\b'
+    bare = rf'{_RELATION_WORD}"?{re.escape(name)}\b(?!\s*\.)'
+    return re.search(f"{qualified}|{bare}", body, re.IGNORECASE) is not None
+
+
+def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
+    for setting in function.settings:
+        name, _, value = setting.partition("=")
+        if name.lower() in view.tenancy.settings:
+            yield RLS035.finding(
+                Place(view.catalogue.source),
+                f"function {function.signature} runs under {name} = {value} whoever calls it, and "
+                f"{view.role} may: it answers with that tenant's rows",
+                f"ALTER FUNCTION {function.signature} RESET {name};",
+                subject=function.signature,
+            )
+    if not function.arguments:
+        return
+    settings = _settings_made(function, view)
+    if not settings:
+        return
+    yield RLS035.finding(
+        Place(view.catalogue.source),
+        f"function {function.signature} sets {', '.join(sorted(settings))}, and {view.role} may call it: a "
+        "client that may choose functions becomes any tenant",
+        f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.role}; or check the caller",
+        subject=function.signature,
+    )
+
+
+def _settings_made(function: Function, view: Viewpoint) -> frozenset[str]:
+    """Return the tenant settings (or "any setting") that a function makes from its arguments."""
+    found: set[str] = set()
+    for match in _SETS.finditer(body_text(function)):
+        if match["name"]:
+            found.add("any setting")
+        else:
+            setting = (match["literal"] or match["plain"]).lower()
+            found |= {setting} & set(view.tenancy.settings)
+    return frozenset(found)
+
+
+def _leakproof(function: Function, view: Viewpoint) -> Iterator[Finding]:
+    yield RLS032.finding(
+        Place(view.catalogue.source),
+        f"function {function.signature} is LEAKPROOF by its maker's word: in a WHERE it sees rows before any "
+        "policy has refused them",
+        f"ALTER FUNCTION {function.signature} NOT LEAKPROOF;",
+        subject=f"{function.signature}:leakproof",
+        severity="warning",
+    )
+
+
+# Partitions and children
+
+
+def child_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS033 for partitions and inheritance children that answer without row security."""
+    for table in view.catalogue.tables.values():
+        parents = (table.parent,) if table.parent else table.inherits
+        protected = next((name for name in parents if _root_protected(name, view)), None)
+        granted = view.commands(table)
+        if protected is None or table.enabled or not granted:
+            continue
+        kind = "partition" if table.parent else "child"
+        yield RLS033.finding(
+            Place(view.catalogue.source),
+            f"{table.qualified} is a {kind} of {protected} without row security, and {view.role} may "
+            f"{' and '.join(granted)} it directly: every tenant's rows in it",
+            f"REVOKE ALL ON {table.written} FROM {_grantees(table, view)}; "
+            f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
+            table=table.qualified,
+        )
+
+
+def _root_protected(name: str, view: Viewpoint) -> bool:
+    if view.is_protected(name):
+        return True
+    table = view.catalogue.tables.get(name)
+    return table is not None and table.parent is not None and _root_protected(table.parent, view)
+
+
+def _grantees(table: Table, view: Viewpoint) -> str:
+    found = {grant.grantee for grant in view.catalogue.grants_on(table.qualified)} & view.rights
+    return ", ".join(sorted(found)) or view.role
+
+
+# Triggers and rules
+
+
+def copy_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS034 for triggers and rules that write into tables without row security."""
+    for table in view.catalogue.tables.values():
+        if not view.is_protected(table.qualified):
+            continue
+        written = {
+            (f"trigger {t.name}", target)
+            for t in table.triggers
+            if t.enabled
+            for target in _targets(t.function, view)
+        }
+        written |= {(f"rule {rule.name}", target) for rule in table.rules for target in rule.reads}
+        for what, name in sorted(written):
+            target = view.catalogue.tables.get(name)
+            if target is not None and _is_open_copy(target, table, view):
+                yield RLS034.finding(
+                    Place(view.catalogue.source),
+                    f"{what} on {table.qualified} writes into {name}, which has no row security and which "
+                    f"{view.role} may read: every tenant's rows in it",
+                    f"give {name} row security of its own, or take the right to read it from {view.role}",
+                    table=name,
+                    subject=f"{table.qualified}:{what}",
+                )
+
+
+def _is_open_copy(target: Table, table: Table, view: Viewpoint) -> bool:
+    if target.enabled or target.qualified == table.qualified or view.config.is_global(target.qualified):
+        return False
+    return "select" in view.privileges(target.qualified)
+
+
+def _targets(function: str, view: Viewpoint) -> frozenset[str]:
+    """Return the tables that a trigger's function writes, by what its text says."""
+    found: set[str] = set()
+    for one in view.session.functions(function):
+        for written in _WRITES.findall(body_text(one)):
+            parts = [part.strip().strip('"') for part in written.split(".")]
+            schemas = parts[:1] if len(parts) > 1 else _path(one, view.catalogue)
+            candidates = [f"{schema}.{parts[-1]}" for schema in schemas]
+            found.update(name for name in candidates if name in view.catalogue.tables)
+    return frozenset(found)
+
+
+def _path(function: Function, catalogue: Catalogue) -> list[str]:
+    if function.search_path:
+        return [part.strip().strip("\"'") for part in function.search_path.split(",")]
+    return ["public", *(schema for schema in catalogue.schemas if schema != "public")]

@@ -1,0 +1,328 @@
+"""Rules over the policies of one table, as the role that serves tenants meets them.
+
+A policy for other roles says nothing about what a tenant can reach, so only those that bind the
+role are judged; a RESTRICTIVE policy that asks for the tenant cures what permissive ones open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import expressions as exp
+
+from lint.catalogue import Place
+from lint.rules.branches import Branches
+from lint.rules.database_rules import (
+    RLS006,
+    RLS007,
+    RLS008,
+    RLS011,
+    RLS012,
+    RLS013,
+    RLS015,
+    RLS016,
+)
+from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.row_security import policy_always_true
+from lint.rules.scopes import Scope
+from lint.rules.viewpoint import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lint.catalogue import Command, Policy, Table
+    from lint.report import Finding
+    from lint.rules.branches import Alternative
+    from lint.rules.viewpoint import Viewpoint
+
+_ASSERTING = frozenset(
+    {
+        "only",
+        "must",
+        "ensure",
+        "require",
+        "requires",
+        "required",
+        "restrict",
+        "restricts",
+        "prevent",
+        "prevents",
+        "deny",
+        "denies",
+        "block",
+        "blocks",
+        "forbid",
+        "forbids",
+        "enforce",
+        "enforces",
+        "no",
+        "not",
+        "never",
+        "cannot",
+    }
+)
+#: Columns that say a row is meant for everyone, so that reading it needs no tenant.
+_SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
+_USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
+_WITHOUT = {
+    "select": "reads return 0 rows",
+    "insert": "INSERT fails with 42501",
+    "update": "UPDATE touches 0 rows, in silence",
+    "delete": "DELETE touches 0 rows, in silence",
+}
+
+
+class TablePolicies:
+    """The policies of one enabled table that bind the role, parsed once."""
+
+    def __init__(self, table: Table, view: Viewpoint) -> None:
+        self.table = table
+        self.view = view
+        self.place = Place(view.catalogue.source)
+        self.bound = tuple(policy for policy in table.policies if view.applies(policy))
+        scope = Scope.of_table(table, view.catalogue)
+        self.branches = Branches(scope, table.tenant_column, view.session)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong with the policies, by policy and by command."""
+        yield from self._absent_clauses()
+        yield from self._gaps()
+        for policy in self.bound:
+            if policy.permissive:
+                yield from self._open(policy)
+                yield from self._unequal(policy)
+        yield from self._assertions()
+
+    # RLS006, RLS007, RLS008: what is promised and refused
+
+    def _absent_clauses(self) -> Iterator[Finding]:
+        for policy in self.table.policies:
+            missing = _missing_clause(policy)
+            if missing is None or not policy.permissive:
+                continue
+            yield RLS007.finding(
+                self.place,
+                f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
+                f"no {missing}, which denies: {_WITHOUT[_first_command(policy)]}",
+                f"ALTER POLICY {policy.name} ON {self.table.written} {missing} "
+                f"({self.table.tenant_column or 'tenant_id'} = <the bound tenant>);",
+                table=self.table.qualified,
+                subject=policy.name,
+            )
+
+    def _gaps(self) -> Iterator[Finding]:
+        granted = self.view.commands(self.table)
+        if not granted or not self.table.permissive:
+            return
+        open_to = {c for c in granted if self.view.permissive(self.table, c)}
+        if not open_to:
+            yield self._wrong_roles(granted)
+            return
+        missing = [command for command in granted if command not in open_to]
+        if missing:
+            names = ", ".join(command.upper() for command in missing)
+            told = "; ".join(_WITHOUT[command] for command in missing)
+            yield RLS006.finding(
+                self.place,
+                f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
+                f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
+                f"or REVOKE {names} ON {self.table.written} FROM {self.view.role};",
+                table=self.table.qualified,
+                subject=names,
+            )
+
+    def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
+        roles = sorted({role for policy in self.table.permissive for role in policy.roles})
+        names = ", ".join(command.upper() for command in granted)
+        return RLS008.finding(
+            self.place,
+            f"{self.table.qualified} grants {names} to {self.view.role}, and its policies are for "
+            f"{', '.join(roles)} only: {self.view.role} gets 0 rows, in silence",
+            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.role};",
+            table=self.table.qualified,
+            subject="roles",
+        )
+
+    # RLS010, RLS011, RLS015, RLS016: doors
+
+    def _open(self, policy: Policy) -> Iterator[Finding]:
+        shut = all(self._restricted(command) for command in _commands(policy))
+        if shut:
+            return
+        proven = list(policy_always_true(policy, self.table, self.view.catalogue))
+        yield from proven
+        told = {finding.subject.rpartition(":")[2] for finding in proven}
+        for clause, text in policy.clauses():
+            if clause not in told:
+                yield from self._doors(policy, clause, text)
+
+    def _restricted(self, command: Command) -> bool:
+        """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
+        return any(
+            not policy.permissive
+            and policy.command in {"all", command}
+            and all(self._binds(text) for _, text in policy.clauses())
+            and any(True for _ in policy.clauses())
+            for policy in self.bound
+        )
+
+    def _binds(self, text: str) -> bool:
+        return all(way.first("tenant", "literal") is not None for way in self._alternatives(text))
+
+    def _alternatives(self, text: str) -> tuple[Alternative, ...]:
+        try:
+            return self.branches.alternatives(parse_predicate(text))
+        except (PredicateError, RecursionError):
+            return ()
+
+    def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
+        for way in self._alternatives(text):
+            if way.bound or way.first("literal") is not None:
+                unset = way.first("unset")
+                if unset is not None and self.branches.row_columns(unset.node):
+                    yield self._unset(policy, clause, way)
+                continue
+            if way.first("unset") is not None:
+                yield self._unset(policy, clause, way)
+            elif way.first("switch") is not None:
+                yield self._switch(policy, clause, way)
+            elif way.first("no_tenant") is not None:
+                yield from self._without_tenant(policy, clause)
+            elif way.first("state") is None:
+                yield from self._loose(policy, clause, way)
+
+    def _unset(self, policy: Policy, clause: str, way: Alternative) -> Finding:
+        return RLS016.finding(
+            self.place,
+            f"policy {policy.name} on {self.table.qualified}: {clause} lets every row through when no tenant "
+            f"is set ({way.text})",
+            "take the branch away: an unset tenant must see no row",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+        )
+
+    def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
+        node = way.first("switch")
+        settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
+        return RLS015.finding(
+            self.place,
+            f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
+            f"{' or '.join(settings)} ({way.text})",
+            "give the bypass a login role and a policy of its own (TO that role)",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+        )
+
+    def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
+        column = self.table.column(self.table.tenant_column or "")
+        if column is None or not column.nullable:
+            return
+        writes = clause == "WITH CHECK" or (policy.check is None and policy.command in {"all", "update"})
+        yield RLS016.finding(
+            self.place,
+            f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
+            f"({column.name} IS NULL) "
+            f"{'be written by any tenant and read by every other' if writes else 'be read by every tenant'}",
+            f"allow {column.name} IS NULL in a policy FOR SELECT only, if such rows are shared by design",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            severity="error" if writes else "info",
+        )
+
+    def _loose(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """RLS011 for a row that is read, RLS012 for one that is written."""
+        column = self.table.tenant_column
+        if column is None:
+            return
+        columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
+        words = {word for name in columns for word in name.lower().split("_")}
+        shared = not words.isdisjoint(_SHARED_WORDS) and policy.command == "select"
+        rule = RLS012 if clause == "WITH CHECK" else RLS011
+        done = (
+            "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
+        )
+        yield rule.finding(
+            self.place,
+            f"policy {policy.name} on {self.table.qualified}: {clause} does not ask for {column} where "
+            f"{way.text}, so {done}",
+            f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            severity="info" if shared else None,
+        )
+
+    # RLS012: reading and writing disagree
+
+    def _unequal(self, policy: Policy) -> Iterator[Finding]:
+        if policy.using is None or policy.check is None or self.table.tenant_column is None:
+            return
+        using, check = self._tests(policy.using), self._tests(policy.check)
+        if not using or not check or using & check:
+            return
+        yield RLS012.finding(
+            self.place,
+            f"policy {policy.name} on {self.table.qualified} reads by {_told(using)} and writes by "
+            f"{_told(check)}: a tenant's own rows are refused, or land where it cannot see them",
+            "compare the same column with the same setting in USING and WITH CHECK",
+            table=self.table.qualified,
+            subject=f"{policy.name}:unequal",
+        )
+
+    def _tests(self, text: str) -> frozenset[tuple[str, str]]:
+        """Return (column, setting) for each comparison of the row with a setting."""
+        found: set[tuple[str, str]] = set()
+        for way in self._alternatives(text):
+            for condition in way.conditions:
+                if condition.kind in {"tenant", "row"} and condition.node.find(exp.From) is None:
+                    columns = self.branches.row_columns(condition.node)
+                    settings = self.view.session.settings_in(condition.node)
+                    found |= {(column, setting) for column in columns for setting in settings}
+        return frozenset(found)
+
+    # RLS013
+
+    def _assertions(self) -> Iterator[Finding]:
+        for policy in self.bound:
+            if not policy.permissive or not _asserts(policy.name):
+                continue
+            beside = [
+                other.name
+                for other in self.bound
+                if other is not policy
+                and other.permissive
+                and not set(_commands(other)).isdisjoint(_commands(policy))
+            ]
+            if beside:
+                yield RLS013.finding(
+                    self.place,
+                    f"policy {policy.name} on {self.table.qualified} reads like a restriction and is "
+                    f"permissive: it adds rows to those of {beside[0]}, and takes none away",
+                    f"DROP POLICY and CREATE POLICY {policy.name} … AS RESTRICTIVE",
+                    table=self.table.qualified,
+                    subject=policy.name,
+                )
+
+
+def _commands(policy: Policy) -> tuple[Command, ...]:
+    return COMMANDS if policy.command == "all" else (policy.command,)
+
+
+def _first_command(policy: Policy) -> str:
+    return "select" if policy.command == "all" else policy.command
+
+
+def _missing_clause(policy: Policy) -> str | None:
+    if policy.command in _USING_COMMANDS and policy.using is None:
+        return "USING"
+    if policy.command == "insert" and policy.check is None:
+        return "WITH CHECK"
+    return None
+
+
+def _asserts(name: str) -> bool:
+    words = name.lower().replace("_", " ").replace("-", " ").replace(",", " ").split()
+    return not _ASSERTING.isdisjoint(words)
+
+
+def _told(tests: Iterable[tuple[str, str]]) -> str:
+    return " and ".join(f"{column} = {setting}" for column, setting in sorted(tests))

@@ -1,0 +1,162 @@
+"""Which column holds the tenant and which session setting says it, found in the database itself.
+
+Columns are known by their names, and by what policies compare with a setting; settings by the
+policies, read directly or through a function. What was found is part of the answer, so that a
+person can see it and overrule it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sqlglot import expressions as exp
+
+from lint.catalogue import tenant_column_of
+from lint.rules.expressions import Session, called_functions, setting_reads, uncast
+from lint.rules.predicates import PredicateError, parse_predicate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lint.catalogue import Catalogue, Policy, Table
+    from lint.config import LintConfig
+
+_PERSON_WORDS = frozenset({"user", "member", "actor", "role", "sub", "subject", "email"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """The tenant column of each table ("schema.name"), and the settings that carry the tenant."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    #: Settings whose value the tenant column is compared with, the most used first.
+    settings: tuple[str, ...] = ()
+    #: Setting to the functions ("schema.name") through which policies read it; none when direct.
+    through: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: How many tables compare their tenant with a setting, and which settings each table reads.
+    uses: Mapping[str, int] = field(default_factory=dict)
+    by_table: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: True when the caller named the column or the setting.
+    column_given: bool = False
+    setting_given: bool = False
+
+    @property
+    def setting(self) -> str | None:
+        """The setting most policies read, None when no policy reads one."""
+        return next(iter(self.settings), None)
+
+    @property
+    def text(self) -> str:
+        """One line for a person: which columns and settings, and how they were found."""
+        counts = Counter(self.columns.values())
+        columns = ", ".join(f"{name} ({count} tables)" for name, count in counts.most_common())
+        settings = ", ".join(self._setting_text(setting) for setting in self.settings)
+        return f"tenant column: {columns or 'none found'}; tenant setting: {settings or 'none found'}"
+
+    def _setting_text(self, setting: str) -> str:
+        functions = self.through.get(setting, ())
+        return f"{setting} (read by {', '.join(functions)})" if functions else setting
+
+
+def discover(
+    catalogue: Catalogue,
+    config: LintConfig,
+    tenant_setting: str | None = None,
+    tenant_column: str | None = None,
+) -> tuple[Catalogue, Tenancy]:
+    """Return the catalogue with each table's tenant column, and what was found out about tenants."""
+    session = Session(catalogue)
+    learned = {} if tenant_column else _learned_columns(catalogue, session)
+    spread = [column for name, column in learned.items() if not _is_whole_key(catalogue.tables[name], column)]
+    names = (tenant_column,) if tenant_column else (*config.tenant_columns, *dict.fromkeys(spread))
+    tables = {}
+    for key, table in catalogue.tables.items():
+        column = None if config.is_global(key) else tenant_column_of(table.columns, names)
+        tables[key] = replace(table, tenant_column=column or learned.get(key))
+    known = replace(catalogue, tables=tables)
+    by_table, through = _uses(known, session)
+    uses = Counter(setting for settings in by_table.values() for setting in settings)
+    settings = (tenant_setting.lower(),) if tenant_setting else _ordered(uses)
+    return known, Tenancy(
+        {table.qualified: table.tenant_column for table in tables.values() if table.tenant_column},
+        settings,
+        {setting: tuple(sorted(functions)) for setting, functions in through.items() if functions},
+        dict(uses),
+        by_table,
+        tenant_column is not None,
+        tenant_setting is not None,
+    )
+
+
+def _is_whole_key(table: Table, column: str) -> bool:
+    return any(key.kind == "primary" and key.columns == (column,) for key in table.keys)
+
+
+def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
+    """Return, by table, the column that a permissive policy compares with a tenant's setting."""
+    learned: dict[str, str] = {}
+    for table in catalogue.tables.values():
+        for column, value, _ in _comparisons(table):
+            settings = session.settings_in(value)
+            if any(_carries_tenant(setting) for setting in settings):
+                learned.setdefault(table.qualified, column)
+    return learned
+
+
+def _carries_tenant(setting: str) -> bool:
+    words = frozenset(setting.replace(".", "_").split("_"))
+    return "." in setting and "bypass" not in words and _PERSON_WORDS.isdisjoint(words)
+
+
+def _comparisons(table: Table) -> Iterator[tuple[str, exp.Expr, Policy]]:
+    """Yield (column of the table, what it is compared with, policy) for each equality."""
+    for policy in table.permissive:
+        for _, clause in policy.clauses():
+            try:
+                tree = parse_predicate(clause)
+            except PredicateError:
+                continue
+            for node in tree.find_all(exp.EQ, exp.NullSafeEQ, exp.NullSafeNEQ):
+                if node.find_ancestor(exp.From, exp.Exists) is None:
+                    yield from _sides(node, table, policy)
+
+
+def _sides(node: exp.Expr, table: Table, policy: Policy) -> Iterator[tuple[str, exp.Expr, Policy]]:
+    for side, other in ((node.this, node.expression), (node.expression, node.this)):
+        column = uncast(side)
+        if isinstance(column, exp.Column) and column.table in {"", table.name} and table.column(column.name):
+            yield column.name, other, policy
+        elif isinstance(column, exp.Any):
+            for inner in column.find_all(exp.Column):
+                if table.column(inner.name):
+                    yield inner.name, other, policy
+
+
+def _uses(catalogue: Catalogue, session: Session) -> tuple[dict[str, frozenset[str]], dict[str, set[str]]]:
+    """Return, by table, the settings its tenant column is compared with; by setting, the functions."""
+    by_table: dict[str, frozenset[str]] = {}
+    through: dict[str, set[str]] = {}
+    for table in catalogue.tables.values():
+        for column, value, _ in _comparisons(table):
+            if column != table.tenant_column:
+                continue
+            for setting, function in _sources(value, session):
+                by_table[table.qualified] = by_table.get(table.qualified, frozenset()) | {setting}
+                through.setdefault(setting, set()).update({function} - {""})
+    return by_table, through
+
+
+def _ordered(uses: Counter[str]) -> tuple[str, ...]:
+    """Return the tenant settings, most used first; those of a bypass only when there is no other."""
+    ordered = sorted(uses, key=lambda name: (-uses[name], name))
+    return tuple(name for name in ordered if "bypass" not in name) or tuple(ordered)
+
+
+def _sources(value: exp.Expr, session: Session) -> Iterator[tuple[str, str]]:
+    for read in setting_reads(value):
+        yield read.name, ""
+    for name, _ in called_functions(value):
+        for setting in session.settings_of(name):
+            yield setting, name
