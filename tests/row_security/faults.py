@@ -119,14 +119,16 @@ class Fault:
     sql: str
     expected: frozenset[str]
     lab: str
+    #: What undoes the part of a fault that is the cluster's, not the database's.
+    undo: str = ""
 
 
 def _fault(id_: str, title: str, lab: str, expected: str, sql: str) -> Fault:
     return Fault(id_, title, f"SET ROLE shop_owner; {sql}; RESET ROLE", frozenset(expected.split()), lab)
 
 
-def _admin(id_: str, title: str, lab: str, expected: str, sql: str) -> Fault:
-    return Fault(id_, title, sql, frozenset(expected.split()), lab)
+def _admin(id_: str, title: str, lab: str, expected: str, sql: str, undo: str = "") -> Fault:
+    return Fault(id_, title, sql, frozenset(expected.split()), lab, undo)
 
 
 def _policy(using: str, *, table: str = "invoice", check: str = "") -> str:
@@ -152,8 +154,11 @@ FAULTS: tuple[Fault, ...] = (
     _fault("05", "FORCE without ENABLE", "A05", "RLS004 RLS002",
            "ALTER TABLE shop.invoice DISABLE ROW LEVEL SECURITY"),
     _admin("07", "the application's role inherits the owner's", "A07", "RLS054 RLS004",
-           "ALTER TABLE shop.invoice NO FORCE ROW LEVEL SECURITY; ALTER TABLE shop.invoice OWNER TO shop_report;"
-           "GRANT shop_report TO shop_app"),
+           "ALTER TABLE shop.invoice NO FORCE ROW LEVEL SECURITY; ALTER TABLE shop.invoice OWNER TO"
+           " shop_report;"
+           "GRANT shop_report TO shop_app",
+        undo="REVOKE shop_report FROM shop_app",
+    ),
     _admin("08", "row_security = off is set on the role in this database", "A08 J11", "RLS054",
            "DO $$BEGIN EXECUTE format('ALTER ROLE shop_app IN DATABASE %I SET row_security = off',"
            " current_database()); END$$"),
@@ -180,13 +185,15 @@ FAULTS: tuple[Fault, ...] = (
     _fault("15b", "a bypass inside the tenant's policy", "B06", "RLS015",
            _policy(f"{MINE} OR current_setting('app.mode', true) = 'maintenance'")),
     _fault("15c", "a bypass through a function", "B06", "RLS015",
-           "CREATE FUNCTION shop.bypassed() RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp"
+           "CREATE FUNCTION shop.bypassed() RETURNS boolean LANGUAGE sql STABLE SET search_path ="
+           " pg_catalog, pg_temp"
            " AS 'SELECT coalesce(current_setting(''app.bypass'', true), ''off'') = ''on''';"
            + _policy(f"{MINE} OR shop.bypassed()")),
     _fault("16", "fail-open when the setting is unset", "B08", "RLS016",
            _policy(f"current_setting('app.tenant_id', true) IS NULL OR {_PLAIN}")),
     _fault("16b", "coalesce to the row's own tenant", "B09", "RLS016",
-           _policy("tenant_id = coalesce(nullif(current_setting('app.tenant_id', true), '')::uuid, tenant_id)")),
+           _policy("tenant_id = coalesce(nullif(current_setting('app.tenant_id', true), '')::uuid,"
+           " tenant_id)")),
     _fault("16c", "fail-open on the empty string", "B08", "RLS016",
            _policy(f"current_setting('app.tenant_id', true) = '' OR {_PLAIN}")),
     _fault("17", "the policy names another role", "B07 K12", "RLS008",
@@ -221,7 +228,8 @@ FAULTS: tuple[Fault, ...] = (
            "CREATE TABLE shop.memo (tenant_id text NOT NULL DEFAULT '', id uuid NOT NULL, body text,"
            " PRIMARY KEY (tenant_id, id));"
            "ALTER TABLE shop.memo ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
-           "CREATE POLICY tenant ON shop.memo TO shop_app USING (tenant_id = current_setting('app.tenant_id', true));"
+           "CREATE POLICY tenant ON shop.memo TO shop_app USING (tenant_id ="
+           " current_setting('app.tenant_id', true));"
            + _OPEN.format("memo")),
     _fault("26", "the tenant compared as text", "C06", "RLS014",
            _policy("tenant_id::text = current_setting('app.tenant_id', true)")),
@@ -275,10 +283,11 @@ FAULTS: tuple[Fault, ...] = (
            " SET app.tenant_id = %L AS ''SELECT count(*) FROM shop.note''', gen_random_uuid()); END$$"),
     _admin("41", "a definer function without search_path in a policy", "D06", "RLS032",
            "CREATE FUNCTION shop.allowed(t uuid) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER"
-           f" AS 'SELECT t = nullif(current_setting(''app.tenant_id'', true), '''')::uuid';"
+           " AS 'SELECT t = nullif(current_setting(''app.tenant_id'', true), '''')::uuid';"
            + _policy("shop.allowed(tenant_id)", table="note")),
     _admin("42", "search_path = '' and an unqualified body", "L06", "RLS032",
-           "CREATE FUNCTION shop.counted() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''"
+           "CREATE FUNCTION shop.counted() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET"
+           " search_path = ''"
            " AS $$BEGIN RETURN (SELECT count(*) FROM note); END$$"),
     _fault("43", "a trigger copies rows into an unprotected log", "D07", "RLS034",
            "CREATE TABLE shop.trail (body text); GRANT SELECT ON shop.trail TO shop_app;"
@@ -288,7 +297,8 @@ FAULTS: tuple[Fault, ...] = (
            "CREATE TRIGGER trail AFTER INSERT ON shop.document FOR EACH ROW EXECUTE FUNCTION shop.trail()"),
     _fault("43b", "a rule copies rows into an unprotected log", "J20", "RLS034",
            "CREATE TABLE shop.trail (body text); GRANT SELECT ON shop.trail TO shop_app;"
-           "CREATE RULE trail AS ON INSERT TO shop.document DO ALSO INSERT INTO shop.trail VALUES (NEW.body)"),
+           "CREATE RULE trail AS ON INSERT TO shop.document DO ALSO INSERT INTO shop.trail VALUES"
+           " (NEW.body)"),
     _admin("44", "a LEAKPROOF function of the user's own", "D09", "RLS032 RLS030 RLS020",
            "CREATE FUNCTION shop.peek(t text) RETURNS boolean LANGUAGE plpgsql LEAKPROOF COST 0.0001"
            " SET search_path = pg_catalog, pg_temp AS $$BEGIN RAISE NOTICE '%', t; RETURN true; END$$;"
@@ -298,7 +308,8 @@ FAULTS: tuple[Fault, ...] = (
     _fault("46", "a unique constraint without the tenant", "E01 E02", "RLS050",
            "ALTER TABLE shop.customer ADD UNIQUE (email)"),
     _fault("47", "a foreign key without the tenant", "E03", "RLS051",
-           "CREATE TABLE shop.remark (tenant_id uuid NOT NULL, id uuid NOT NULL, note_id uuid REFERENCES shop.note,"
+           "CREATE TABLE shop.remark (tenant_id uuid NOT NULL, id uuid NOT NULL, note_id uuid"
+           " REFERENCES shop.note,"
            " PRIMARY KEY (tenant_id, id));"
            "ALTER TABLE shop.remark ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
            f"CREATE POLICY tenant ON shop.remark TO shop_app USING ({MINE});" + _OPEN.format("remark")),
@@ -325,15 +336,18 @@ FAULTS: tuple[Fault, ...] = (
            "GRANT SELECT ON shop.event_2026 TO shop_app"),
     _fault("55b", "an attached partition has no row security", "F02", "RLS033",
            "CREATE TABLE shop.event_2027 (LIKE shop.event INCLUDING DEFAULTS);"
-           "ALTER TABLE shop.event ATTACH PARTITION shop.event_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01');"
+           "ALTER TABLE shop.event ATTACH PARTITION shop.event_2027 FOR VALUES FROM ('2027-01-01') TO"
+           " ('2028-01-01');"
            "GRANT SELECT, INSERT ON shop.event_2027 TO shop_app"),
     _fault("55c", "a detached partition keeps its rows and grants", "J06", "RLS033 RLS001",
            "ALTER TABLE shop.event_2025 DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;"
-           "ALTER TABLE shop.event DETACH PARTITION shop.event_2025; GRANT SELECT ON shop.event_2025 TO shop_app"),
+           "ALTER TABLE shop.event DETACH PARTITION shop.event_2025; GRANT SELECT ON shop.event_2025 TO"
+           " shop_app"),
     _fault("56", "an inheritance child", "F03", "RLS033 RLS001",
            "CREATE TABLE shop.old_note () INHERITS (shop.note); GRANT SELECT ON shop.old_note TO shop_app"),
     _fault("57", "CREATE TABLE AS copies rows without row security", "F04", "RLS001 RLS031",
-           "CREATE TABLE shop.note_copy AS SELECT * FROM shop.note; GRANT SELECT ON shop.note_copy TO shop_app"),
+           "CREATE TABLE shop.note_copy AS SELECT * FROM shop.note; GRANT SELECT ON shop.note_copy TO"
+           " shop_app"),
     _fault("57b", "LIKE INCLUDING ALL and a swap of names", "F05 J15", "RLS001 RLS031",
            "CREATE TABLE shop.fresh (LIKE shop.note INCLUDING ALL); DROP TABLE shop.note CASCADE;"
            "ALTER TABLE shop.fresh RENAME TO note; GRANT SELECT, INSERT ON shop.note TO shop_app"),
@@ -344,9 +358,11 @@ FAULTS: tuple[Fault, ...] = (
     _fault("62", "the tenant may be NULL and such rows are everybody's", "F14", "RLS016 RLS043",
            "ALTER TABLE shop.note ALTER COLUMN tenant_id DROP NOT NULL;"
            + _policy(f"tenant_id IS NULL OR {_PLAIN}", table="note")),
-    _fault("62b", "IS NOT DISTINCT FROM shows rows without a tenant to nobody in particular", "K10", "RLS016 RLS043",
+    _fault("62b", "IS NOT DISTINCT FROM shows rows without a tenant to nobody in particular", "K10",
+    "RLS016 RLS043",
            "ALTER TABLE shop.note ALTER COLUMN tenant_id DROP NOT NULL;"
-           + _policy("tenant_id IS NOT DISTINCT FROM nullif(current_setting('app.tenant_id', true), '')::uuid",
+           + _policy("tenant_id IS NOT DISTINCT FROM nullif(current_setting('app.tenant_id', true),"
+           " '')::uuid",
                      table="note")),
     _fault("62c", "a tenant column added without a backfill", "J14", "RLS043",
            "ALTER TABLE shop.note ALTER COLUMN tenant_id DROP NOT NULL"),
@@ -355,7 +371,8 @@ FAULTS: tuple[Fault, ...] = (
     _fault("64", "a policy that reads its own table", "G01", "RLS022",
            _policy("tenant_id IN (SELECT tenant_id FROM shop.member WHERE user_id = 1)", table="member")),
     _fault("65", "a sub-select of a table whose own policy hides its rows", "G02", "RLS022",
-           "CREATE TABLE shop.access (tenant_id uuid NOT NULL, user_id bigint NOT NULL, PRIMARY KEY (tenant_id, user_id));"
+           "CREATE TABLE shop.access (tenant_id uuid NOT NULL, user_id bigint NOT NULL, PRIMARY KEY"
+           " (tenant_id, user_id));"
            "ALTER TABLE shop.access ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
            f"CREATE POLICY staff ON shop.access TO shop_owner USING ({MINE});"
            "GRANT SELECT ON shop.access TO shop_app;"
@@ -365,7 +382,8 @@ FAULTS: tuple[Fault, ...] = (
            + _policy(f"{MINE} AND EXISTS (SELECT 1 FROM shop.access a WHERE a.group_id = note.tenant_id)",
                      table="note")),
     _fault("66", "a column captured by the sub-select", "G03", "RLS010",
-           _policy(f"EXISTS (SELECT 1 FROM shop.member m WHERE m.{MINE} AND tenant_id = m.tenant_id)", table="note")),
+           _policy(f"EXISTS (SELECT 1 FROM shop.member m WHERE m.{MINE} AND tenant_id = m.tenant_id)",
+           table="note")),
     _fault("67", "NOT IN with NULL", "G04", "RLS014 RLS022",
            "CREATE TABLE shop.blocked (id uuid); INSERT INTO shop.blocked VALUES (NULL);"
            "GRANT SELECT ON shop.blocked TO shop_app;"
@@ -375,18 +393,21 @@ FAULTS: tuple[Fault, ...] = (
     _fault("67c", "a tenant written into the policy", "K11", "RLS014",
            _policy(f"{MINE} OR tenant_id = '00000000-0000-0000-0000-000000000001'")),
     _fault("68", "an IMMUTABLE function reads the setting", "G05", "RLS020",
-           "CREATE FUNCTION shop.who() RETURNS uuid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp"
+           "CREATE FUNCTION shop.who() RETURNS uuid LANGUAGE plpgsql IMMUTABLE SET search_path ="
+           " pg_catalog, pg_temp"
            " AS $$BEGIN RETURN nullif(current_setting('app.tenant_id', true), '')::uuid; END$$;"
            + _policy("tenant_id = shop.who()", table="note")),
     _fault("70", "a function of the policy is called for each row and no index helps", "H01", "RLS020 RLS021",
-           "DROP INDEX shop.note_tenant_id_idx;" + _policy("tenant_id = shop.current_tenant()", table="note")),
+           "DROP INDEX shop.note_tenant_id_idx;" + _policy("tenant_id = shop.current_tenant()",
+           table="note")),
     _fault("71", "a VOLATILE function in the policy", "H01", "RLS020",
            "CREATE FUNCTION shop.who() RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp"
            " AS $$BEGIN RETURN nullif(current_setting('app.tenant_id', true), '')::uuid; END$$;"
            + _policy("tenant_id = shop.who()", table="note")),
     _fault("72", "no index led by the tenant", "H01", "RLS021", "DROP INDEX shop.note_tenant_id_idx"),
     _fault("77", "two tables of one name, one of them protected", "L08", "RLS001",
-           "CREATE TABLE shop.\"Note\" (LIKE shop.note INCLUDING ALL); GRANT SELECT ON shop.\"Note\" TO shop_app"),
+           "CREATE TABLE shop.\"Note\" (LIKE shop.note INCLUDING ALL); GRANT SELECT ON shop.\"Note\" TO"
+           " shop_app"),
     _fault("78", "a swallowed duplicate leaves the old policy", "L09", "RLS010",
            "DROP POLICY tenant ON shop.note; CREATE POLICY tenant ON shop.note TO shop_app USING (true);"
            f"DO $$BEGIN CREATE POLICY tenant ON shop.note TO shop_app USING ({MINE});"

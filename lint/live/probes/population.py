@@ -72,7 +72,7 @@ def existing(scene: Scene, targets: Sequence[Target]) -> tuple[str, str]:
     found: Counter[str] = Counter()
     for target in targets:
         some = f"SELECT {target.column} AS tenant FROM {target.sql} LIMIT {_LOOKED_THROUGH}"  # noqa: S608
-        distinct = f"SELECT DISTINCT tenant::text FROM ({some}) some LIMIT 200"  # noqa: S608 - quoted
+        distinct = f"SELECT DISTINCT tenant::text FROM ({some}) looked LIMIT 200"  # noqa: S608 - quoted
         answer = scene.session.undone([distinct])
         found.update(tenant for (tenant,) in answer.last if tenant)
     most = [tenant for tenant, _ in sorted(found.items(), key=lambda one: (-one[1], one[0]))]

@@ -23,8 +23,9 @@ STATEMENT_TIMEOUT: Final = "30s"
 _ENDED_SESSIONS: Final = ("08", "57P")
 _SAVEPOINT: Final = "posture_probe"
 _OPEN: Final = f"SAVEPOINT {_SAVEPOINT}"
-_KEEP: Final = f"RELEASE SAVEPOINT {_SAVEPOINT}"
-_UNDO: Final = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; {_KEEP}"
+_KEEP: Final = f"RELEASE SAVEPOINT {_SAVEPOINT}; {_OPEN}"
+#: The savepoint itself stays: there is one at any time, so that no error ends the transaction.
+_UNDO: Final = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}"
 #: The C function in which PostgreSQL raises "new row violates row-level security policy".
 _WITH_CHECK: Final = "ExecWithCheckOptions"
 
@@ -88,7 +89,7 @@ class Session:
             ("BEGIN; " if self.connection.autocommit else "")
             + ("SET TRANSACTION READ ONLY; " if read_only else "")
             + f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
-            + f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"
+            + f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; {_OPEN}"
         )
 
     def end(self) -> None:
@@ -98,11 +99,11 @@ class Session:
 
     def undone(self, statements: Iterable[str]) -> Answer:
         """Run a script and undo it."""
-        return self._answer(statements, "ROLLBACK TO SAVEPOINT " + _SAVEPOINT)
+        return self._answer(statements, _UNDO)
 
     def kept(self, statements: Iterable[str]) -> Answer:
         """Run a script that later probes build on; undone only if it fails."""
-        return self._answer(statements, "")
+        return self._answer(statements, _KEEP)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Read something that must not fail."""
@@ -110,7 +111,7 @@ class Session:
 
     def copied(self, statements: Iterable[str], copy: str) -> list[str]:
         """The lines of a COPY TO STDOUT after a script; none when the database refuses."""
-        opened = self._answer(statements, "", keep=True)
+        opened = self._answer(statements, "SELECT 1")
         if opened.failed:
             return []
         lines: list[str] = []
@@ -138,14 +139,13 @@ class Session:
             self.connection.remove_notice_handler(listen)
         return heard
 
-    def _answer(self, statements: Iterable[str], finish: str, *, keep: bool = False) -> Answer:
+    def _answer(self, statements: Iterable[str], finish: str) -> Answer:
         body = list(statements)
-        script = "; ".join([_OPEN, *body, *([finish] if finish else []), *([] if keep else [_KEEP])])
         try:
-            rows, counts = self._send(script)
+            rows, counts = self._send("; ".join([*body, finish]))
         except psycopg.Error as error:
             return self._refused(error)
-        return Answer(tuple(rows[1 : len(body) + 1]), tuple(counts[1 : len(body) + 1]))
+        return Answer(tuple(rows[: len(body)]), tuple(counts[: len(body)]))
 
     def _refused(self, error: psycopg.Error) -> Answer:
         state = error.sqlstate or ""
