@@ -166,12 +166,12 @@ def transactions(app_url: str, database: PlatformDatabase, tenant: TenantId) -> 
         for _ in range(TRANSACTIONS):
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 mine = select(Plain).where(Plain.tenant_id == tenant.uuid, Plain.item_id == item)
-                assert session.scalars(mine).one()
+                assert session.scalars(mine).one().item_id == item
 
     def under_ticket() -> None:
         for _ in range(TRANSACTIONS):
             with database.tenant_session(context) as session:
-                assert session.scalars(select(Secured).where(Secured.item_id == item)).one()
+                assert session.scalars(select(Secured).where(Secured.item_id == item)).one().item_id == item
 
     try:
         found = compare("ORM transaction", without, under_ticket, TRANSACTION_BAR, TRANSACTIONS, is_rate=True)

@@ -15,7 +15,15 @@ from posture.embedded.process import Stack
 from posture.platform_lint import PLATFORM_LINT
 from posture.progress import Console
 from posture.project_file import ProjectParts, write_project
-from posture.traffic import DemoTenant, demo_tenants, provision, publish_logs, stream_telemetry, sweep
+from posture.traffic import (
+    DemoTenant,
+    demo_tenants,
+    provision,
+    publish_logs,
+    stream_telemetry,
+    sweep,
+    work_with_the_platform,
+)
 from posture.twin import PACKAGE, Template
 
 ACCOUNT = "111122223333"
@@ -83,6 +91,7 @@ def _traffic(deployment: Deployment, tenants: tuple[DemoTenant, ...], console: C
         database = deployment.database()
         try:
             sweep(database)
+            work_with_the_platform(database, tenants)
         finally:
             database.close()
     return canaries

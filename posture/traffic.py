@@ -14,10 +14,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from core_platform.actions import decide, propose
 from core_platform.agent import (
     AgentClient,
     AgentIdentity,
@@ -26,6 +28,9 @@ from core_platform.agent import (
     identity_from_pepper,
     telemetry,
 )
+from core_platform.events import append_event
+from core_platform.integrity import answer, decide_day, recommend, set_budget, spend_days
+from core_platform.lifecycle import make_export, place_hold, release_hold, set_retention
 from core_platform.onboarding.connections import connect_account, credential_key
 from core_platform.redaction import SampleLogs, sample_logs
 from core_platform.schema.identity import Agent, AgentKey, AppUser
@@ -132,6 +137,34 @@ def publish_logs(deployment: Deployment, tenants: Sequence[DemoTenant], *, name:
             s3.put_object(Bucket=bucket, Key=key, Body=content)
         deployment.log_buckets += (LogBucket(str(item.tenant), bucket, ""),)
     return planted.write(deployment.folder / f"canaries-{name}.json")
+
+
+def work_with_the_platform(database: PlatformDatabase, tenants: Sequence[DemoTenant]) -> None:
+    """What a tenant's people do in a first week: decide, set limits, hold, export, follow the events."""
+    for item in tenants:
+        asked = database.run_as_tenant(item.tenant, Origin.REQUEST, _ask, actor="user:ben")
+        answer_them = partial(_answer, asked=asked)
+        database.run_as_tenant(item.tenant, Origin.REQUEST, answer_them, actor="user:ada")
+
+
+def _ask(session: TenantSession) -> tuple[uuid.UUID, uuid.UUID]:
+    action = propose(session, kind="gpu.stop", target="gpu-node-0/0", detail={"why": "idle for a week"})
+    saving = recommend(session, rule="idle-gpu/1", subject="gpu-node-0/0", monthly_saving_usd=1_460.0)
+    set_budget(session, "anthropic.claude-3-haiku-20240307-v1:0", 2_000_000)
+    set_retention(session, "gpu_samples", timedelta(days=120))
+    append_event(session, "actions", "action.proposed", {"action": str(action)})
+    for on in spend_days(session):
+        decide_day(session, on)
+    return action, saving
+
+
+def _answer(session: TenantSession, asked: tuple[uuid.UUID, uuid.UUID]) -> None:
+    action, saving = asked
+    decide(session, action, approve=True)
+    answer(session, saving, accept=True)
+    release_hold(session, place_hold(session, "tax audit, closed"))
+    append_event(session, "actions", "action.approved", {"action": str(action)})
+    make_export(session)
 
 
 def sweep(database: PlatformDatabase) -> SweepReport:

@@ -129,6 +129,7 @@ _INSERT_READINGS = text(
       FROM unnest(CAST(:gpu_index AS smallint[]), CAST(:sampled_at AS timestamptz[]),
                   CAST(:utilization_pct AS float8[]), CAST(:memory_used_mib AS bigint[]),
                   CAST(:power_w AS float8[])) AS reading
+    ON CONFLICT DO NOTHING
     """
 )
 

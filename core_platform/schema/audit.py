@@ -11,16 +11,14 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core_platform.schema.base import Base, RowSecurity, TenantOwned
+from core_platform.schema.base import APPEND_ONLY, Base, RowSecurity, TenantOwned
 
 
 class AuditLog(TenantOwned, Base):
     """One audited action. `origin` is the door it came through; `detail` holds no content."""
 
     __tablename__ = "audit_log"
-    __row_security__: ClassVar[RowSecurity] = RowSecurity(
-        app=("SELECT", "INSERT"), bypass=("SELECT", "INSERT")
-    )
+    __row_security__: ClassVar[RowSecurity] = APPEND_ONLY
     __table_args__ = ({"schema": "audit"},)
 
     entry_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)

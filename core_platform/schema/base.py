@@ -16,7 +16,17 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core_platform.errors import UnclassifiedTable
 
-SCHEMAS: Final = ("identity", "integration", "gpu", "ai", "audit", "app")
+SCHEMAS: Final = (
+    "identity",
+    "integration",
+    "gpu",
+    "ai",
+    "actions",
+    "audit",
+    "events",
+    "lifecycle",
+    "app",
+)
 
 #: What the catalog says of a tenant table, so that an auditor needs no access to the source.
 TENANT_COMMENT: Final = "tenant: each row belongs to the tenant that it names"
@@ -36,6 +46,10 @@ class RowSecurity:
 
     app: tuple[str, ...] = ("SELECT", "INSERT", "UPDATE", "DELETE")
     bypass: tuple[str, ...] = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+#: Rows can be added and read. The table has the trigger `append_only` besides, which binds owners too.
+APPEND_ONLY: Final = RowSecurity(app=("SELECT", "INSERT"), bypass=("SELECT", "INSERT"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from core_platform.errors import MigrationFailed
 from core_platform.schema.identity import Tenant
+from core_platform.schema.lifecycle import TenantStateChange
 from core_platform.schema.migrations.connections import (
     LOCK_TIMEOUT,
     acting_as,
@@ -47,6 +48,12 @@ __all__ = [
 _ATTEMPTS: Final = 5
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
+_MONTHS_AHEAD: Final = 2
+_AHEAD: Final = """
+SELECT gpu.ensure_sample_partition((now() + month * interval '1 month')::date)
+  FROM generate_series(0, %s) AS month
+"""
+
 _BOOTSTRAP: Final = """
 CREATE SCHEMA IF NOT EXISTS app AUTHORIZATION core_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
@@ -62,6 +69,8 @@ END $$;
 def upgrade(admin_url: str, *, credentials: RoleCredentials, seal: SealKey) -> str:
     """Create roles, migrate to the newest revision and install the seal key; returns the revision.
 
+    It also makes the partitions of this month and the next two: run it at least once in two months.
+
     Raises:
         MigrationFailed: a lock was not granted in five attempts, or the key id of `seal` is
             installed with another secret.
@@ -74,6 +83,8 @@ def upgrade(admin_url: str, *, credentials: RoleCredentials, seal: SealKey) -> s
         admin.execute(_BOOTSTRAP)
         _migrate(admin_url, lambda config: command.upgrade(config, "head"))
         _install(admin, seal)
+        with acting_as(admin, "core_owner"):
+            admin.execute(_AHEAD, (_MONTHS_AHEAD,))
     head = ScriptDirectory.from_config(_config()).get_current_head()
     return str(head)
 
@@ -111,7 +122,12 @@ def provision_tenant(
 
     def create(session: TenantSession) -> None:
         row = {"tenant_id": tenant.uuid, "name": name, "capture_metadata": capture_metadata}
-        session.execute(insert(Tenant).values(row).on_conflict_do_nothing())
+        new = insert(Tenant).values(row).on_conflict_do_nothing().returning(Tenant.tenant_id)
+        if session.scalar(new) is not None:
+            actor = session.context.actor
+            session.add(
+                TenantStateChange(tenant_id=tenant.uuid, state="active", actor=actor, change_ref=actor)
+            )
 
     database.run_as_tenant(tenant, Origin.REQUEST, create, actor="provision_tenant")
 

@@ -36,6 +36,18 @@ INSERT INTO ai.ingested_object (tenant_id, object_hash, records, quarantined) VA
 INSERT INTO ai.quarantined_record (tenant_id, object_hash, line, error_class) VALUES ({0}, 'h', 0, 'json');
 INSERT INTO audit.audit_log (tenant_id, entry_id, origin, actor, action)
     VALUES ({0}, gen_random_uuid(), 'o', 'a', 'x');
+INSERT INTO actions.action_request (tenant_id, action_id, kind, target, requested_by)
+    VALUES ({0}, {0}, 'gpu.stop', 'gpu-01', 'a');
+INSERT INTO actions.action_transition VALUES ({0}, {0}, 1, 'proposed', 'a');
+INSERT INTO events.event_stream VALUES ({0}, 's', 1);
+INSERT INTO events.event VALUES ({0}, 's', 1, 'k');
+INSERT INTO lifecycle.legal_hold (tenant_id, hold_id, reason, placed_by) VALUES ({0}, {0}, 'audit', 'a');
+INSERT INTO lifecycle.export_bundle (tenant_id, export_id, requested_by) VALUES ({0}, {0}, 'a');
+INSERT INTO lifecycle.retention_setting VALUES ({0}, 'events', 30, 'a');
+INSERT INTO ai.budget VALUES ({0}, 'm', 1000, 'a');
+INSERT INTO ai.anomaly_decision VALUES ({0}, 'm', '2026-11-01', 'r', 1, 1, 'normal');
+INSERT INTO ai.recommendation VALUES ({0}, {0}, 'r', 's', 1);
+INSERT INTO ai.recommendation_feedback VALUES ({0}, {0}, {0}, 'accepted', 'a');
 """
 
 

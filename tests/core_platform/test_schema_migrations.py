@@ -33,7 +33,7 @@ from core_platform.tenancy import PlatformDatabase, SealKey, TenantId
 from core_platform.tenancy.roles import ROLES
 from posture.embedded.postgres import PostgresServer
 
-HEAD = "0006"
+HEAD = "0010"
 LOGINS = RoleCredentials("app-password", "bypass-password")
 
 
@@ -56,6 +56,11 @@ def tenant_tables() -> dict[str, RowSecurity]:
     return {name: kind for name, kind in declared().items() if isinstance(kind, RowSecurity)}
 
 
+def partitions(admin: psycopg.Connection) -> list[str]:
+    rows = admin.execute("SELECT oid::regclass::text FROM pg_class WHERE relispartition AND relkind = 'r'")
+    return [name for (name,) in rows]
+
+
 def ours(query: str) -> str:
     return query.format(schemas=", ".join(f"'{schema}'" for schema in SCHEMAS))
 
@@ -65,7 +70,7 @@ def test_every_table_is_declared_and_every_declaration_is_a_table(admin):
         ours(
             "SELECT n.nspname || '.' || c.relname FROM pg_class c "
             "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ({schemas}, 'public') "
-            "AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+            "AND NOT c.relispartition AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
         )
     ).fetchall()
     # Alembic's own bookkeeping: one row, no tenant, granted to nobody.
@@ -76,7 +81,7 @@ def test_every_table_carries_its_classification_as_its_comment(admin):
     rows = admin.execute(
         "SELECT c.oid::regclass::text, obj_description(c.oid) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = ANY(%s) AND c.relkind = 'r'",
+        " WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
         (list(SCHEMAS),),
     )
     said = {name: (comment or "").partition(":")[0] for name, comment in rows}
@@ -90,12 +95,13 @@ def test_row_security_is_enabled_and_forced_on_exactly_the_tenant_tables(admin):
         ours(
             "SELECT n.nspname || '.' || c.relname, c.relrowsecurity, c.relforcerowsecurity "
             "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE n.nspname IN ({schemas}) AND c.relkind = 'r'"
+            "WHERE n.nspname IN ({schemas}) AND c.relkind IN ('r', 'p')"
         )
     ).fetchall()
     flags = {name: (enabled, forced) for name, enabled, forced in rows}
-    assert {name for name, both in flags.items() if both == (True, True)} == set(tenant_tables())
-    assert {name for name, both in flags.items() if any(both)} == set(tenant_tables())
+    protected = {*tenant_tables(), *partitions(admin)}
+    assert {name for name, both in flags.items() if both == (True, True)} == protected
+    assert {name for name, both in flags.items() if any(both)} == protected
 
 
 def test_each_tenant_table_has_the_two_policies_and_no_other(admin):
@@ -107,7 +113,7 @@ def test_each_tenant_table_has_the_two_policies_and_no_other(admin):
     scope = "( SELECT app.bypass_scope() AS bypass_scope)"
     bypass = f"(({scope} = '*'::text) OR ({scope} = (tenant_id)::text))"
     expected = set()
-    for name in tenant_tables():
+    for name in (*tenant_tables(), *partitions(admin)):
         expected.add((name, APP_POLICY, "PERMISSIVE", ("core_app",), "ALL", True, app))
         expected.add((name, BYPASS_POLICY, "PERMISSIVE", ("core_bypass",), "ALL", True, bypass))
     assert {(*row[:3], tuple(row[3]), *row[4:]) for row in rows} == expected
@@ -126,6 +132,8 @@ def test_the_grants_are_the_declared_ones(admin):
         expected |= {(name, "core_app", command) for command in kind.app}
         expected |= {(name, "core_bypass", command) for command in kind.bypass}
         expected.add((name, "core_backup", "SELECT"))
+    # A partition is reached through its table; pg_dump alone reads it by its own name.
+    expected |= {(name, "core_backup", "SELECT") for name in partitions(admin)}
     assert set(rows) == expected
 
 
@@ -154,6 +162,9 @@ def test_the_functions_are_the_declared_ones_with_pinned_search_paths(admin):
         ("app.bypass_scope", "core_owner", False, "s", False, pinned, ["core_bypass"]),
         ("app.current_tenant", "core_seal", True, "s", False, pinned, ["core_app"]),
         ("app.refuse_change", "core_owner", False, "v", False, pinned, None),
+        ("app.refuse_step", "core_owner", False, "v", False, pinned, None),
+        ("gpu.ensure_sample_partition", "core_owner", False, "v", False, pinned, None),
+        ("lifecycle.refuse_second_release", "core_owner", False, "v", False, pinned, None),
     ]
 
 
@@ -222,8 +233,9 @@ def test_keys_of_tenant_tables_begin_with_the_tenant_in_the_catalog_too(admin):
     assert len(rows) > len(tenant_tables())
 
 
-def test_the_models_and_the_migrations_describe_one_schema(platform_db):
+def test_the_models_and_the_migrations_describe_one_schema(platform_db, admin):
     engine = create_engine(platform_db.admin_url.replace("postgresql:", "postgresql+psycopg:"))
+    months = {name.rpartition(".")[2] for name in partitions(admin)}
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -232,6 +244,7 @@ def test_the_models_and_the_migrations_describe_one_schema(platform_db):
                 "compare_type": True,
                 "compare_server_default": False,
                 "version_table_schema": "app",
+                "include_name": lambda name, kind, _parents: kind != "table" or name not in months,
             },
         )
         assert compare_metadata(context, Base.metadata) == []
@@ -243,7 +256,7 @@ def test_check_constraints_of_the_models_are_those_of_the_database(admin):
         ours(
             "SELECT c.conrelid::regclass::text, c.conname FROM pg_constraint c "
             "JOIN pg_namespace n ON n.oid = c.connamespace "
-            "WHERE n.nspname IN ({schemas}) AND c.contype = 'c' "
+            "WHERE n.nspname IN ({schemas}) AND c.contype = 'c' AND c.conislocal "
             "AND c.conrelid <> 'app.bypass_log'::regclass"
         )
     ).fetchall()
@@ -300,7 +313,7 @@ def test_down_and_up_again_gives_the_same_database(blank):
 def test_each_revision_can_be_taken_back_by_itself(blank):
     seal = SealKey.generate("k1")
     upgrade(blank, credentials=LOGINS, seal=seal)
-    for revision in ("0005", "0004", "0003", "0002", "0001"):
+    for revision in ("0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
         downgrade(blank, revision)
         assert current_revision(blank) == revision
     assert upgrade(blank, credentials=LOGINS, seal=seal) == HEAD
@@ -415,3 +428,27 @@ def test_a_tenant_table_made_without_the_operation_is_seen(admin, platform_db):
     with pytest.raises(AssertionError):
         test_every_table_is_declared_and_every_declaration_is_a_table(admin)
     admin.execute(sql.SQL("DROP TABLE identity.forgotten"))
+
+
+def test_a_months_partition_is_protected_like_its_table_and_granted_to_no_login(platform_db, admin):
+    with admin.transaction():
+        admin.execute("SET LOCAL ROLE core_owner")
+        assert admin.execute("SELECT gpu.ensure_sample_partition('2031-02-14')").fetchone() == (True,)
+        assert admin.execute("SELECT gpu.ensure_sample_partition('2031-02-01')").fetchone() == (True,)
+    assert "gpu.gpu_sample_2031_02" in partitions(admin)
+    test_row_security_is_enabled_and_forced_on_exactly_the_tenant_tables(admin)
+    test_each_tenant_table_has_the_two_policies_and_no_other(admin)
+    test_the_grants_are_the_declared_ones(admin)
+    for url in (platform_db.app_url, platform_db.bypass_url):
+        with psycopg.connect(url, autocommit=True) as login:
+            for name in partitions(admin):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    login.execute(f"SELECT count(*) FROM {name}")
+
+
+def test_the_partitions_of_this_month_and_the_next_two_exist_after_a_migration(admin):
+    months = admin.execute(
+        "SELECT 'gpu.gpu_sample_' || to_char(now() + m * interval '1 month', 'YYYY_MM') "
+        "FROM generate_series(0, 2) m"
+    )
+    assert {*(name for (name,) in months), "gpu.gpu_sample_default"} <= set(partitions(admin))

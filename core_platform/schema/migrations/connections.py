@@ -64,7 +64,7 @@ def as_owner(admin_url: str) -> Iterator[Connection]:
 def acting_as(admin: psycopg.Connection, role: str) -> Iterator[None]:
     """One transaction of `admin` in the rights of a role that nobody logs in as."""
     with admin.transaction():
-        # posture: allow BYP006 core_seal owns the ticket keys and can read no tenant's table
+        # posture: allow BYP006 core_seal and core_owner can read no tenant's table: RLS is forced
         admin.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
         yield
 

@@ -20,6 +20,10 @@ BYPASS_POLICY: Final = "bypass_grant"
 APP_PREDICATE: Final = "tenant_id = (SELECT app.current_tenant())"
 BYPASS_PREDICATE: Final = "(SELECT app.bypass_scope()) IN ('*', tenant_id::text)"
 EVERY_COMMAND: Final = "SELECT, INSERT, UPDATE, DELETE"
+ADDING: Final = "SELECT, INSERT"
+CHANGING: Final = "SELECT, INSERT, UPDATE"
+#: A partition is reached through its table alone, whose grants and policies apply there.
+NO_COMMAND: Final = ""
 
 _TABLE: Final = re.compile(r"[a-z_]+\.[a-z_]+")
 
@@ -42,7 +46,10 @@ class EnableTenantRls(MigrateOperation):
         app: str = EVERY_COMMAND,
         bypass: str = EVERY_COMMAND,
     ) -> None:
-        """Enable and force row security on `schema.table`, with both policies and the grants."""
+        """Enable and force row security on `schema.table`, with both policies and the grants.
+
+        `NO_COMMAND` grants nothing, for a partition.
+        """
         operations.invoke(cls(table, app, bypass))
 
     def reverse(self) -> MigrateOperation:
@@ -57,8 +64,8 @@ class EnableTenantRls(MigrateOperation):
             _policy(self.table, APP_POLICY, "core_app", APP_PREDICATE),
             _policy(self.table, BYPASS_POLICY, "core_bypass", BYPASS_PREDICATE),
             f"REVOKE ALL ON {self.table} FROM PUBLIC",
-            f"GRANT {self.app} ON {self.table} TO core_app",
-            f"GRANT {self.bypass} ON {self.table} TO core_bypass",
+            *_grant(self.app, self.table, "core_app"),
+            *_grant(self.bypass, self.table, "core_bypass"),
             f"GRANT SELECT ON {self.table} TO core_backup",
             f"COMMENT ON TABLE {self.table} IS '{TENANT_COMMENT}'",
         ]
@@ -126,6 +133,10 @@ def _policy(table: str, name: str, role: str, predicate: str) -> str:
         f"CREATE POLICY {name} ON {table} AS PERMISSIVE FOR ALL TO {role} "
         f"USING ({predicate}) WITH CHECK ({predicate})"
     )
+
+
+def _grant(commands: str, table: str, role: str) -> list[str]:
+    return [f"GRANT {commands} ON {table} TO {role}"] if commands else []
 
 
 def _qualified(table: str) -> str:
