@@ -88,7 +88,8 @@ BEGIN
 END
 $hold$;
 REVOKE ALL ON FUNCTION lifecycle.refuse_second_release() FROM PUBLIC;
-CREATE TRIGGER released_once BEFORE UPDATE ON lifecycle.legal_hold
+CREATE TRIGGER released_once
+    BEFORE UPDATE OF reason, placed_by, placed_at, released_by, released_at ON lifecycle.legal_hold
     FOR EACH ROW EXECUTE FUNCTION lifecycle.refuse_second_release();
 """
 
