@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -34,7 +35,8 @@ class Console:
             return
         if self.stream.isatty():
             self._clear()
-            print(f"  {text}"[:118], end="\r", file=self.stream, flush=True)
+            width = shutil.get_terminal_size().columns - 1
+            print(f"  {text}"[:width], end="\r", file=self.stream, flush=True)
         else:
             print(f"  {text}", file=self.stream, flush=True)
 
@@ -46,6 +48,11 @@ class Console:
         yield
         self.detail(f"{time.monotonic() - started:.1f} s")
 
+    def done(self) -> None:
+        """Clear the last passing line, before results are printed."""
+        if not self.quiet:
+            self._clear()
+
     def _clear(self) -> None:
         if self.stream.isatty():
-            print("\r\033[K", end="", file=self.stream)
+            print("\r\033[K", end="", file=self.stream, flush=True)

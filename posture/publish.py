@@ -12,6 +12,7 @@ from controls.verdict import Verdict
 from evidence.kinds.twin import KillMatrix
 from evidence.proofs.notes import verifier_key_text
 from evidence.view import Evidence, LoggedRecord
+from posture.config import Project
 from posture.errors import UsageError
 from posture.records import RunClock
 from posture.workspace import Workspace
@@ -73,7 +74,7 @@ def publish_portal(workspace: Workspace, posture: CompiledPosture) -> SiteReport
     try:
         return build_site(
             posture,
-            out=portal_folder(workspace),
+            out=portal_folder(workspace.project),
             title=title,
             contact=contact,
             as_of=posture.as_of,
@@ -93,7 +94,7 @@ def publish_pack(workspace: Workspace, out: Path) -> PackReport:
     """
     if workspace.signer is None:
         raise UsageError("a pack is signed with the ledger's key: name it as ledger.signer")
-    summary = portal_folder(workspace) / POSTURE_JSON
+    summary = portal_folder(workspace.project) / POSTURE_JSON
     portal = summary.read_bytes() if summary.exists() else None
     try:
         return build_pack(
@@ -129,7 +130,6 @@ def log_key(workspace: Workspace) -> str:
     return verifier_key_text(workspace.log.ledger.origin, workspace.signer.public)
 
 
-def portal_folder(workspace: Workspace) -> Path:
-    """Where the portal is built."""
-    portal = workspace.project.portal
-    return portal.out if portal and portal.out else workspace.state / "portal"
+def portal_folder(project: Project) -> Path:
+    """Where a project's portal is built."""
+    return project.portal.out if project.portal and project.portal.out else project.state / "portal"

@@ -11,6 +11,7 @@ from posture.cli import Exit
 from posture.errors import UsageError
 
 HOST = "127.0.0.1"
+HIGHEST_PORT = 65_535
 
 
 class PortalHandler(http.server.SimpleHTTPRequestHandler):
@@ -43,6 +44,8 @@ def serve_portal(folder: Path, port: int) -> int:
     """Serve until interrupted; the address is printed."""
     if not (folder / "index.html").exists():
         raise UsageError(f"no portal in {folder}; run `posture portal build` first")
+    if not 0 <= port <= HIGHEST_PORT:
+        raise UsageError(f"--port {port} is none: give 0 (a free one) to {HIGHEST_PORT}")
     handler = functools.partial(PortalHandler, directory=str(folder), headers=portal_headers(folder))
     with http.server.ThreadingHTTPServer((HOST, port), handler) as server:
         print(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)", flush=True)

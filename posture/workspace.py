@@ -62,7 +62,9 @@ def collect_into(workspace: Workspace, console: Console) -> Collected:
     book = AccessBook(workspace.project)
     book.check()
     scope = scope_of(workspace.project)
-    return collect(workspace.log, scope, book, state=workspace.state, progress=console.detail)
+    collected = collect(workspace.log, scope, book, state=workspace.state, progress=console.detail)
+    console.done()
+    return collected
 
 
 def _signer(ledger: Ledger) -> Signer:

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from posture.cli import Exit
+from posture.errors import UsageError
 
 EXAMPLE = """examples:
   posture controls                      every claim with its check
@@ -27,7 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
     from controls.claims import load_catalogue
 
     checks = load_checks()
-    claims = [claim for claim in load_catalogue().claims if arguments.area in (None, claim.area)]
+    catalogue = load_catalogue()
+    areas = [area.name for area in catalogue.areas]
+    if arguments.area not in (None, *areas):
+        raise UsageError(f"no control area {arguments.area!r}; the catalogue has {', '.join(areas)}")
+    claims = [claim for claim in catalogue.claims if arguments.area in (None, claim.area)]
     sabotages = {claim.id: [one.what for one in SABOTAGES if one.check == claim.check] for claim in claims}
     titles = {
         claim.id: checks[claim.check].title if claim.check and claim.check in checks else claim.quote

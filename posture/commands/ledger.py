@@ -91,10 +91,13 @@ def _row(index: int, logged: LoggedRecord) -> dict[str, str | int]:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from evidence.errors import EvidenceError
+    from evidence.ledger.layout import CHECKPOINT
     from evidence.ledger.verify import verify_ledger
     from evidence.proofs.errors import ProofsError
 
     path, origin = _where(arguments)
+    if not (path / CHECKPOINT).is_file():
+        raise UsageError(f"{path} holds no ledger (no {CHECKPOINT} file); name its folder with --path")
     since = Path(arguments.since).read_bytes() if arguments.since else None
     try:
         key = _pinned(arguments.key, origin)

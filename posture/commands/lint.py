@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(rendered(report, arguments.format))
     if report.failed:
         return Exit.FINDINGS
-    return Exit.INCOMPLETE if arguments.strict and report.incomplete else Exit.HOLDS
+    shown_nothing = report.incomplete or not report.stats.files
+    return Exit.INCOMPLETE if arguments.strict and shown_nothing else Exit.HOLDS
 
 
 def rendered(report: Report, form: str) -> str:

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--out", metavar="FILE", help="default: pack.zip under the project's state")
     add_config(build)
-    verify = actions.add_parser("verify", help="verify a pack offline", add_help=False)
-    verify.add_argument("rest", nargs=argparse.REMAINDER)
+    verify = actions.add_parser("verify", help="verify a pack offline", prefix_chars="\0", add_help=False)
+    verify.add_argument("words", nargs="*", metavar="ARGUMENT", help="as of the verify.py in the pack")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "verify":
         from trust_portal.packs.verify import main
 
-        return main(arguments.rest)
+        return main(arguments.words)
     from posture.publish import log_key, publish_pack
     from posture.workspace import open_workspace
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 from posture.cli import Exit
 from posture.errors import UsageError
@@ -41,7 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             print(current_revision(arguments.url) or "none")
         except PlatformError as error:
-            raise UsageError(str(error)) from error
+            where = urlsplit(arguments.url)
+            place = (
+                f"{where.hostname or parse_qs(where.query).get('host', ['the local socket'])[0]}{where.path}"
+            )
+            raise UsageError(f"{place}: {error}; check the address and that the server runs") from error
         return Exit.HOLDS
     sys.argv = [MODULES[arguments.action], "--settings", arguments.settings]
     runpy.run_module(MODULES[arguments.action], run_name="__main__", alter_sys=True)

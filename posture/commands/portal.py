@@ -39,17 +39,18 @@ def run(arguments: argparse.Namespace) -> int:
     from posture.workspace import open_workspace
     from trust_portal.errors import PdfUnavailable
 
-    workspace = open_workspace(load(arguments.config), writing=True)
-    if arguments.action == "build":
-        posture = compiled(workspace)
-        report = publish_portal(workspace, posture)
-        print(f"{report.index}: {report.pages} pages, {report.files} files, {report.bytes} bytes")
-        if arguments.pdf:
-            try:
-                print(f"{arguments.pdf}: {publish_summary(workspace, posture, Path(arguments.pdf))} bytes")
-            except PdfUnavailable as error:
-                raise UsageError(str(error)) from error
-        return Exit.HOLDS
-    from posture.serve import serve_portal
+    project = load(arguments.config)
+    if arguments.action == "serve":
+        from posture.serve import serve_portal
 
-    return serve_portal(portal_folder(workspace), arguments.port)
+        return serve_portal(portal_folder(project), arguments.port)
+    workspace = open_workspace(project, writing=True)
+    posture = compiled(workspace)
+    report = publish_portal(workspace, posture)
+    print(f"{report.index}: {report.pages} pages, {report.files} files, {report.bytes} bytes")
+    if arguments.pdf:
+        try:
+            print(f"{arguments.pdf}: {publish_summary(workspace, posture, Path(arguments.pdf))} bytes")
+        except PdfUnavailable as error:
+            raise UsageError(str(error)) from error
+    return Exit.HOLDS

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = Path(temporary)
         with platform_scene(folder / "scene", console) as scene, console.step("sabotaging twins"):
             proof = prove(scene.template, folder / "twins", progress=console.detail, only=arguments.check)
+    console.done()
     if arguments.format == "json":
         json.dump(proof.to_json(), sys.stdout, indent=2)
         print()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +17,7 @@ from trust_portal.claims import CompiledPosture
 from trust_portal.site.build import HEADERS, build_site
 
 Scheme = Literal["light", "dark"]
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
 PAGES = (
     "index.html",
     "areas/tenant_isolation.html",

@@ -7,7 +7,9 @@ same bytes, and nothing is fetched while rendering.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,7 +53,8 @@ def render_summary(posture: CompiledPosture, *, title: str, contact: str, log: L
 
 def _weasyprint() -> Any:  # noqa: ANN401 - the library ships no types
     try:
-        import weasyprint
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a banner where Pango is missing
+            import weasyprint
     except (ImportError, OSError) as error:
         raise PdfUnavailable(
             f"PDFs need WeasyPrint and Pango (apt-get install libpango-1.0-0 libpangoft2-1.0-0): {error}"
