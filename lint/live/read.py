@@ -82,13 +82,21 @@ def read_database(dsn: str) -> Catalogue:
     """Read one database in one snapshot; raise LintError when it cannot be reached or read."""
     try:
         # posture: allow WRAP001 reads system catalogs only, never a row of a tenant
-        with psycopg.connect(dsn, connect_timeout=_TIMEOUT_SECONDS, row_factory=namedtuple_row) as connection:
+        with psycopg.connect(dsn, connect_timeout=_TIMEOUT_SECONDS) as connection:
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            return _Reading(connection).catalogue()
+            return read_connection(connection)
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise LintError(f"{_named(dsn)}: its catalogs cannot be read ({reason})") from error
+
+
+def read_connection(connection: psycopg.Connection[Any]) -> Catalogue:
+    """Read the database in a connection's transaction, what that has changed included.
+
+    Sets search_path for the rest of the transaction. Raises psycopg.Error.
+    """
+    return _Reading(connection).catalogue()
 
 
 def _named(dsn: str) -> str:
@@ -110,8 +118,8 @@ class _Reading:
         self._role_names: dict[int, str] = {}
 
     def _rows(self, query: SQL | Composed) -> list[Any]:
-        rows: list[Any] = self.connection.execute(query).fetchall()
-        return rows
+        with self.connection.cursor(row_factory=namedtuple_row) as cursor:
+            return list(cursor.execute(query))
 
     def _by_table(self, query: SQL | Composed) -> dict[int, list[Any]]:
         found: dict[int, list[Any]] = defaultdict(list)

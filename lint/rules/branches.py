@@ -129,7 +129,7 @@ class Branches:
         negated = isinstance(inner, exp.Not)
         while isinstance(inner, exp.Not):
             inner = bare(inner.this)
-        if not self.session.settings_in(inner):
+        if not self.session.switches_in(inner):
             return "state"
         if _is_null_test(inner):
             return "state" if negated or _negated(inner) else "unset"

@@ -131,7 +131,7 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
         fix = "compare with the bound tenant instead of a literal"
         return f"names one tenant ({value}) for every session", fix
     cast = _cast_of(node, column)
-    if cast is not None and not is_text and view.session.asks_session(node):
+    if cast is not None and not is_text and any(view.session.reads_in(node)):
         return (
             f"compares {column} as {cast}: another spelling of the same id sees 0 rows, and no index is used",
             f"cast the setting to {column}'s type instead",
@@ -234,8 +234,10 @@ def setting_findings(view: Viewpoint) -> Iterator[Finding]:
     setting = view.tenancy.setting
     if setting is None or view.tenancy.uses.get(setting, 0) < _MAJORITY:
         return
+    settled = [view.catalogue.tables[name] for name, read in view.tenancy.by_table.items() if setting in read]
+    columns = {table.tenant_column for table in settled}
     for table in view.tenant_tables():
-        if not table.enabled:
+        if not table.enabled or table.tenant_column not in columns:
             continue
         other = view.tenancy.by_table.get(table.qualified, frozenset())
         if other and setting not in other and all(view.tenancy.uses[name] == 1 for name in other):

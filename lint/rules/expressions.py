@@ -25,6 +25,7 @@ _BODY_READ = re.compile(r"\bcurrent_setting\s*\(\s*'([^']+)'(?:\s*::\s*\w+)?\s*(
 _SQL_BODY = re.compile(r"\s*(?:RETURN|SELECT)\s+(.*?);?\s*\Z", re.IGNORECASE | re.DOTALL)
 _PLPGSQL_BODY = re.compile(r"\s*BEGIN\s+RETURN\s+([^;]*);\s*END\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 _CALL = re.compile(r'\b([a-z_][\w$]*|"[^"]+")\s*\.\s*([a-z_][\w$]*|"[^"]+")\s*\(', re.IGNORECASE)
+_LOOKS_UP = re.compile(r"\bfrom\s+[\w\"]", re.IGNORECASE)
 #: Functions of hosted platforms that tell who is connected; no catalog of ours shows their bodies.
 _IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
 _USER_NODES = tuple(
@@ -169,6 +170,18 @@ class Session:
         direct = {read.name for read in setting_reads(tree)}
         through = (self.settings_of(name) for name, _ in called_functions(tree))
         return frozenset(direct.union(*through))
+
+    def switches_in(self, tree: exp.Expr) -> frozenset[str]:
+        """Return the settings that decide an expression by themselves.
+
+        A function that looks something up in a table with the setting's value, such as a ticket or
+        a grant, is no switch: who sets the setting has not yet what it names.
+        """
+        direct = {read.name for read in setting_reads(tree)}
+        for name, _ in called_functions(tree):
+            if not any(_LOOKS_UP.search(body_text(function)) for function in self.functions(name)):
+                direct |= self.settings_of(name)
+        return frozenset(direct)
 
     def asks_session(self, tree: exp.Expr) -> bool:
         """Say whether an expression depends on who is connected or what was set."""

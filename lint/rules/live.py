@@ -62,7 +62,7 @@ def _tables(view: Viewpoint) -> Iterator[Finding]:
             yield from unprotected(table)
         yield from nothing_permitted(table, view.catalogue)
         yield from _not_forced(table, view)
-        if table.enabled:
+        if table.enabled and (table.parent is None or view.commands(table)):
             yield from TablePolicies(table, view).findings()
             yield from comparison_findings(table, view)
         if table.enabled and table.tenant_column and not table.parent:
