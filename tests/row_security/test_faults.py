@@ -51,7 +51,7 @@ def codes(shop: Shop) -> set[str]:
         found = verify(shop.dsn, role=ROLE)
     except RoleRefusedError:
         return {"RLS054"}
-    return {finding.rule for finding in found.findings if finding.severity != "info"} - OF_THE_SERVER
+    return {finding.rule for finding in found.findings} - OF_THE_SERVER
 
 
 def seeded(shop: Shop, fault: Fault) -> set[str]:
@@ -82,7 +82,7 @@ def test_an_unnamed_fault_is_still_unnamed(shop: Shop, fault_id: str) -> None:
 
 def test_a_clean_schema_has_no_finding_and_nothing_inconclusive(shop: Shop) -> None:
     found = verify(shop.dsn, role=ROLE)
-    assert [one for one in found.findings if one.severity != "info" and one.rule not in OF_THE_SERVER] == []
+    assert [one for one in found.findings if one.rule not in OF_THE_SERVER] == []
     assert found.inconclusive == ()
     assert found.probes > 150
 

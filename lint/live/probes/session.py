@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
 from lint.live.probes.errors import ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from psycopg.pq.abc import PGresult
 
 Connection: TypeAlias = "psycopg.Connection[Any]"
 
@@ -86,7 +89,7 @@ class Session:
             raise ProbeError("the connection is inside a transaction: give one that is idle")
         self.connection.prepare_threshold = None
         self._send(
-            ("BEGIN; " if self.connection.autocommit else "")
+            "BEGIN; "
             + ("SET TRANSACTION READ ONLY; " if read_only else "")
             + f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; "
             + f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; {_OPEN}"
@@ -95,7 +98,7 @@ class Session:
     def end(self) -> None:
         """Undo everything. A session that the server ended has nothing left to undo."""
         if not self.connection.closed:
-            self.connection.execute("ROLLBACK")
+            self.connection.pgconn.exec_(b"ROLLBACK")
 
     def undone(self, statements: Iterable[str]) -> Answer:
         """Run a script and undo it."""
@@ -107,7 +110,8 @@ class Session:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Read something that must not fail."""
-        return list(self._send(query)[0][-1])
+        self.scripts.append(query)
+        return self.connection.execute(query.encode()).fetchall()
 
     def copied(self, statements: Iterable[str], copy: str) -> list[str]:
         """The lines of a COPY TO STDOUT after a script; none when the database refuses."""
@@ -119,10 +123,9 @@ class Session:
             self.scripts.append(copy)
             with self.connection.cursor().copy(copy.encode()) as stream:
                 lines += [bytes(line).decode("utf-8", "replace") for line in stream]
-        except psycopg.Error as error:
-            self._refused(error)
-        else:
-            self._send(_UNDO)
+        except psycopg.Error:
+            lines.clear()
+        self._send(_UNDO)
         return lines
 
     def overheard(self, statements: Iterable[str]) -> list[str]:
@@ -142,34 +145,80 @@ class Session:
     def _answer(self, statements: Iterable[str], finish: str) -> Answer:
         body = list(statements)
         try:
-            rows, counts = self._send("; ".join([*body, finish]))
-        except psycopg.Error as error:
-            return self._refused(error)
-        return Answer(tuple(rows[: len(body)]), tuple(counts[: len(body)]))
+            results = self._send("; ".join([*body, finish]))
+        except _RefusedError as refused:
+            self._send(_UNDO)
+            return refused.answer
+        kept = results[: len(body)]
+        return Answer(tuple(map(_rows, kept)), tuple(result.command_tuples or 0 for result in kept))
 
-    def _refused(self, error: psycopg.Error) -> Answer:
-        state = error.sqlstate or ""
-        if self.connection.closed or state.startswith(_ENDED_SESSIONS):
-            raise ProbeError(f"the session ended while it was probed: {error}") from error
-        self._send(_UNDO)
-        diagnosis = error.diag
-        return Answer(
-            sqlstate=state or "XX000",
-            words=diagnosis.message_primary or str(error),
-            constraint=diagnosis.constraint_name or "",
-            with_check=diagnosis.source_function == _WITH_CHECK,
-        )
+    def _send(self, script: str) -> list[PGresult]:
+        """Send one message and read each statement's result, through libpq itself.
 
-    def _send(self, script: str) -> tuple[list[tuple[tuple[Any, ...], ...]], list[int]]:
+        A cursor of the driver would cost several times the round trip for such small answers.
+        """
         self.scripts.append(script)
-        cursor = self.connection.execute(script.encode())
-        rows: list[tuple[tuple[Any, ...], ...]] = []
-        counts: list[int] = []
-        while True:
-            rows.append(tuple(cursor.fetchall()) if cursor.description else ())
-            counts.append(max(0, cursor.rowcount))
-            if not cursor.nextset():
-                return rows, counts
+        raw = self.connection.pgconn
+        raw.send_query(script.encode())
+        results: list[PGresult] = []
+        while (result := raw.get_result()) is not None:
+            results.append(result)
+        failed = results[-1] if results else None
+        if failed is None or failed.status == ExecStatus.FATAL_ERROR:
+            self._raise(failed)
+        return results
+
+    def _raise(self, failed: PGresult | None) -> None:
+        answer = _refused(failed)
+        if self.connection.pgconn.status != ConnStatus.OK or answer.sqlstate.startswith(_ENDED_SESSIONS):
+            raise ProbeError(f"the session ended while it was probed: {answer.said}")
+        raise _RefusedError(answer)
+
+
+class _RefusedError(Exception):
+    """The database raised an error, which is an answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.said)
+        self.answer = answer
+
+
+def _refused(failed: PGresult | None) -> Answer:
+    if failed is None:
+        return Answer(sqlstate="08006", words="no answer")
+
+    def field_of(field: DiagnosticField) -> str:
+        return (failed.error_field(field) or b"").decode("utf-8", "replace")
+
+    return Answer(
+        sqlstate=field_of(DiagnosticField.SQLSTATE) or "08006",
+        words=field_of(DiagnosticField.MESSAGE_PRIMARY),
+        constraint=field_of(DiagnosticField.CONSTRAINT_NAME),
+        with_check=field_of(DiagnosticField.SOURCE_FUNCTION) == _WITH_CHECK,
+    )
+
+
+def _rows(result: PGresult) -> tuple[tuple[Any, ...], ...]:
+    """A result's rows: numbers and booleans as such, everything else as PostgreSQL's text."""
+    readers = [_READERS.get(result.ftype(column), _text) for column in range(result.nfields)]
+    return tuple(
+        tuple(
+            None if (value := result.get_value(row, column)) is None else read(value)
+            for column, read in enumerate(readers)
+        )
+        for row in range(result.ntuples)
+    )
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+#: By type oid: int8, int2, int4, oid, bool.
+_READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
+    **dict.fromkeys((20, 21, 23, 26), int),
+    16: lambda value: value == b"t",
+}
 
 
 @dataclass(frozen=True, slots=True)
