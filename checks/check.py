@@ -93,7 +93,7 @@ class Check:
             reason=reason,
             completeness=completeness,
             evidence=tuple(sorted({logged.digest for _, logged in judged})),
-            scope=hashlib.sha256(canonical_bytes(encode(scope))).hexdigest(),
+            scope=scope_digest(scope),
             source=self.source,
             as_of=as_of,
             valid_until=min((_speaks_until(expect, logged) for expect, logged in judged), default=None),
@@ -166,6 +166,11 @@ def load_checks() -> Mapping[str, Check]:
     for area in (*AREAS, *PARTS):
         importlib.import_module(f"checks.{area}")
     return CHECKS
+
+
+def scope_digest(scope: Scope) -> str:
+    """SHA-256 (hex) of a scope's canonical JSON: what a verdict was judged over."""
+    return hashlib.sha256(canonical_bytes(encode(scope))).hexdigest()
 
 
 def conclude(

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from checks.check import scope_digest
 from controls.claims import load_catalogue
-from controls.verdict import Verdict
+from controls.verdict import State, Verdict
 from evidence.kinds.twin import KillMatrix
 from evidence.proofs.notes import verifier_key_text
+from evidence.scope import Scope
 from evidence.view import Evidence, LoggedRecord
 from posture.config import Project
 from posture.errors import UsageError
@@ -41,13 +43,19 @@ def latest(records: Sequence[LoggedRecord]) -> Latest:
     Raises:
         UsageError: nothing was judged yet.
     """
-    evidence = Evidence(records, as_of=RunClock.now())
-    verdicts = tuple(seen.payload for seen in evidence.observed(Verdict))
+    now = RunClock.now()
+    evidence = Evidence(records, as_of=now)
+    scopes = sorted(evidence.observed(Scope), key=lambda seen: seen.record.header.recorded)
+    newest = scope_digest(scopes[-1].payload) if scopes else ""
+    verdicts = tuple(
+        seen.payload
+        for seen in evidence.observed(Verdict)
+        if seen.payload.scope == newest or seen.payload.state is State.FAILED
+    )
     if not verdicts:
-        raise UsageError("the ledger holds no verdict yet; run `posture gate` first")
-    matrices = evidence.observed(KillMatrix)
-    kills = matrices[-1].payload if matrices else KillMatrix(0, 0, ())
-    return Latest(verdicts, kills, max(verdict.as_of for verdict in verdicts if verdict.as_of))
+        raise UsageError("the ledger holds no verdict over the newest scope; run `posture check` first")
+    matrices = [seen.payload for seen in evidence.observed(KillMatrix) if seen.record.header.expires > now]
+    return Latest(verdicts, matrices[-1] if matrices else KillMatrix(0, 0, ()), now)
 
 
 def compiled(workspace: Workspace) -> CompiledPosture:
