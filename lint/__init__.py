@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lint.api import (
+        coverage_live,
         coverage_of,
         explain,
         lint_catalogue,
@@ -31,6 +32,7 @@ __all__ = [
     "LintConfigError",
     "LintError",
     "Report",
+    "coverage_live",
     "coverage_of",
     "explain",
     "lint_catalogue",

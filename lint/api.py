@@ -20,9 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lint.files import Corpus, SourceFile
-    from lint.report import Finding
+    from lint.report import Coverage, Finding
 
-__all__ = ["coverage_of", "explain", "lint_catalogue", "lint_paths", "read_live", "replay_paths"]
+__all__ = [
+    "coverage_live",
+    "coverage_of",
+    "explain",
+    "lint_catalogue",
+    "lint_paths",
+    "read_live",
+    "replay_paths",
+]
 
 _HISTORY_RULES = "RLS"
 
@@ -85,6 +93,18 @@ def read_live(dsn: str, tenant_columns: Iterable[str] = TENANT_COLUMNS) -> Catal
     from lint.live.read import read_database
 
     return with_tenant_columns(read_database(dsn), tenant_columns)
+
+
+def coverage_live(dsn: str, role: str, config: LintConfig | None = None) -> Coverage:
+    """Count the tenant tables of a database that are enforced as `role` meets them.
+
+    A table counts when it is enabled, has a policy for each command the role is granted, and is
+    forced or not the role's own. Raises LintError as `lint.live.verify.verify` does.
+    """
+    from lint.live.read import read_database
+    from lint.rules.viewpoint import viewpoint_of
+
+    return viewpoint_of(read_database(dsn), role, config or LintConfig()).coverage()
 
 
 def explain(code: str) -> str:

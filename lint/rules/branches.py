@@ -37,7 +37,7 @@ class Condition:
     @property
     def text(self) -> str:
         """The condition as SQL, at most 80 characters."""
-        text = self.node.sql("postgres")
+        text = _without_casts_of_constants(self.node).sql("postgres")
         return text if len(text) <= 80 else f"{text[:77]}…"
 
 
@@ -154,6 +154,16 @@ class Branches:
             for _, meaning in columns_with_meaning(node, self.scope)
             if meaning is not None and meaning.depth == 0
         )
+
+
+def _without_casts_of_constants(node: exp.Expr) -> exp.Expr:
+    """Return a copy without the `::text` that PostgreSQL puts behind every constant."""
+
+    def plain(part: exp.Expr) -> exp.Expr:
+        return part.this if isinstance(part, exp.Cast) and isinstance(part.this, exp.Literal) else part
+
+    copied: exp.Expr = node.copy().transform(plain)
+    return copied
 
 
 def _has_query(node: exp.Expr) -> bool:

@@ -285,7 +285,13 @@ def _volatility(
             f"ALTER FUNCTION {function.qualified}({function.arguments}) STABLE;",
             table=table.qualified,
             subject=subject,
+            severity="info" if where.endswith("CHECK") or _asks_the_row(node, scope) else None,
         )
+
+
+def _asks_the_row(node: exp.Expr, scope: Scope) -> bool:
+    """Say whether a call takes a column of the row, so that it runs for every row whatever it is."""
+    return any(meaning and meaning.depth == 0 for _, meaning in columns_with_meaning(node, scope))
 
 
 def _once(node: exp.Expr, scope: Scope) -> bool:

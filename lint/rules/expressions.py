@@ -27,7 +27,7 @@ _PLPGSQL_BODY = re.compile(r"\s*BEGIN\s+RETURN\s+([^;]*);\s*END\s*;?\s*\Z", re.I
 _CALL = re.compile(r'\b([a-z_][\w$]*|"[^"]+")\s*\.\s*([a-z_][\w$]*|"[^"]+")\s*\(', re.IGNORECASE)
 _LOOKS_UP = re.compile(r"\bfrom\s+[\w\"]", re.IGNORECASE)
 #: Functions of hosted platforms that tell who is connected; no catalog of ours shows their bodies.
-_IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
+IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
 _USER_NODES = tuple(
     node
     for node in (getattr(exp, name, None) for name in ("CurrentUser", "SessionUser", "CurrentRole"))
@@ -187,7 +187,7 @@ class Session:
         """Say whether an expression depends on who is connected or what was set."""
         if self.settings_in(tree) or next(tree.find_all(*_USER_NODES), None) is not None:
             return True
-        if any(name in _IDENTITY_FUNCTIONS for name, _ in called_functions(tree)):
+        if any(name in IDENTITY_FUNCTIONS for name, _ in called_functions(tree)):
             return True
         return any(str(column.name).lower() in _USER_NAMES for column in tree.find_all(exp.Column))
 

@@ -32,7 +32,8 @@ def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
     if column is None:
         return
     place = Place(view.catalogue.source)
-    yield from _index(table, column, place)
+    if view.tenancy.by_table.get(table.qualified):  # an index serves a comparison, not a function
+        yield from _index(table, column, place)
     yield from _column(table, column, place)
     for key in table.keys:
         yield from _unique(table, key, column, place)
@@ -88,7 +89,7 @@ def _unique(table: Table, key: Key, column: Column, place: Place) -> Iterator[Fi
         return
     if any(re.search(rf"\b{re.escape(column.name)}\b", part) for part in (*key.parts, key.predicate or "")):
         return
-    if any(_tells_nothing(table.column(name)) for name in key.columns):
+    if any(_tells_nothing(table.column(name)) for name in key.columns) or _is_surrogate(table, key):
         return
     names = ", ".join(key.parts or key.columns)
     yield RLS050.finding(
@@ -99,6 +100,17 @@ def _unique(table: Table, key: Key, column: Column, place: Place) -> Iterator[Fi
         table=table.qualified,
         subject=key.name or names,
     )
+
+
+def _is_surrogate(table: Table, key: Key) -> bool:
+    """Say whether a key is an id that the application makes, or another row's."""
+    if key.kind == "primary" and len(key.columns) == 1:
+        name = key.columns[0].lower()
+        return name in {"id", "uuid", "uid", "pk"} or name in {
+            f"{table.name.lower()}_id",
+            f"{table.name.lower()}id",
+        }
+    return any(set(key.columns) <= set(foreign.columns) for foreign in table.foreign_keys)
 
 
 def _tells_nothing(column: Column | None) -> bool:
@@ -155,7 +167,6 @@ def _crossing(
         f"({target.tenant_column}, {', '.join(foreign.target_columns)})",
         table=table.qualified,
         subject=foreign.name or ",".join(foreign.columns),
-        severity="error" if cascades else None,
     )
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lint.report import Finding
     from lint.rules.viewpoint import Viewpoint
 
+#: Roles of a hosted platform that own the tables it brings along.
+_PLATFORM_OWNERS = ("supabase_", "cloud_admin")
 _SEVERITIES = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -58,15 +60,23 @@ def _tables(view: Viewpoint) -> Iterator[Finding]:
         if table.kind == "foreign":
             yield from _foreign(table, view)
             continue
-        if not table.inherits:
-            yield from unprotected(table)
-        yield from nothing_permitted(table, view.catalogue)
-        yield from _not_forced(table, view)
+        if not (table.owner or "").startswith(_PLATFORM_OWNERS):
+            yield from _state(table, view)
         if table.enabled and (table.parent is None or view.commands(table)):
             yield from TablePolicies(table, view).findings()
             yield from comparison_findings(table, view)
         if table.enabled and table.tenant_column and not table.parent:
             yield from key_findings(table, view)
+
+
+def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """RLS001 to RLS004: the switches of a table."""
+    if not table.inherits:
+        yield from unprotected(table)
+    for finding in nothing_permitted(table, view.catalogue):
+        by_design = view.hosted and not table.policies and not table.tenant_column
+        yield replace(finding, severity="info") if by_design else finding
+    yield from _not_forced(table, view)
 
 
 def _foreign(table: Table, view: Viewpoint) -> Iterator[Finding]:
@@ -82,6 +92,7 @@ def _foreign(table: Table, view: Viewpoint) -> Iterator[Finding]:
 
 def _not_forced(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS004, an error where the serving role has the owner's rights."""
-    for finding in not_forced(table, owner_reads=True):
+    forced = any(other.forced for other in view.catalogue.tables.values())
+    for finding in not_forced(table, owner_reads=forced or not view.hosted):
         owns = table.owner in view.rights
         yield replace(finding, severity="error") if owns else finding

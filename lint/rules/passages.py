@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import body_text, called_functions
+from lint.rules.expressions import IDENTITY_FUNCTIONS, body_text, called_functions
 from lint.rules.predicates import PredicateError, parse_predicate
 
 if TYPE_CHECKING:
@@ -205,9 +205,16 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
                 "own it",
                 table=table.qualified,
                 subject=function.signature,
-                severity="warning",
+                severity="info" if _asks_who_calls(function, view) else "warning",
             )
             return
+
+
+def _asks_who_calls(function: Function, view: Viewpoint) -> bool:
+    """Say whether a body asks for the tenant or the user, so that its owner's rights are a choice."""
+    body = body_text(function)
+    asked = view.session.settings_of(function.qualified)
+    return bool(asked) or any(f"{name}(" in body for name in IDENTITY_FUNCTIONS) or "session_user" in body
 
 
 def _is_empty_path(function: Function) -> bool:

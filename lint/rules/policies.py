@@ -129,6 +129,7 @@ class TablePolicies:
                 f"or REVOKE {names} ON {self.table.written} FROM {self.view.role};",
                 table=self.table.qualified,
                 subject=names,
+                severity="info" if self.view.hosted else None,
             )
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:

@@ -13,7 +13,7 @@ from lint.rules.database_rules import RLS053, RLS054, RLS055
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.report import Finding
+    from lint.report import Finding, Severity
     from lint.rules.viewpoint import Viewpoint
 
 _UNFILTERED = ("truncate", "references", "trigger")
@@ -78,6 +78,7 @@ def _unfiltered(view: Viewpoint) -> Iterator[Finding]:
             f"{view.role} has {names} on {table.qualified}: {'; '.join(_TOLD[name] for name in found)}",
             f"REVOKE {names} ON {table.written} FROM {_holders(table.qualified, found, view)};",
             table=table.qualified,
+            severity="info" if view.hosted else None,
         )
 
 
@@ -107,8 +108,14 @@ def _defaults(view: Viewpoint) -> Iterator[Finding]:
             "before anybody can protect it",
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner}{within} REVOKE {names} ON TABLES FROM {grantee};",
             subject=f"default:{owner}:{schema}:{grantee}",
-            severity="error" if unfiltered else "warning",
+            severity=_severity_of_default(unfiltered, view),
         )
+
+
+def _severity_of_default(unfiltered: list[str], view: Viewpoint) -> Severity:
+    if view.hosted:
+        return "info"
+    return "error" if unfiltered else "warning"
 
 
 # RLS054

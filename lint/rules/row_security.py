@@ -29,7 +29,7 @@ _OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "
 
 def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
     """Yield what the row security rules find in one catalogue."""
-    owner_reads = any(table.forced for table in catalogue.tables.values()) or not _hosted(catalogue)
+    owner_reads = any(table.forced for table in catalogue.tables.values()) or not hosted(catalogue)
     for table in catalogue.tables.values():
         if table.schema in _SYSTEM_SCHEMAS or config.is_global(table.qualified):
             continue
@@ -131,7 +131,7 @@ def not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
         )
 
 
-def _hosted(catalogue: Catalogue) -> bool:
+def hosted(catalogue: Catalogue) -> bool:
     """Say whether a hosted platform connects as its own roles, never as the owner of the tables."""
     if not _HOSTED_ROLES.isdisjoint(grant.grantee for grant in catalogue.grants):
         return True

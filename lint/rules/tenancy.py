@@ -106,6 +106,9 @@ def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
 
 
 def _carries_tenant(setting: str) -> bool:
+    """Say whether a setting names a tenant: a gateway's claims are mostly about the user."""
+    if setting.startswith("request."):
+        return False
     words = frozenset(setting.replace(".", "_").split("_"))
     return "." in setting and "bypass" not in words and _PERSON_WORDS.isdisjoint(words)
 

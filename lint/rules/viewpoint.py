@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import PUBLIC
 from lint.errors import LintError
 from lint.rules.expressions import Session
+from lint.rules.row_security import hosted
 from lint.rules.tenancy import discover
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Viewpoint:
     def session(self) -> Session:
         """What the expressions of this database ask of the session."""
         return Session(self.catalogue)
+
+    @cached_property
+    def hosted(self) -> bool:
+        """True on a hosted platform, which grants everything to its roles and lets policies decide."""
+        return hosted(self.catalogue)
 
     @cached_property
     def rights(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from core_platform.schema.migrate import RoleCredentials, upgrade
 from core_platform.tenancy import SealKey
+from lint import coverage_live
 from lint.config import LintConfig
 from lint.errors import LintError
 from lint.live.read import read_connection, read_database
@@ -127,6 +128,12 @@ OPENING = "CREATE POLICY more ON shop.invoice FOR SELECT TO shop_app USING ({})"
         # A materialised view, definer function or partition that the role cannot reach.
         "CREATE MATERIALIZED VIEW shop.sums AS SELECT tenant_id, count(*) FROM shop.invoice GROUP BY 1",
         "CREATE TABLE shop.event_rest PARTITION OF shop.event DEFAULT",
+        # A definer function that asks who calls is a choice, and said as information.
+        (
+            "CREATE FUNCTION shop.mine() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER"
+            " SET search_path = pg_catalog, pg_temp AS"
+            " 'SELECT count(*) FROM shop.note WHERE tenant_id = shop.current_tenant()'"
+        ),
         # A secret or random key that is unique over all tenants tells nothing.
         "ALTER TABLE shop.note ADD token_hash text UNIQUE, ADD ref uuid UNIQUE",
         # The function asks for a row that only a bypass can have written.
@@ -174,7 +181,7 @@ def test_a_tenant_column_of_another_name_is_learned_from_its_policy(seed: Seed) 
 
 
 def test_coverage_counts_what_binds_the_role(shop_dsn: str, seed: Seed) -> None:
-    coverage = view_of(shop_dsn).coverage()
+    coverage = coverage_live(shop_dsn, ROLE)
     assert (coverage.enforced, len(coverage.tables)) == (8, 8)
     with psycopg.connect(shop_dsn) as connection:
         connection.execute("ALTER TABLE shop.invoice NO FORCE ROW LEVEL SECURITY")
