@@ -51,11 +51,10 @@ def replayed(dsn: str, scripts: list[str]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         raw = connection.pgconn
         for script in scripts:
-            result = raw.exec_(script.encode())
-            if result.status == psycopg.pq.ExecStatus.COPY_OUT:
-                while raw.get_copy_data(0)[0] > 0:
+            raw.send_query(script.encode())
+            while (result := raw.get_result()) is not None:
+                while result.status == psycopg.pq.ExecStatus.COPY_OUT and raw.get_copy_data(0)[0] > 0:
                     pass
-                raw.get_result()
         raw.exec_(b"ROLLBACK")
 
 

@@ -37,4 +37,4 @@ def _as_run(result: ProbeResult) -> ProbeRun:
         for one in result.findings
     ]
     unclear = [Inconclusive(one.table, one.probe, one.why) for one in result.inconclusive]
-    return ProbeRun(tuple(findings), result.probes, tuple(unclear))
+    return ProbeRun(tuple(findings), result.probes, tuple(unclear), result.notes)

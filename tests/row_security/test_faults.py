@@ -17,10 +17,6 @@ from posture.embedded.postgres_binaries import Binaries
 from tests.row_security.conftest import Shop, clean_cluster, copied
 from tests.row_security.faults import FAULTS, ROLE, Fault
 
-#: At least this share of the faults is named.
-BAR = 0.95
-#: Faults that neither layer names yet, each with the reason.
-UNNAMED: dict[str, str] = {}
 #: RLS055 judges the server that the tests happen to run on, not the schema.
 OF_THE_SERVER = frozenset({"RLS055"})
 #: A few of each kind, for the server versions that are not the default.
@@ -66,18 +62,11 @@ def seeded(shop: Shop, fault: Fault) -> set[str]:
 def test_the_corpus_holds_at_least_sixty_faults_with_names_of_their_own() -> None:
     assert len(FAULTS) >= 60
     assert len({fault.id for fault in FAULTS}) == len(FAULTS)
-    assert len(UNNAMED) <= (1 - BAR) * len(FAULTS)
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.id not in UNNAMED], ids=lambda f: f.id)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.id)
 def test_a_seeded_fault_is_named_with_a_code_that_fits(shop: Shop, fault: Fault) -> None:
     assert seeded(shop, fault) & fault.expected, fault.title
-
-
-@pytest.mark.parametrize("fault_id", UNNAMED)
-def test_an_unnamed_fault_is_still_unnamed(shop: Shop, fault_id: str) -> None:
-    fault = next(fault for fault in FAULTS if fault.id == fault_id)
-    assert not seeded(shop, fault) & fault.expected, "it is named now: take it off the list"
 
 
 def test_a_clean_schema_has_no_finding_and_nothing_inconclusive(shop: Shop) -> None:

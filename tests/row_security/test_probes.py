@@ -13,7 +13,7 @@ from core_platform.tenancy.ticket import SETTING, seal
 from lint.live.probes import ProbeError, ProbeResult, probe
 from lint.live.read import read_database
 from posture.embedded.postgres import PostgresServer
-from tests.row_security.conftest import A, B, Shop
+from tests.row_security.conftest import A, B, Shop, copied
 from tests.row_security.faults import CLEAN, MINE, ROLE
 
 SEAL = SealKey("test-1", bytes(range(32)))
@@ -146,6 +146,79 @@ def test_rows_find_a_partition(shop: Shop, partitions: str) -> None:
     result = probed(shop)
     assert (result.findings, result.inconclusive) == ((), ())
     assert "shop.part" in result.seeded
+
+
+_SETTING = "nullif(current_setting('app.tenant_id', true), '')"
+_CLAIM = "(nullif(current_setting('request.jwt.claims', true), '')::json ->> 'tenant_id')::uuid"
+SOUND = {
+    "a text tenant": f"""
+        CREATE TABLE own.t (tenant_id text NOT NULL CHECK (tenant_id <> ''), id int, PRIMARY KEY
+        (tenant_id, id));
+        CREATE POLICY p ON own.t USING (tenant_id = {_SETTING});""",
+    "an integer tenant that refers to its own entry": f"""
+        CREATE TABLE own.tenants (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
+        CREATE TABLE own.t (tenant_id int NOT NULL REFERENCES own.tenants, id int, PRIMARY KEY
+        (tenant_id, id));
+        CREATE POLICY p ON own.t USING (tenant_id = {_SETTING}::int);""",
+    "the tenant in a JSON claim": f"""
+        CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, PRIMARY KEY (tenant_id, id));
+        CREATE POLICY p ON own.t USING (tenant_id = {_CLAIM});""",
+    "deleted rows hidden from their own tenant": f"""
+        CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, deleted_at timestamptz, state text NOT NULL,
+            PRIMARY KEY (tenant_id, id));
+        CREATE POLICY p ON own.t USING (tenant_id = {_SETTING}::uuid AND deleted_at IS NULL AND state
+        <> 'gone');""",
+    "a permissive policy under a restrictive one": f"""
+        CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, PRIMARY KEY (tenant_id, id));
+        CREATE POLICY a ON own.t USING (true);
+        CREATE POLICY p ON own.t AS RESTRICTIVE USING (tenant_id = {_SETTING}::uuid);""",
+    "a policy for each command": f"""
+        CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, PRIMARY KEY (tenant_id, id));
+        CREATE POLICY s ON own.t FOR SELECT USING (tenant_id = {_SETTING}::uuid);
+        CREATE POLICY i ON own.t FOR INSERT WITH CHECK (tenant_id = {_SETTING}::uuid);
+        CREATE POLICY u ON own.t FOR UPDATE USING (tenant_id = {_SETTING}::uuid);
+        CREATE POLICY d ON own.t FOR DELETE USING (tenant_id = {_SETTING}::uuid);""",
+    "a trigger that writes the bound tenant into every row": f"""
+        CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, PRIMARY KEY (tenant_id, id));
+        CREATE FUNCTION own.bind() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
+            $$BEGIN NEW.tenant_id := coalesce({_SETTING}::uuid, NEW.tenant_id); RETURN NEW; END$$;
+        CREATE TRIGGER bind BEFORE INSERT OR UPDATE ON own.t FOR EACH ROW EXECUTE FUNCTION own.bind();
+        CREATE POLICY p ON own.t USING (tenant_id = {_SETTING}::uuid);""",
+    "a tenant column of another name": f"""
+        CREATE TABLE own.t (org_id uuid NOT NULL, id int, PRIMARY KEY (org_id, id));
+        CREATE POLICY p ON own.t USING (org_id = {_SETTING}::uuid);""",
+}
+
+
+@pytest.mark.parametrize("made", SOUND.values(), ids=SOUND.keys())
+def test_other_sound_schemas_are_clean_too(cluster: PostgresServer, made: str) -> None:
+    with copied(cluster, "template1") as shop:
+        shop.execute(
+            f"CREATE SCHEMA own AUTHORIZATION shop_owner; SET ROLE shop_owner; {made}"
+            "ALTER TABLE own.t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+            "GRANT USAGE ON SCHEMA own TO shop_app; GRANT SELECT, INSERT, UPDATE, DELETE ON own.t TO shop_app"
+        )
+        result = probed(shop)
+    assert (result.findings, result.inconclusive) == ((), ())
+    assert result.seeded == ("own.t",)
+
+
+def test_a_membership_that_a_binding_alone_can_name_is_inconclusive(cluster: PostgresServer) -> None:
+    with copied(cluster, "template1") as shop:
+        shop.execute(
+            """
+            CREATE SCHEMA own AUTHORIZATION shop_owner; SET ROLE shop_owner;
+            CREATE TABLE own.member (user_id uuid PRIMARY KEY, team uuid NOT NULL);
+            CREATE TABLE own.t (tenant_id uuid NOT NULL, id int, PRIMARY KEY (tenant_id, id));
+            CREATE POLICY p ON own.t USING (tenant_id IN (SELECT team FROM own.member
+                WHERE user_id = nullif(current_setting('app.user_id', true), '')::uuid));
+            ALTER TABLE own.t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+            GRANT USAGE ON SCHEMA own TO shop_app; GRANT SELECT ON own.t, own.member TO shop_app
+            """
+        )
+        result = probed(shop)
+    assert result.findings == ()
+    assert "give a binding" in result.inconclusive[0].why
 
 
 def test_circular_foreign_keys_are_seeded_by_a_superuser(shop: Shop) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 #: A setting that is read: its name, what is done with it up to a comparison, the literal compared.
 _READ: Final = re.compile(
-    r"current_setting\(\s*'([^']+)'(?:::text)?[^)]*\)((?:::\w+|\s|\))*)(?:->>?\s*'([^']+)')?", re.IGNORECASE
+    r"current_setting\(\s*'([^']+)'(?:::text)?[^)]*\)"
+    r"((?:::\w+|\s|\)|,\s*'[^']*'(?:::\w+)?)*)(?:->>?\s*'([^']+)')?",
+    re.IGNORECASE,
 )
 _SWITCH: Final = re.compile(
     r"current_setting\(\s*'([^']+)'[^)]*\)(?:::\w+|\s|\)|,\s*'[^']*'(?:::\w+)?)*(?:=|IN\b)\s*\(?'([^']*)'",

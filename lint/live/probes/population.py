@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lint.live.probes.scene import rows_of
 from lint.live.probes.session import quoted
-from lint.live.probes.variants import named_tenants, variants
+from lint.live.probes.variants import named_tenants, preferred, variants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ def seed(scene: Scene, seeder: Seeder, targets: Sequence[Target]) -> None:
     for target in lifted:
         scene.session.kept([f"ALTER TABLE {target.sql} NO FORCE ROW LEVEL SECURITY"])
     for target in targets:
+        seeder.preferred[target.relation.oid] = preferred(target.table, target.tenant)
+    for target in targets:
         _seed(scene, seeder, target)
     _count(scene, targets)
     for target in lifted:
@@ -42,9 +44,10 @@ def seed(scene: Scene, seeder: Seeder, targets: Sequence[Target]) -> None:
 
 
 def _seed(scene: Scene, seeder: Seeder, target: Target) -> None:
+    others = variants(target.table, target.tenant, target.relation)
     for tenant in scene.tenants:
         seeder.ensure(target.relation, tenant)
-        for overrides in variants(target.table, target.tenant, target.relation):
+        for overrides in others:
             seeder.seed(target.relation, tenant, overrides)
     refused = seeder.reasons.get(target.relation.oid)
     for other in named_tenants(target.table, target.tenant, target.relation):

@@ -104,11 +104,13 @@ def _from_dsn(
         if setting and "=" in setting and binding is None:
             # On a connection of its own: the one that probes must never have made the setting.
             named = with_tenant_columns(catalogue, (column,)) if column else _named(catalogue)
+            # posture: allow WRAP001 asks the policies only, and is rolled back
             with psycopg.connect(dsn, autocommit=True) as asking:
                 values = given(setting)
                 binding = (
                     tenants_asked(asking, named, role, values) if isinstance(values, GivenValues) else None
                 )
+        # posture: allow WRAP001 the prober's own transaction, rolled back at its end
         with psycopg.connect(dsn, autocommit=True) as own:
             return probe(
                 own,
@@ -241,6 +243,10 @@ def _probe_tables(scene: Scene) -> None:
             if target.may("SELECT") and (target.own or target.foreign):
                 reads.unbound(scene, target, state)
     for target in ready:
+        if target.may("SELECT") and scene.binding is not None:
+            reads.bound(scene, target)
+    reads.missing(scene)
+    for target in ready:
         _probe_table(scene, target)
     logins(scene, scene.login_settings)
     if scene.binding is not None:
@@ -262,7 +268,6 @@ def _probe_table(scene: Scene, target: Target) -> None:
         scene.protocol.inconclusive(target.qualified, "bound", "no setting that carries the tenant was found")
         return
     if target.may("SELECT"):
-        reads.bound(scene, target)
         if (target.qualified, "select") in scene.protocol.unclear:
             return
         if isinstance(scene.binding, PlainSetting):

@@ -25,6 +25,8 @@ from lint.live.probes.synthesis import insert
 if TYPE_CHECKING:
     from lint.live.probes.session import Answer
 
+#: What the catalog alone shows: no policy, none for the command or the role, one without a clause.
+_PLAIN_FAULTS: Final = frozenset({"RLS003", "RLS006", "RLS007", "RLS008"})
 _SWITCH_VALUES: Final = ("on", "true", "1", "yes")
 
 
@@ -68,10 +70,20 @@ def bound(scene: Scene, target: Target) -> None:
         if own:
             target.readable = True
         elif target.own if label == "A" else target.foreign:
-            _own_rows_missing(scene, target, label, answer)
+            scene.missing.append((target, label, answer))
 
 
-def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer) -> None:
+def missing(scene: Scene) -> None:
+    """Own rows that a tenant did not see, once all tables were read.
+
+    Where no table at all showed a row, it may be the binding that is wrong: that is not a finding.
+    """
+    proven = any(target.readable for target in scene.targets)
+    for target, label, answer in scene.missing:
+        _own_rows_missing(scene, target, label, answer, proven=proven)
+
+
+def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer, *, proven: bool) -> None:
     other = sorted(_asked_besides(scene, target))
     blame = silence(scene, target, "select", answer)
     if blame is None:
@@ -82,8 +94,14 @@ def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer) 
                 "(--tenant-setting NAME=VALUE_A,VALUE_B) or a binding"
             )
         scene.protocol.inconclusive(target.qualified, "select", why)
-    elif other and blame.rule not in {"RLS003", "RLS006", "RLS007", "RLS008", "RLS019", "RLS022"}:
+    elif other and blame.rule not in {*_PLAIN_FAULTS, "RLS019", "RLS022"}:
         why = f"tenant {label} sees no row of its own: the policies also ask for {', '.join(other)}"
+        scene.protocol.inconclusive(target.qualified, "select", why)
+    elif not proven and not answer.failed and blame.rule not in _PLAIN_FAULTS:
+        named = ", ".join(sorted(scene.carriers))
+        why = (
+            f"no table shows a tenant its rows when {named} holds its id: name the setting, or give a binding"
+        )
         scene.protocol.inconclusive(target.qualified, "select", why)
     else:
         seen = f"fails: {answer.said}" if answer.failed else "shows none of its own rows"
@@ -165,6 +183,7 @@ def _injected(settings: dict[str, str]) -> list[str]:
 
 def row_security_off(scene: Scene, target: Target) -> None:
     """`row_security = off` must raise for the role (manual, 5.9); an answer means it is exempt."""
+    # posture: allow BYP006 the probe asserts that PostgreSQL refuses it
     answer = scene.as_a("SET LOCAL row_security = off", visible(target, scene.a))
     if not answer.failed:
         blame = leak(scene, target, "select")
@@ -217,9 +236,8 @@ def copied(scene: Scene, target: Target) -> None:
     small = target.relation.estimate <= UNQUALIFIED_LIMIT_ROWS and target.relation.kind == "r"
     beyond = f"(SELECT * FROM {target.sql} WHERE {target.column} <> {quoted(scene.a)} LIMIT 1000)"  # noqa: S608
     scene.protocol.tried()
-    lines = scene.session.copied(
-        scene.actor.script(scene.settings(scene.a)), f"COPY {target.sql if small else beyond} TO STDOUT"
-    )
+    copy = f"COPY {target.sql if small else beyond} TO STDOUT"
+    lines = scene.session.copied(scene.actor.script(scene.settings(scene.a), copy))
     foreign = sum(scene.b in line for line in lines) if small else len(lines)
     if foreign:
         blame = leak(scene, target, "select")

@@ -93,6 +93,8 @@ class Scene:
     targets: list[Target] = field(default_factory=list)
     #: Setting names that the binding makes.
     carriers: frozenset[str] = frozenset()
+    #: Reads of own rows that showed none: the table, whose rows, and the answer.
+    missing: list[tuple[Target, str, Answer]] = field(default_factory=list)
     #: The settings that a login of the role starts with.
     login_settings: dict[str, str] = field(default_factory=dict)
 

@@ -82,6 +82,8 @@ class Session:
 
     connection: Connection
     scripts: list[str] = field(default_factory=list)
+    #: What a COPY TO STDOUT of the script wrote.
+    lines: list[bytes] = field(default_factory=list)
 
     def begin(self, *, read_only: bool = False) -> None:
         """Open the transaction; ProbeError when the connection is already in one."""
@@ -113,20 +115,11 @@ class Session:
         self.scripts.append(query)
         return self.connection.execute(query.encode()).fetchall()
 
-    def copied(self, statements: Iterable[str], copy: str) -> list[str]:
-        """The lines of a COPY TO STDOUT after a script; none when the database refuses."""
-        opened = self._answer(statements, "SELECT 1")
-        if opened.failed:
-            return []
-        lines: list[str] = []
-        try:
-            self.scripts.append(copy)
-            with self.connection.cursor().copy(copy.encode()) as stream:
-                lines += [bytes(line).decode("utf-8", "replace") for line in stream]
-        except psycopg.Error:
-            lines.clear()
-        self._send(_UNDO)
-        return lines
+    def copied(self, statements: Iterable[str]) -> list[str]:
+        """The lines of the COPY TO STDOUT that ends a script; none when the database refuses."""
+        self.lines.clear()
+        answer = self.undone(statements)
+        return [] if answer.failed else [line.decode("utf-8", "replace") for line in self.lines]
 
     def overheard(self, statements: Iterable[str]) -> list[str]:
         """The notices that a script raises; the script is undone."""
@@ -163,6 +156,8 @@ class Session:
         results: list[PGresult] = []
         while (result := raw.get_result()) is not None:
             results.append(result)
+            while result.status == ExecStatus.COPY_OUT and (chunk := raw.get_copy_data(0))[0] > 0:
+                self.lines.append(bytes(chunk[1]))
         failed = results[-1] if results else None
         if failed is None or failed.status == ExecStatus.FATAL_ERROR:
             self._raise(failed)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import sqlglot
@@ -20,6 +21,8 @@ from sqlglot.errors import SqlglotError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+#: Policies and constraints of one database repeat themselves.
+_REMEMBERED: Final = 4096
 _LENGTHS: Final = frozenset({"length", "char_length", "character_length", "octet_length", "bit_length"})
 _SAMPLES: Final = (
     "abc", "a1b2c3", "a-b", "a_b", "abcdefgh", "ABC", "AB", "A1", "1", "12", "123", "1234", "12345",
@@ -67,8 +70,9 @@ def wishes_of(expressions: Iterator[str] | list[str] | tuple[str, ...]) -> Wishe
     return wishes
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parsed(expression: str) -> exp.Expr | None:
-    """The tree of a deparsed boolean expression, None when it cannot be read."""
+    """The tree of a deparsed boolean expression, not to be changed; None when it cannot be read."""
     try:
         tree = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
     except (SqlglotError, ValueError, RecursionError):

@@ -47,8 +47,11 @@ class Seeder:
     seeds: dict[tuple[int, str | None], list[Seed]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
     shared: dict[int, Row] = field(default_factory=dict)
+    #: What the policies themselves ask of other columns, so that an own row is one that they show.
+    preferred: dict[int, Wishes] = field(default_factory=dict)
     _making: list[int] = field(default_factory=list)
     _number: int = 0
+    _wishes: dict[int, Wishes] = field(default_factory=dict)
 
     def mark(self, tenant: str | None) -> str:
         """The text by which a tenant's synthetic rows are found again, wherever they went."""
@@ -89,10 +92,15 @@ class Seeder:
 
     def wishes(self, relation: Relation) -> Wishes:
         """What constraints, domains and the first leaf's bounds ask of each column."""
+        if relation.oid not in self._wishes:
+            self._wishes[relation.oid] = self._asked(relation)
+        return self._wishes[relation.oid]
+
+    def _asked(self, relation: Relation) -> Wishes:
         leaves = self.structure.leaves(relation) if relation.kind == "p" else []
         bounds = next((leaf.bounds for leaf in leaves if leaf.bounds and "NOT (" not in leaf.bounds), None)
         asked = [relation.bounds or bounds or "", *relation.checks]
-        found = wishes_of([text for text in asked if text])
+        found = merged(self.preferred.get(relation.oid, {}), wishes_of([text for text in asked if text]))
         for column in relation.columns.values():
             domain = wishes_of(column.checks).get("VALUE")
             if domain is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.catalogue import Table
+    from lint.live.probes.solve import Wishes
     from lint.live.probes.structure import Relation
 
 _MOST: Final = 6
@@ -32,6 +33,27 @@ def variants(table: Table, tenant: str, relation: Relation) -> list[dict[str, st
                     if variant not in found:
                         found.append(variant)
     return found[:_MOST]
+
+
+def preferred(table: Table, tenant: str) -> Wishes:
+    """What the policies ask of other columns than the tenant's, beside it: `… AND deleted_at IS NULL`."""
+    asked = [
+        atom.sql("postgres")
+        for policy in table.policies
+        for _, text in policy.clauses()
+        if (tree := parsed(text)) is not None and isinstance(tree, exp.And)
+        for atom in _conjuncts(tree)
+    ]
+    return {column: wish for column, wish in wishes_of(asked).items() if column != tenant}
+
+
+def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    node = bare(node)
+    if isinstance(node, exp.And):
+        yield from _conjuncts(node.this)
+        yield from _conjuncts(node.expression)
+    elif not isinstance(node, exp.Or):
+        yield node
 
 
 def named_tenants(table: Table, tenant: str, relation: Relation) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lint.live.probes.blame import leak, silence
 from lint.live.probes.scene import PAST_ROW_SECURITY, UNQUALIFIED_LIMIT_ROWS, Scene, Target, many
-from lint.live.probes.session import name, quoted
+from lint.live.probes.session import AS_LOGIN, name, quoted
 from lint.live.probes.synthesis import insert
 
 if TYPE_CHECKING:
@@ -120,8 +120,9 @@ def moved(scene: Scene, target: Target) -> None:
     for where in (f" WHERE {_is(target, scene.a)}", ""):
         if not where and not _small(scene, target, "move"):
             continue
-        answer = scene.as_a(f"UPDATE {target.sql} SET {target.column} = {quoted(scene.b)}{where}")  # noqa: S608
-        if answer.count or answer.sqlstate in PAST_ROW_SECURITY:
+        statement = f"UPDATE {target.sql} SET {target.column} = {quoted(scene.b)}{where}"  # noqa: S608 - quoted
+        answer, changed = _reaching(scene, target, statement)
+        if changed or answer.sqlstate in PAST_ROW_SECURITY:
             _leaked(scene, target, "move", "move", "own rows can be moved to tenant B", answer)
 
 
@@ -187,11 +188,27 @@ def _upserted(
     statement = (
         f"{insert(target.relation, row)} ON CONFLICT ({arbiter}) DO UPDATE SET {changed} = EXCLUDED.{changed}"
     )
-    answer = scene.as_a(statement)
-    if answer.count:
+    answer, reached = _reaching(scene, target, statement)
+    if reached:
         _leaked(
             scene, target, "on conflict", "update", "ON CONFLICT DO UPDATE changes a row of tenant B", answer
         )
+
+
+def _reaching(scene: Scene, target: Target, statement: str) -> tuple[Answer, bool]:
+    """Run a write as A; say whether tenant B's rows are others, or in other places, after it.
+
+    The count of a command is not enough: a trigger may have put the row right.
+    """
+    rows = f"FROM {target.sql} WHERE {_is(target, scene.b)}"
+    look = f"SELECT string_agg(tableoid || ' ' || ctid, ',' ORDER BY tableoid, ctid) {rows}"
+    script = scene.actor.script(scene.settings(scene.a), statement)
+    scene.protocol.tried()
+    answer = scene.session.undone([look, *script, AS_LOGIN, look])
+    if answer.failed:
+        return answer, False
+    changed = answer.rows[0] != answer.last if scene.sees_all else answer.counts[-3] > 0
+    return answer, changed
 
 
 def _drawn(target: Target, columns: tuple[str, ...]) -> bool:
