@@ -4,6 +4,8 @@ A key can be derived for any key id, so a valid MAC alone does not say that the 
 or that it is still good. The rows are read under the row security of the tenant that the hello names.
 """
 
+from uuid import UUID
+
 from sqlalchemy import select
 
 from core_platform.ingress.hello import Hello, pepper_version
@@ -17,22 +19,22 @@ def find_registered(database: PlatformDatabase, hello: Hello) -> Registration | 
     """The registration of a hello's agent, or None: unknown, revoked, or its tenant not active."""
 
     def look_up(session: TenantSession) -> Registration | None:
-        if not _is_active(session, hello):
+        if not is_active(session, hello.key_id, hello.agent_id, pepper_version(hello.key_id)):
             return None
         return Registration(newest_position(session, hello.agent_id))
 
     return database.run_as_tenant(TenantId.parse(hello.tenant), Origin.AGENT_STREAM, look_up)
 
 
-def _is_active(session: TenantSession, hello: Hello) -> bool:
+def is_active(session: TenantSession, key_id: str, agent_id: UUID, version: str) -> bool:
     """Whether key id and agent belong together, unrevoked, in an active tenant."""
     found = session.scalar(
         select(AgentKey.key_id)
         .join(Tenant, Tenant.tenant_id == AgentKey.tenant_id)
         .where(
-            AgentKey.key_id == hello.key_id,
-            AgentKey.agent_id == hello.agent_id,
-            AgentKey.pepper_version == pepper_version(hello.key_id),
+            AgentKey.key_id == key_id,
+            AgentKey.agent_id == agent_id,
+            AgentKey.pepper_version == version,
             AgentKey.revoked_at.is_(None),
             Tenant.state == "active",
         )

@@ -77,14 +77,19 @@ def credential_of(session: TenantSession, key: TenantValueKey, connection_id: uu
         NoCredential: there is none for this tenant.
         SealedValueError: it was sealed for another place, or by another key.
     """
-    stored = session.scalar(
-        select(ConnectionSecret.ciphertext).where(
-            ConnectionSecret.connection_id == connection_id, ConnectionSecret.key_version == str(key.version)
-        )
-    )
+    stored = sealed_credential(session, connection_id, str(key.version))
     if stored is None:
         raise NoCredential(f"connection {connection_id} has no credential of key version {key.version}")
     return key.open(stored, _place(connection_id))
+
+
+def sealed_credential(session: TenantSession, connection_id: uuid.UUID, key_version: str) -> bytes | None:
+    """The credential of a connection as it is stored, or None."""
+    return session.scalar(
+        select(ConnectionSecret.ciphertext).where(
+            ConnectionSecret.connection_id == connection_id, ConnectionSecret.key_version == key_version
+        )
+    )
 
 
 def _place(connection_id: uuid.UUID) -> Place:

@@ -74,13 +74,13 @@ def ingest_bucket(
 
 
 def _what_is_known(database: PlatformDatabase, tenant: TenantId) -> tuple[frozenset[str], bool]:
+    return database.run_as_tenant(tenant, Origin.INGESTION, known_objects)
+
+
+def known_objects(session: TenantSession) -> tuple[frozenset[str], bool]:
     """Hashes of the objects that were read, and whether the tenant lets metadata be kept."""
-
-    def look(session: TenantSession) -> tuple[frozenset[str], bool]:
-        done = frozenset(session.scalars(select(IngestedObject.object_hash)))
-        return done, bool(session.scalar(select(Tenant.capture_metadata)))
-
-    return database.run_as_tenant(tenant, Origin.INGESTION, look)
+    done = frozenset(session.scalars(select(IngestedObject.object_hash)))
+    return done, bool(session.scalar(select(Tenant.capture_metadata)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from core_platform.schema.actions import ActionRequest, ActionTransition
 from core_platform.schema.ai import AiSpendEvent, IngestedObject, QuarantinedRecord
-from core_platform.schema.app import BypassLog, InstalledSealKey
+from core_platform.schema.app import BypassLog, InstalledSealKey, RlsWave, UnwrappedStatement
 from core_platform.schema.audit import AuditLog
 from core_platform.schema.base import (
     SCHEMAS,
@@ -49,9 +49,11 @@ __all__ = [
     "Recommendation",
     "RecommendationFeedback",
     "RetentionSetting",
+    "RlsWave",
     "RowSecurity",
     "Tenant",
     "TenantOwned",
     "TenantStateChange",
+    "UnwrappedStatement",
     "declared",
 ]

@@ -1,10 +1,11 @@
-"""The machinery of tenancy itself: the keys that verify tickets, and the log of every bypass."""
+"""The machinery of tenancy itself: keys that verify tickets, the log of bypasses, the rollout's waves."""
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core_platform.schema.base import Base, Infrastructure
@@ -51,4 +52,41 @@ class BypassLog(Base):
     transaction_id: Mapped[int] = mapped_column(
         BigInteger, server_default=text("(pg_current_xact_id()::text::bigint)")
     )
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class RlsWave(Base):
+    """One step of a table's way to row security, with what was seen; rows are never changed.
+
+    The newest row of a table says where it stands. Waves: columns, wrap, observe, verify, enforce, canary.
+    """
+
+    __tablename__ = "rls_wave"
+    __unscoped__: ClassVar[Infrastructure] = Infrastructure("records steps towards row security")
+    __table_args__ = (
+        CheckConstraint("wave IN ('columns', 'wrap', 'observe', 'verify', 'enforce', 'canary')", name="wave"),
+        CheckConstraint("position >= 1", name="position"),
+        {"schema": "app"},
+    )
+
+    table_name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    wave: Mapped[str]
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    actor: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class UnwrappedStatement(Base):
+    """A statement that reached an observed table without a tenant, by the digest of its text."""
+
+    __tablename__ = "unwrapped_statement"
+    __unscoped__: ClassVar[Infrastructure] = Infrastructure("statements seen without a tenant")
+    __table_args__ = ({"schema": "app"},)
+
+    seen_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    table_name: Mapped[str]
+    login: Mapped[str]
+    application: Mapped[str]
+    statement_digest: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

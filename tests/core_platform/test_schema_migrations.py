@@ -33,7 +33,7 @@ from core_platform.tenancy import PlatformDatabase, SealKey, TenantId
 from core_platform.tenancy.roles import ROLES
 from posture.embedded.postgres import PostgresServer
 
-HEAD = "0010"
+HEAD = "0011"
 LOGINS = RoleCredentials("app-password", "bypass-password")
 
 
@@ -128,6 +128,11 @@ def test_the_grants_are_the_declared_ones(admin):
         )
     ).fetchall()
     expected = {("app.bypass_log", role, "SELECT") for role in ("core_bypass", "core_audit", "core_backup")}
+    expected |= {
+        (name, role, "SELECT")
+        for name in ("app.rls_wave", "app.unwrapped_statement")
+        for role in ("core_audit", "core_backup")
+    }
     for name, kind in tenant_tables().items():
         expected |= {(name, "core_app", command) for command in kind.app}
         expected |= {(name, "core_bypass", command) for command in kind.bypass}
@@ -158,11 +163,22 @@ def test_the_functions_are_the_declared_ones_with_pinned_search_paths(admin):
         )
     ).fetchall()
     pinned = ["search_path=pg_catalog, pg_temp"]
+    observers = ["core_app", "core_bypass", "core_backup"]
     assert rows == [
         ("app.bypass_scope", "core_owner", False, "s", False, pinned, ["core_bypass"]),
         ("app.current_tenant", "core_seal", True, "s", False, pinned, ["core_app"]),
+        (
+            "app.observe_tenant",
+            "core_owner",
+            True,
+            "v",
+            False,
+            pinned,
+            ["core_app", "core_backup", "core_bypass"],
+        ),
         ("app.refuse_change", "core_owner", False, "v", False, pinned, None),
         ("app.refuse_step", "core_owner", False, "v", False, pinned, None),
+        ("app.refuse_wave", "core_owner", False, "v", False, pinned, None),
         ("gpu.ensure_sample_partition", "core_owner", False, "v", False, pinned, None),
         ("lifecycle.refuse_second_release", "core_owner", False, "v", False, pinned, None),
     ]
@@ -313,7 +329,7 @@ def test_down_and_up_again_gives_the_same_database(blank):
 def test_each_revision_can_be_taken_back_by_itself(blank):
     seal = SealKey.generate("k1")
     upgrade(blank, credentials=LOGINS, seal=seal)
-    for revision in ("0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
+    for revision in ("0010", "0009", "0008", "0007", "0006", "0005", "0004", "0003", "0002", "0001"):
         downgrade(blank, revision)
         assert current_revision(blank) == revision
     assert upgrade(blank, credentials=LOGINS, seal=seal) == HEAD

@@ -17,6 +17,7 @@ from core_platform.schema.base import TENANT_COMMENT
 
 APP_POLICY: Final = "tenant_isolation"
 BYPASS_POLICY: Final = "bypass_grant"
+OBSERVE_POLICY: Final = "tenant_observation"
 APP_PREDICATE: Final = "tenant_id = (SELECT app.current_tenant())"
 BYPASS_PREDICATE: Final = "(SELECT app.bypass_scope()) IN ('*', tenant_id::text)"
 EVERY_COMMAND: Final = "SELECT, INSERT, UPDATE, DELETE"
@@ -99,6 +100,64 @@ class DisableTenantRls(MigrateOperation):
         ]
 
 
+@Operations.register_operation("observe_tenant_rls")
+class ObserveTenantRls(MigrateOperation):
+    """Let every statement through and log those without a tenant: the wave before enforcement."""
+
+    def __init__(self, table: str) -> None:
+        self.table = _qualified(table)
+
+    @classmethod
+    def observe_tenant_rls(cls, operations: Operations, table: str) -> None:
+        """Watch `schema.table` with a policy that filters nothing, for every role."""
+        operations.invoke(cls(table))
+
+    def statements(self) -> list[str]:
+        """The SQL. A bare `OR true` would be folded away and log nothing.
+
+        A login of the old schema that is none of the platform's needs EXECUTE on `app.observe_tenant`.
+        """
+        watch = f"(SELECT app.observe_tenant('{self.table}')) IS NOT NULL"
+        return [
+            f"ALTER TABLE {self.table} ENABLE ROW LEVEL SECURITY",
+            _policy(self.table, OBSERVE_POLICY, "PUBLIC", watch),
+        ]
+
+
+@Operations.register_operation("enforce_tenant_rls")
+class EnforceTenantRls(MigrateOperation):
+    """From observing to enforcing in one transaction, with no moment of neither."""
+
+    def __init__(self, table: str, app: str, bypass: str) -> None:
+        self.enabling = EnableTenantRls(table, app, bypass)
+
+    @classmethod
+    def enforce_tenant_rls(
+        cls, operations: Operations, table: str, *, app: str = EVERY_COMMAND, bypass: str = EVERY_COMMAND
+    ) -> None:
+        """Replace the observing policy of `schema.table` by the platform's own, and force it."""
+        operations.invoke(cls(table, app, bypass))
+
+    def statements(self) -> list[str]:
+        """The SQL: the platform's policies, then away with the one that let everything through."""
+        return [
+            *self.enabling.statements(),
+            f"DROP POLICY IF EXISTS {OBSERVE_POLICY} ON {self.enabling.table}",
+        ]
+
+
+@Operations.implementation_for(ObserveTenantRls)
+def _observe(operations: Operations, operation: ObserveTenantRls) -> None:
+    for statement in operation.statements():
+        operations.execute(statement)
+
+
+@Operations.implementation_for(EnforceTenantRls)
+def _enforce(operations: Operations, operation: EnforceTenantRls) -> None:
+    for statement in operation.statements():
+        operations.execute(statement)
+
+
 @Operations.implementation_for(EnableTenantRls)
 def _enable(operations: Operations, operation: EnableTenantRls) -> None:
     for statement in operation.statements():
@@ -112,7 +171,7 @@ def _disable(operations: Operations, operation: DisableTenantRls) -> None:
 
 
 class TenantOperations(Protocol):
-    """What a revision may do: plain SQL, and the two operations above."""
+    """What a revision may do: plain SQL, and the operations above."""
 
     def execute(self, sqltext: str) -> None:
         """Run one or more statements of fixed SQL."""
@@ -122,6 +181,14 @@ class TenantOperations(Protocol):
 
     def disable_tenant_rls(self, table: str) -> None:
         """Undo that; see `DisableTenantRls`."""
+
+    def observe_tenant_rls(self, table: str) -> None:
+        """Watch a table that is not enforced yet; see `ObserveTenantRls`."""
+
+    def enforce_tenant_rls(
+        self, table: str, *, app: str = EVERY_COMMAND, bypass: str = EVERY_COMMAND
+    ) -> None:
+        """Enforce a table that was observed; see `EnforceTenantRls`."""
 
 
 # Alembic adds registered operations to its module at run time, where no type checker sees them.
