@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lint.config import LintConfig
 
 if TYPE_CHECKING:
+    from lint.live.probes import TenantBinding
     from lint.report import Coverage, Finding, Severity
     from lint.rules.tenancy import Tenancy
 
@@ -67,6 +68,8 @@ class ProbeRun:
     findings: tuple[VerifyFinding, ...] = ()
     probes: int = 0
     inconclusive: tuple[Inconclusive, ...] = ()
+    #: What the run leaves behind or leaves out, such as sequences that advanced.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Verification:
     tenancy: Tenancy
     coverage: Coverage
     seconds: float = field(default=0.0, compare=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -110,8 +114,13 @@ def verify(
     tenant_column: str | None = None,
     read_only: bool = False,
     config: LintConfig | None = None,
+    binding: TenantBinding | None = None,
 ) -> Verification:
     """Judge the catalog and probe as `role`, which must be a login that serves tenants.
+
+    `tenant_setting` is NAME, or NAME=VALUE_A,VALUE_B where a value cannot be made from a tenant's
+    id; `binding` mints the settings of a tenant instead. `dsn` is a privileged login: it seeds, and
+    becomes the role.
 
     Raises LintError when the database cannot be read or `role` is missing, a superuser, BYPASSRLS
     or the owner of a tenant table: a probe as such a role would prove nothing.
@@ -125,9 +134,10 @@ def verify(
 
     started = time.perf_counter()
     settings = config or LintConfig()
-    view = viewpoint_of(read_database(dsn), role, settings, tenant_setting, tenant_column)
+    name = tenant_setting.partition("=")[0] if tenant_setting else None
+    view = viewpoint_of(read_database(dsn), role, settings, name, tenant_column)
     catalog = tuple(_from_catalog(finding) for finding in judged(view))
-    run = probe(dsn, view, read_only=read_only)
+    run = probe(dsn, view, read_only=read_only, tenant_setting=tenant_setting, binding=binding)
     return Verification(
         (*catalog, *run.findings),
         run.probes,
@@ -137,6 +147,7 @@ def verify(
         view.tenancy,
         view.coverage(),
         time.perf_counter() - started,
+        run.notes,
     )
 
 

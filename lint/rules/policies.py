@@ -168,13 +168,18 @@ class TablePolicies:
         )
 
     def _binds(self, text: str) -> bool:
-        return all(way.first("tenant", "literal") is not None for way in self._alternatives(text))
+        ways = self._read(text)
+        return ways is not None and all(way.first("tenant", "literal") is not None for way in ways)
 
     def _alternatives(self, text: str) -> tuple[Alternative, ...]:
+        return self._read(text) or ()
+
+    def _read(self, text: str) -> tuple[Alternative, ...] | None:
+        """Return the ways an expression can be true, None when it cannot be parsed (RLS090 says so)."""
         try:
             return self.branches.alternatives(parse_predicate(text))
         except (PredicateError, RecursionError):
-            return ()
+            return None
 
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
         for way in self._alternatives(text):

@@ -103,7 +103,24 @@ class Viewpoint:
             self._privileges.update({name: frozenset(found) for name, found in gathered.items()})
             self._privileges.setdefault("", frozenset())
         found = self._privileges.get(relation, frozenset())
-        return found | frozenset(COMMANDS) if self._owns(relation) else found
+        if self._owns(relation):
+            return found | frozenset(COMMANDS)
+        return found if self.may_use(relation.partition(".")[0]) else frozenset()
+
+    @cached_property
+    def _usable_schemas(self) -> frozenset[str]:
+        granted = {
+            grant.relation
+            for grant in self.catalogue.grants
+            if grant.kind == "schema" and grant.privilege == "usage" and grant.grantee in self.rights
+        }
+        return frozenset(
+            granted | {name for name, owner in self.catalogue.schemas.items() if owner in self.rights}
+        )
+
+    def may_use(self, schema: str) -> bool:
+        """Say whether the role may name objects of a schema; true where schemas are not known."""
+        return not self.catalogue.schemas or schema in self._usable_schemas
 
     def _owns(self, relation: str) -> bool:
         item = self.catalogue.tables.get(relation) or self.catalogue.views.get(relation)
@@ -116,7 +133,9 @@ class Viewpoint:
 
     def may_execute(self, function: Function) -> bool:
         """Say whether the role may call a function, as far as grants on it go."""
-        return function.owner in self.rights or not self.rights.isdisjoint(function.executors)
+        if function.owner in self.rights:
+            return True
+        return self.may_use(function.schema) and not self.rights.isdisjoint(function.executors)
 
     def exempt(self, role: str | None, table: Table) -> str | None:
         """Return why row security of a table does not bind a role, None when it does."""
@@ -137,7 +156,7 @@ class Viewpoint:
             return False
         granted = self.commands(table)
         if not granted:
-            return bool(table.permissive) or not table.policies
+            return bool(table.permissive)
         return all(self.permissive(table, command) for command in granted)
 
     def tenant_tables(self) -> tuple[Table, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,7 @@ from lint import coverage_live
 from lint.config import LintConfig
 from lint.errors import LintError
 from lint.live.read import read_connection, read_database
+from lint.live.verify import verify
 from lint.report import Finding
 from lint.rules.live import judged
 from lint.rules.viewpoint import Viewpoint, viewpoint_of
@@ -134,6 +136,12 @@ OPENING = "CREATE POLICY more ON shop.invoice FOR SELECT TO shop_app USING ({})"
             " SET search_path = pg_catalog, pg_temp AS"
             " 'SELECT count(*) FROM shop.note WHERE tenant_id = shop.current_tenant()'"
         ),
+        # What stands in a schema that the role may not use is out of its reach.
+        (
+            "CREATE SCHEMA back; CREATE VIEW back.notes AS SELECT * FROM shop.note; GRANT SELECT ON back.notes"
+            " TO PUBLIC; CREATE FUNCTION back.notes() RETURNS SETOF shop.note LANGUAGE sql SECURITY DEFINER"
+            " SET search_path = pg_catalog, pg_temp AS 'SELECT * FROM shop.note'"
+        ),
         # A secret or random key that is unique over all tenants tells nothing.
         "ALTER TABLE shop.note ADD token_hash text UNIQUE, ADD ref uuid UNIQUE",
         # The function asks for a row that only a bypass can have written.
@@ -157,6 +165,32 @@ def test_a_message_says_what_is_seen_and_the_fix_is_sql(seed: Seed) -> None:
     (finding,) = seed("GRANT TRUNCATE ON shop.invoice TO shop_app")
     assert finding.message == ("shop_app has TRUNCATE on shop.invoice: TRUNCATE empties it for every tenant")
     assert finding.fix == "REVOKE TRUNCATE ON shop.invoice FROM shop_app;"
+
+
+def test_a_verification_is_the_published_json_and_carries_the_fix_for_a_person(shop_dsn: str) -> None:
+    verification = verify(shop_dsn, role=ROLE, tenant_setting="app.tenant_id", read_only=True)
+    document = verification.to_json()
+    assert list(document) == ["findings", "probes", "inconclusive", "server_version"]
+    assert document["server_version"] == view_of(shop_dsn).catalogue.server_version
+    for finding in document["findings"]:
+        assert list(finding) == ["rule", "severity", "table", "probe", "message"]
+    catalog = [finding for finding in verification.findings if finding.probe == "catalog"]
+    assert {finding.rule for finding in catalog} <= {SERVER}
+    assert all(finding.fix for finding in catalog)
+
+
+def test_an_old_server_is_named_with_its_faults_and_the_version_to_install(shop_dsn: str) -> None:
+    catalogue = read_database(shop_dsn)
+
+    def found(version: int) -> list[tuple[str, str]]:
+        view = viewpoint_of(replace(catalogue, server_version=version), ROLE, LintConfig())
+        return [(one.message, one.fix) for one in judged(view) if one.rule == SERVER]
+
+    (old,) = found(150003)
+    assert "CVE-2026-14666, CVE-2025-8713, CVE-2024-10976, CVE-2023-39418" in old[0]
+    assert old[1] == "install 15.19 or newer"
+    assert [found(version) for version in (150019, 160015, 170011, 180006, 190000)] == [[]] * 5
+    assert found(130022)[0][1] == "move to a supported major version"
 
 
 def test_the_tenant_column_and_setting_are_found_or_given(shop_dsn: str) -> None:
