@@ -167,15 +167,7 @@ def test_the_functions_are_the_declared_ones_with_pinned_search_paths(admin):
     assert rows == [
         ("app.bypass_scope", "core_owner", False, "s", False, pinned, ["core_bypass"]),
         ("app.current_tenant", "core_seal", True, "s", False, pinned, ["core_app"]),
-        (
-            "app.observe_tenant",
-            "core_owner",
-            True,
-            "v",
-            False,
-            pinned,
-            ["core_app", "core_backup", "core_bypass"],
-        ),
+        ("app.observe_tenant", "core_owner", True, "v", False, pinned, observers),
         ("app.refuse_change", "core_owner", False, "v", False, pinned, None),
         ("app.refuse_step", "core_owner", False, "v", False, pinned, None),
         ("app.refuse_wave", "core_owner", False, "v", False, pinned, None),
