@@ -223,13 +223,20 @@ def _detached(exists: exp.Exists, scope: Scope) -> tuple[str, str] | None:
             meaning = resolve(column, inner) if isinstance(column, exp.Column) else None
             if meaning is None or meaning.depth == 0:
                 return None
-            bare = not column.args.get("table") and _also_outside(meaning.column, scope)
-            if bare and _compared_with_inner(column, select, crossing=meaning.depth < inner.depth):
+            crossing = meaning.depth < inner.depth
+            maybe_bare = not column.args.get("table") or (crossing and _deparsed(scope))
+            taken = maybe_bare and _also_outside(meaning.column, scope)
+            if taken and _compared_with_inner(column, select, crossing=crossing):
                 suspects.append(meaning)
     if not suspects:
         return None
     least = min(suspects, key=lambda meaning: meaning.depth)
     return least.column, least.relation
+
+
+def _deparsed(scope: Scope) -> bool:
+    """Say whether expressions come from a database, which qualifies every name as it took it."""
+    return scope.catalogue.server_version is not None
 
 
 def _also_outside(name: str, scope: Scope) -> bool:

@@ -138,9 +138,10 @@ OPENING = "CREATE POLICY more ON shop.invoice FOR SELECT TO shop_app USING ({})"
         ),
         # What stands in a schema that the role may not use is out of its reach.
         (
-            "CREATE SCHEMA back; CREATE VIEW back.notes AS SELECT * FROM shop.note; GRANT SELECT ON back.notes"
-            " TO PUBLIC; CREATE FUNCTION back.notes() RETURNS SETOF shop.note LANGUAGE sql SECURITY DEFINER"
-            " SET search_path = pg_catalog, pg_temp AS 'SELECT * FROM shop.note'"
+            "CREATE SCHEMA back; CREATE VIEW back.notes AS SELECT * FROM shop.note;"
+            "GRANT SELECT ON back.notes TO PUBLIC; CREATE FUNCTION back.notes()"
+            " RETURNS SETOF shop.note LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
+            " AS 'SELECT * FROM shop.note'"
         ),
         # A secret or random key that is unique over all tenants tells nothing.
         "ALTER TABLE shop.note ADD token_hash text UNIQUE, ADD ref uuid UNIQUE",
@@ -154,6 +155,17 @@ OPENING = "CREATE POLICY more ON shop.invoice FOR SELECT TO shop_app USING ({})"
 )
 def test_what_is_right_is_not_found(seed: Seed, sql: str) -> None:
     assert [(f.rule, f.message) for f in seed(sql) if f.severity != "info"] == []
+
+
+def test_a_name_taken_by_a_query_on_its_way_out_is_found_though_every_name_is_qualified(seed: Seed) -> None:
+    found = seed(
+        OPENING.format(
+            "EXISTS (SELECT 1 FROM shop.document d WHERE d.body <> '' AND d.document_id ="
+            " (SELECT n.id FROM shop.note n WHERE n.secret = d.body))"
+        )
+    )
+    assert [(f.rule, f.table) for f in found] == [("RLS010", "shop.invoice")]
+    assert "`body` means d.body" in found[0].message
 
 
 def test_rows_shared_by_a_column_that_says_so_are_information(seed: Seed) -> None:
