@@ -1,9 +1,12 @@
 """The waves of row security on a table that was never protected: nothing is skipped, nothing is lost."""
 
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -130,6 +133,19 @@ def test_no_wave_can_be_skipped(platform_db, table):
         waves.wrap(platform_db.admin_url, table, unwrapped_sites=3, actor="ops")
 
 
+def test_an_enforced_table_is_never_merely_observed_again(platform_db, table):
+    up_to_observe(platform_db, table)
+    waves.observe(platform_db.admin_url, table, actor="ops")
+    both = [equal(table, platform_db.a), equal(table, platform_db.b)]
+    waves.verify(platform_db.admin_url, table, both, actor="ops")
+    waves.enforce(platform_db.admin_url, table, actor="ops")
+    for name in (table, "identity.agent"):
+        with pytest.raises(WaveRefused, match="from wave enforce to observe"):
+            waves.observe(platform_db.admin_url, name, actor="ops")
+    with pytest.raises(errors.InsufficientPrivilege, match="no tenant ticket"):
+        unbound(platform_db, f"SELECT * FROM {table}")
+
+
 def test_a_table_whose_keys_forget_the_tenant_does_not_begin(platform_db, table):
     with psycopg.connect(platform_db.admin_url, autocommit=True) as admin:
         admin.execute(f"ALTER TABLE {table} ADD CONSTRAINT one_note UNIQUE (note, tenant_id)")
@@ -193,3 +209,26 @@ def test_a_reader_that_row_security_would_change_is_found(platform_db):
     reader = Reader("unscoped", names, ("identity.tenant",), {})
     compared = compare_readers([reader], platform_db.admin_url, platform_db.database, [platform_db.a])
     assert [one.equal for one in compared] == [False]
+
+
+def test_a_session_on_trial_is_filtered_while_everybody_else_is_not(platform_db, table):
+    from sqlalchemy import text
+
+    up_to_observe(platform_db, table)
+    count = text(f"SELECT count(*) FROM {table}")
+    with platform_db.database.tenant_session(platform_db.context(platform_db.a)) as session:
+        assert session.scalar(count) == 4
+        session.execute(text("SELECT set_config('app.rls_trial', 'on', true)"))
+        assert session.scalar(count) == 2
+    assert len(unbound(platform_db, f"SELECT * FROM {table}")) == 4
+
+
+def test_the_example_takes_an_unprotected_schema_to_enforced():
+    example = Path(__file__).parents[2] / "examples/rollout/rollout.py"
+    ran = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "without naming a tenant" in ran.stdout
+    assert "customer_email_key must begin with tenant_id" in ran.stdout
+    assert ran.stdout.count("equal: True") == 4
+    assert "reads nothing: no tenant ticket is bound" in ran.stdout
+    assert ran.stdout.count("canary") == 2

@@ -18,6 +18,8 @@ from core_platform.schema.base import TENANT_COMMENT
 APP_POLICY: Final = "tenant_isolation"
 BYPASS_POLICY: Final = "bypass_grant"
 OBSERVE_POLICY: Final = "tenant_observation"
+TRIAL_POLICY: Final = "tenant_trial"
+TRIAL_SETTING: Final = "app.rls_trial"
 APP_PREDICATE: Final = "tenant_id = (SELECT app.current_tenant())"
 BYPASS_PREDICATE: Final = "(SELECT app.bypass_scope()) IN ('*', tenant_id::text)"
 EVERY_COMMAND: Final = "SELECT, INSERT, UPDATE, DELETE"
@@ -115,12 +117,17 @@ class ObserveTenantRls(MigrateOperation):
     def statements(self) -> list[str]:
         """The SQL. A bare `OR true` would be folded away and log nothing.
 
-        A login of the old schema that is none of the platform's needs EXECUTE on `app.observe_tenant`.
+        The second policy filters for a session that asks for a trial, so that readers can be verified
+        under row security before anybody else is. A login of the old schema that is none of the
+        platform's needs EXECUTE on `app.observe_tenant`.
         """
         watch = f"(SELECT app.observe_tenant('{self.table}')) IS NOT NULL"
+        off = f"(SELECT coalesce(current_setting('{TRIAL_SETTING}', true), '') <> 'on')"
         return [
             f"ALTER TABLE {self.table} ENABLE ROW LEVEL SECURITY",
+            *_without_observation(self.table),
             _policy(self.table, OBSERVE_POLICY, "PUBLIC", watch),
+            _policy(self.table, TRIAL_POLICY, "core_app", f"{off} OR {APP_PREDICATE}", "RESTRICTIVE"),
         ]
 
 
@@ -142,7 +149,7 @@ class EnforceTenantRls(MigrateOperation):
         """The SQL: the platform's policies, then away with the one that let everything through."""
         return [
             *self.enabling.statements(),
-            f"DROP POLICY IF EXISTS {OBSERVE_POLICY} ON {self.enabling.table}",
+            *_without_observation(self.enabling.table),
         ]
 
 
@@ -195,11 +202,15 @@ class TenantOperations(Protocol):
 op: Final = cast("TenantOperations", alembic.op)
 
 
-def _policy(table: str, name: str, role: str, predicate: str) -> str:
+def _policy(table: str, name: str, role: str, predicate: str, kind: str = "PERMISSIVE") -> str:
     return (
-        f"CREATE POLICY {name} ON {table} AS PERMISSIVE FOR ALL TO {role} "
+        f"CREATE POLICY {name} ON {table} AS {kind} FOR ALL TO {role} "
         f"USING ({predicate}) WITH CHECK ({predicate})"
     )
+
+
+def _without_observation(table: str) -> list[str]:
+    return [f"DROP POLICY IF EXISTS {name} ON {table}" for name in (OBSERVE_POLICY, TRIAL_POLICY)]
 
 
 def _grant(commands: str, table: str, role: str) -> list[str]:

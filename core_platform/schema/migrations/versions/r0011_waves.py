@@ -25,7 +25,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON app.rls_wave
     FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
 """
 
-# Forward one wave at a time, or back to an earlier one; a table that is made enforced starts there.
+# Forward one wave at a time, or back to an earlier one; a table that is made enforced starts there. From
+# `enforce` there is no way back: taking protection away is a migration that somebody reviews.
 REFUSE_WAVE = """
 CREATE FUNCTION app.refuse_wave() RETURNS trigger
 LANGUAGE plpgsql
@@ -39,7 +40,8 @@ BEGIN
     SELECT w.* INTO newest FROM app.rls_wave w
      WHERE w.table_name = NEW.table_name ORDER BY w.position DESC LIMIT 1;
     IF newest.position IS NULL AND NEW.position = 1 AND NEW.wave IN ('columns', 'enforce')
-       OR NEW.position = newest.position + 1 AND next <= array_position(waves, newest.wave) + 1 THEN
+       OR NEW.position = newest.position + 1 AND next <= array_position(waves, newest.wave) + 1
+          AND (newest.wave NOT IN ('enforce', 'canary') OR NEW.wave IN ('enforce', 'canary')) THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION '% cannot go from wave % to %', NEW.table_name, coalesce(newest.wave, 'none'), NEW.wave
