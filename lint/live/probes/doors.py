@@ -142,7 +142,7 @@ def changes(scene: Scene, query: str, below: Iterable[Target]) -> bool:
     if scene.seeder is None:
         return False
     some = f"(SELECT * FROM ({query}) all_rows LIMIT {COUNTED_ROWS})"  # noqa: S608 - quoted
-    digest = f"SELECT md5(coalesce(string_agg(row::text, ',' ORDER BY row::text), '')) FROM {some} row"  # noqa: S608
+    digest = f"SELECT md5(coalesce(string_agg(row::text, ',' ORDER BY row::text), '')) FROM {some} row"  # noqa: S608 - quoted
     seeder = scene.seeder
     rows = [insert(one.relation, seeder.new_row(one.relation, scene.b)) for one in below]
     become = scene.actor.script(scene.settings(scene.a))

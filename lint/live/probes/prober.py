@@ -209,8 +209,8 @@ def _carriers(scene: Scene) -> Iterator[str]:
 def _targets(scene: Scene) -> Iterator[Target]:
     for table in scene.catalogue.tables.values():
         relation = scene.structure.named(table.qualified)
-        if relation is None or table.tenant_column is None:
-            continue
+        if relation is None or relation.kind not in "rp" or table.tenant_column is None:
+            continue  # a foreign table's rows are another server's: the rules judge it
         relation.tenant = table.tenant_column
         yield Target(relation, table, table.tenant_column)
 
@@ -236,23 +236,31 @@ def _probe_tables(scene: Scene) -> None:
         scene.protocol.note("sequences that the synthetic rows drew from have advanced")
     else:
         look(scene, reached)
-    ready = [target for target in reached if target.own and target.foreign]
-    _fresh(scene)
-    for state in ("unset", "empty"):
-        for target in reached:
-            if target.may("SELECT") and (target.own or target.foreign):
-                reads.unbound(scene, target, state)
-    for target in ready:
-        if target.may("SELECT") and scene.binding is not None:
-            reads.bound(scene, target)
-    reads.missing(scene)
-    for target in ready:
-        _probe_table(scene, target)
+    _read(scene, reached)
+    for target in reached:
+        if target.own and target.foreign:
+            _probe_table(scene, target)
     logins(scene, scene.login_settings)
     if scene.binding is not None:
         doors.views(scene)
         doors.copies(scene)
         functions(scene)
+    if isinstance(scene.binding, PlainSetting):
+        setting = scene.binding.setting
+        scene.protocol.note(f"any session can make {setting}: injected SQL moves to another tenant")
+
+
+def _read(scene: Scene, reached: list[Target]) -> None:
+    """Read every table in every state, those without a tenant first: see `_fresh`."""
+    _fresh(scene)
+    for state in ("unset", "empty"):
+        for target in reached:
+            if target.may("SELECT") and (target.own or target.foreign):
+                reads.unbound(scene, target, state)
+    for target in reached if scene.binding is not None else ():
+        if target.own and target.foreign and target.may("SELECT"):
+            reads.bound(scene, target)
+    reads.missing(scene)
 
 
 def _fresh(scene: Scene) -> None:

@@ -6,6 +6,7 @@ empty string that SET LOCAL leaves behind, tenant A, tenant B, A in odd case, a 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from lint.live.probes.binding import PlainSetting, settings_read
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 #: What the catalog alone shows: no policy, none for the command or the role, one without a clause.
 _PLAIN_FAULTS: Final = frozenset({"RLS003", "RLS006", "RLS007", "RLS008"})
+_WHO: Final = re.compile(r"\b(session_user|current_user|current_role)\b", re.IGNORECASE)
 _SWITCH_VALUES: Final = ("on", "true", "1", "yes")
 
 
@@ -94,6 +96,9 @@ def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer, 
                 "(--tenant-setting NAME=VALUE_A,VALUE_B) or a binding"
             )
         scene.protocol.inconclusive(target.qualified, "select", why)
+    elif blame.rule not in _PLAIN_FAULTS and _asks_who(scene, target):
+        why = f"tenant {label} sees no row of its own: the policies ask which role is logged in"
+        scene.protocol.inconclusive(target.qualified, "select", why)
     elif other and blame.rule not in {*_PLAIN_FAULTS, "RLS019", "RLS022"}:
         why = f"tenant {label} sees no row of its own: the policies also ask for {', '.join(other)}"
         scene.protocol.inconclusive(target.qualified, "select", why)
@@ -107,6 +112,13 @@ def _own_rows_missing(scene: Scene, target: Target, label: str, answer: Answer, 
         seen = f"fails: {answer.said}" if answer.failed else "shows none of its own rows"
         message = f"as tenant {label}, reading {target.qualified} {seen}"
         scene.report(blame.rule, target.qualified, "select", message, blame.fix)
+
+
+def _asks_who(scene: Scene, target: Target) -> bool:
+    """Whether the policies decide by the role's name instead of a setting."""
+    texts = [text for policy in applicable(scene, target.table, "select") for _, text in policy.clauses()]
+    named = any(_WHO.search(text) for text in texts)
+    return named and not settings_read(texts).names & scene.carriers
 
 
 def _asked_besides(scene: Scene, target: Target) -> frozenset[str]:
@@ -234,7 +246,7 @@ def _bind(scene: Scene, tenant: str) -> list[str]:
 def copied(scene: Scene, target: Target) -> None:
     """COPY TO is a SELECT under row security; the whole table is copied only where it is small."""
     small = target.relation.estimate <= UNQUALIFIED_LIMIT_ROWS and target.relation.kind == "r"
-    beyond = f"(SELECT * FROM {target.sql} WHERE {target.column} <> {quoted(scene.a)} LIMIT 1000)"  # noqa: S608
+    beyond = f"(SELECT * FROM {target.sql} WHERE {target.column} <> {quoted(scene.a)} LIMIT 1000)"  # noqa: S608 - quoted
     scene.protocol.tried()
     copy = f"COPY {target.sql if small else beyond} TO STDOUT"
     lines = scene.session.copied(scene.actor.script(scene.settings(scene.a), copy))

@@ -74,7 +74,7 @@ def _cascaded(scene: Scene, target: Target, parent: Target, key: ForeignKey, min
     """B's row refers to A's; A deletes its own; is B's row still what it was?"""
     row = _with_key(scene, target, key, scene.b, mine)
     referring = equals({column: row[column] for column in key.columns}, key.columns)
-    left = f"SELECT count(*) FROM {target.sql} WHERE {target.column} = {quoted(scene.b)} AND {referring}"  # noqa: S608
+    left = f"SELECT count(*) FROM {target.sql} WHERE {target.column} = {quoted(scene.b)} AND {referring}"  # noqa: S608 - quoted
     gone = f"DELETE FROM {parent.sql} WHERE {equals(mine.row, key.target_columns)}"  # noqa: S608 - quoted
     scene.protocol.tried()
     answer = scene.session.undone(

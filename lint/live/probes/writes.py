@@ -51,7 +51,7 @@ def inserted(scene: Scene, target: Target) -> None:
     if own.failed and own.sqlstate[:2] != "23" and not scene.unanswered(target.qualified, "insert", own):
         _own_refused(scene, target, "insert", own)
     foreign = insert(target.relation, _row(scene, target, scene.b))
-    answer = scene.as_a_then_login(foreign, f"SELECT count(*) FROM {target.sql} WHERE {_is(target, scene.b)}")  # noqa: S608
+    answer = scene.as_a_then_login(foreign, f"SELECT count(*) FROM {target.sql} WHERE {_is(target, scene.b)}")  # noqa: S608 - quoted
     stored = bool(answer.last) and (answer.last[0][0] > target.foreign or not scene.sees_all)
     if stored or answer.sqlstate in PAST_ROW_SECURITY:
         _leaked(scene, target, "insert", "insert", "a row of tenant B can be inserted", answer)
@@ -92,14 +92,14 @@ def _rank(target: Target, column: str) -> tuple[bool, str]:
 def updated(scene: Scene, target: Target) -> None:
     """Own rows may be updated; B's may not, neither by WHERE nor by leaving WHERE out."""
     changed = _changed(target)
-    own = scene.as_a(f"UPDATE {target.sql} SET {changed} = {changed} WHERE {_is(target, scene.a)}")  # noqa: S608
+    own = scene.as_a(f"UPDATE {target.sql} SET {changed} = {changed} WHERE {_is(target, scene.a)}")  # noqa: S608 - quoted
     if target.own and not own.count and not scene.unanswered(target.qualified, "update", own):
         _own_refused(scene, target, "update", own)
-    answer = scene.as_a(f"UPDATE {target.sql} SET {changed} = {changed} WHERE {_is(target, scene.b)}")  # noqa: S608
+    answer = scene.as_a(f"UPDATE {target.sql} SET {changed} = {changed} WHERE {_is(target, scene.b)}")  # noqa: S608 - quoted
     if answer.count:
         _leaked(scene, target, "update", "update", f"{many(answer.count)} of tenant B can be updated", answer)
     if _small(scene, target, "update without where") and target.tenant in target.relation.updatable:
-        answer = scene.as_a(f"UPDATE {target.sql} SET {target.column} = {quoted(scene.a)}")  # noqa: S608
+        answer = scene.as_a(f"UPDATE {target.sql} SET {target.column} = {quoted(scene.a)}")  # noqa: S608 - quoted
         if answer.count > target.own or answer.sqlstate in PAST_ROW_SECURITY:
             what = "UPDATE without WHERE reaches rows of other tenants"
             _leaked(scene, target, "update without where", "update", what, answer)
@@ -137,15 +137,15 @@ def locked(scene: Scene, target: Target) -> None:
 
 def deleted(scene: Scene, target: Target) -> None:
     """Own rows may be deleted; B's may not, neither by WHERE nor by leaving WHERE out."""
-    own = scene.as_a(f"DELETE FROM {target.sql} WHERE {_is(target, scene.a)}")  # noqa: S608
+    own = scene.as_a(f"DELETE FROM {target.sql} WHERE {_is(target, scene.a)}")  # noqa: S608 - quoted
     refused = own.sqlstate not in {"23503", "23001"} and not scene.unanswered(target.qualified, "delete", own)
     if target.own and not own.count and refused:
         _own_refused(scene, target, "delete", own)
-    answer = scene.as_a(f"DELETE FROM {target.sql} WHERE {_is(target, scene.b)}")  # noqa: S608
+    answer = scene.as_a(f"DELETE FROM {target.sql} WHERE {_is(target, scene.b)}")  # noqa: S608 - quoted
     if answer.count or answer.sqlstate == "23503":
         _leaked(scene, target, "delete", "delete", f"{many(answer.count)} of tenant B can be deleted", answer)
     if _small(scene, target, "delete without where"):
-        answer = scene.as_a(f"DELETE FROM {target.sql}")  # noqa: S608
+        answer = scene.as_a(f"DELETE FROM {target.sql}")  # noqa: S608 - quoted
         if answer.count > target.own:
             _leaked(scene, target, "delete without where", "delete", "DELETE without WHERE reaches B", answer)
 
