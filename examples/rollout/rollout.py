@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from core_platform.schema.migrate import RoleCredentials, login_url, provision_tenant, upgrade  # noqa: E402
 from core_platform.tenancy import PlatformDatabase, SealKey, TenantId, waves  # noqa: E402
 from core_platform.tenancy.reader_verification import compare_readers, registered_readers  # noqa: E402
+from lint import LintConfig, lint_paths  # noqa: E402
 from posture.embedded.postgres import PostgresServer  # noqa: E402
 
 TABLES = ("shop.customer", "shop.invoice")
@@ -76,8 +77,9 @@ def roll_out(admin_url: str, app_url: str, database: PlatformDatabase) -> None:
         waves.prepare_columns(admin_url, table, actor=ACTOR)
     say("columns", "every key begins with the tenant")
 
+    sites = lint_paths([HERE / "shop.py"], LintConfig(), root=HERE).findings
     for table in TABLES:
-        waves.wrap(admin_url, table, unwrapped_sites=0, actor=ACTOR)
+        waves.wrap(admin_url, table, unwrapped_sites=len(sites), actor=ACTOR)
         waves.observe(admin_url, table, actor=ACTOR)
     say("observe", f"results are as before: a job that was forgotten still reads {reach(app_url)} customers")
     seen = waves.unwrapped_statements(admin_url, "shop.customer")
