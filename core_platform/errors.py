@@ -7,14 +7,13 @@ a refused value may belong to a customer. A message names the thing and the next
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 
 class PlatformError(Exception):
@@ -148,10 +147,24 @@ def _without_sqlstate(error: SQLAlchemyError) -> PlatformError:
     return DatabaseRefused(f"the session refused the call ({type(error).__name__})")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class _Translated:
+    """A context without state of its own: it stands round every statement, so it must cost nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, SQLAlchemyError):
+            raise from_database(error) from error
+
+
+_TRANSLATED: Final = _Translated()
+
+
+def translated() -> _Translated:
     """Turn what SQLAlchemy raises inside the block into the platform's own family."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise from_database(error) from error
+    return _TRANSLATED

@@ -30,19 +30,25 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from core_platform.tenancy.context import TenantContext
-    from core_platform.tenancy.ticket import SealKey
+    from core_platform.tenancy.ticket import TicketBook
 
 
 class AsyncDoors:
     """Opens tenant and bypass sessions in one event loop. Only `PlatformDatabase` makes one."""
 
     def __init__(
-        self, app_url: str, seal: SealKey, bypass_url: str | None, *, pool_size: int, transaction_pooler: bool
+        self,
+        app_url: str,
+        tickets: TicketBook,
+        bypass_url: str | None,
+        *,
+        pool_size: int,
+        transaction_pooler: bool,
     ) -> None:
         def engine(url: str) -> AsyncEngine:
             return async_pooled_engine(url, pool_size, transaction_pooler=transaction_pooler)
 
-        self._seal = seal
+        self._tickets = tickets
         self._app = engine(app_url)
         self._bypass = None if bypass_url is None else engine(bypass_url)
         self._verified = False
@@ -50,7 +56,7 @@ class AsyncDoors:
     @asynccontextmanager
     async def tenant_session(self, context: TenantContext) -> AsyncIterator[AsyncTenantSession]:
         """One transaction for one tenant."""
-        bind = bound_to_tenant(self._seal, context)
+        bind = bound_to_tenant(self._tickets, context)
         async with self._transaction(self._app, bind) as session:
             with opened("tenant session"):
                 yield AsyncTenantSession(session, context)

@@ -17,7 +17,6 @@ from core_platform.tenancy.logins import APP_LOGIN, BYPASS_LOGIN, verify_login
 from core_platform.tenancy.pool import pooled_engine
 from core_platform.tenancy.scopes import (
     NO_BYPASS_LOGIN,
-    Bind,
     BypassRequest,
     ScopedSession,
     background_context,
@@ -26,6 +25,7 @@ from core_platform.tenancy.scopes import (
     session_options,
 )
 from core_platform.tenancy.sessions import BypassSession, TenantSession
+from core_platform.tenancy.ticket import TicketBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -64,10 +64,10 @@ class PlatformDatabase:
 
         def asynchronous() -> AsyncDoors:
             return AsyncDoors(
-                app_url, seal, bypass_url, pool_size=pool_size, transaction_pooler=transaction_pooler
+                app_url, self._tickets, bypass_url, pool_size=pool_size, transaction_pooler=transaction_pooler
             )
 
-        self._seal = seal
+        self._tickets = TicketBook(seal)
         self._app = engine(app_url)
         self._bypass = None if bypass_url is None else engine(bypass_url)
         self._verified = False
@@ -95,9 +95,15 @@ class PlatformDatabase:
             InvalidTenant: there is no context; nothing reaches the database.
             TenantRefused: a statement reached for another tenant's row.
         """
-        bind = bound_to_tenant(self._seal, context)
-        with self._transaction(self._app, bind) as session, opened("tenant session"):
-            yield TenantSession(session, context)
+        bind = bound_to_tenant(self._tickets, context)
+        if not self._verified:
+            self.verify_logins()
+        session = ScopedSession(self._app, **session_options(bind))
+        try:
+            with translated(), session.begin(), opened("tenant session"):
+                yield TenantSession(session, context)
+        finally:
+            session.close()
 
     def run_as_tenant(
         self,
@@ -138,8 +144,12 @@ class PlatformDatabase:
             self.verify_logins()
         with translated(), self._bypass.begin() as connection:
             connection.execute(request.begin_record())
-        with self._transaction(self._bypass, request.open_grant) as session, opened("bypass"):
-            return fn(BypassSession(session))
+        session = ScopedSession(self._bypass, **session_options(request.open_grant))
+        try:
+            with translated(), session.begin(), opened("bypass"):
+                return fn(BypassSession(session))
+        finally:
+            session.close()
 
     @asynccontextmanager
     async def async_tenant_session(self, context: TenantContext) -> AsyncIterator[AsyncTenantSession]:
@@ -188,14 +198,3 @@ class PlatformDatabase:
         if self._async is None:
             self._async = self._make_async()
         return self._async
-
-    @contextmanager
-    def _transaction(self, engine: Engine, bind: Bind) -> Iterator[ScopedSession]:
-        if not self._verified:
-            self.verify_logins()
-        session = ScopedSession(engine, **session_options(bind))
-        try:
-            with translated(), session.begin():
-                yield session
-        finally:
-            session.close()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,11 +26,9 @@ from core_platform.tenancy.context import (
     TenantId,
 )
 from core_platform.tenancy.pool import begin_bound
-from core_platform.tenancy.ticket import SETTING, SealKey, seal
+from core_platform.tenancy.ticket import SETTING, TicketBook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy.orm import SessionTransaction
 
 GRANT_SETTING: Final = "app.bypass_grant"
@@ -65,8 +62,8 @@ def session_options(bind: Bind) -> dict[str, Any]:
     }
 
 
-def bound_to_tenant(key: SealKey, context: TenantContext) -> Bind:
-    """Begin with a fresh ticket for the context's tenant.
+def bound_to_tenant(tickets: TicketBook, context: TenantContext) -> Bind:
+    """Begin with a ticket for the context's tenant.
 
     Raises:
         InvalidTenant: there is no context; nothing reaches the database.
@@ -75,7 +72,7 @@ def bound_to_tenant(key: SealKey, context: TenantContext) -> Bind:
         raise InvalidTenant("a tenant session opens for a TenantContext only")
 
     def bind(connection: Connection) -> None:
-        begin_bound(connection, SETTING, seal(key, context.tenant))
+        begin_bound(connection, SETTING, tickets.ticket(context.tenant))
 
     return bind
 
@@ -131,11 +128,16 @@ class BypassRequest:
         )
 
 
-@contextmanager
-def opened(scope: str) -> Iterator[None]:
+class opened:  # noqa: N801 - read as a word: `with opened("bypass")`
     """Remember for this thread or task that a scope is open."""
-    entered = _open_scope.set(scope)
-    try:
-        yield
-    finally:
-        _open_scope.reset(entered)
+
+    __slots__ = ("_entered", "_scope")
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._entered: Token[str] = _open_scope.set(self._scope)
+
+    def __exit__(self, *_raised: object) -> None:
+        _open_scope.reset(self._entered)
