@@ -2,8 +2,9 @@
 
 ``python bench/tenancy.py`` starts its own PostgreSQL, fills one million rows of 100 tenants twice, one
 table under the platform's policies and one without, and takes turns between the two, so that a busy
-machine slows both. Three ratios: a point read, a filter of one tenant's 10,000 rows among the million,
-and a whole ORM transaction from begin to check-in. Exit code 1 if a bar is missed.
+machine slows both. Ratios: a point read on the bare driver and through a session, a filter of one
+tenant's 10,000 rows among the million, and a whole ORM transaction from begin to check-in. Exit code 1
+if a bar is missed.
 """
 
 import argparse
@@ -98,7 +99,7 @@ def measure(admin_url: str) -> list[Ratio]:
     tenant = TenantId.parse(tenants[7])
     provision_tenant(database, tenant, "bench")
     try:
-        return [*statements(app_url, tenant), transactions(app_url, database, tenant)]
+        return [*statements(app_url, tenant), *sessions(app_url, database, tenant)]
     finally:
         database.close()
 
@@ -140,7 +141,7 @@ def statements(app_url: str, tenant: TenantId) -> list[Ratio]:
         mine = "tenant_id = %s AND "
         return [
             compare(
-                "point read",
+                "point read, bare driver",
                 run(one.format("plain", mine), POINT_READS, tenant.uuid, item),
                 run(one.format("secured", ""), POINT_READS, item),
                 POINT_READ_BAR,
@@ -156,8 +157,8 @@ def statements(app_url: str, tenant: TenantId) -> list[Ratio]:
         ]
 
 
-def transactions(app_url: str, database: PlatformDatabase, tenant: TenantId) -> Ratio:
-    """From begin to check-in: a stock SQLAlchemy session, and the platform's."""
+def sessions(app_url: str, database: PlatformDatabase, tenant: TenantId) -> list[Ratio]:
+    """A stock SQLAlchemy session and the platform's: one statement, and from begin to check-in."""
     engine = create_engine(app_url.replace("postgresql:", "postgresql+psycopg:"), pool_size=1)
     item = tenant.uuid.int - 1 + TENANTS
     context = TenantContext(tenant, Origin.REQUEST, "bench")
@@ -173,11 +174,23 @@ def transactions(app_url: str, database: PlatformDatabase, tenant: TenantId) -> 
             with database.tenant_session(context) as session:
                 assert session.scalars(select(Secured).where(Secured.item_id == item)).one().item_id == item
 
+    def read_plain() -> None:
+        mine = select(Plain.amount).where(Plain.tenant_id == tenant.uuid, Plain.item_id == item)
+        for _ in range(POINT_READS):
+            assert plain.execute(mine).one()
+
+    def read_secured() -> None:
+        mine = select(Secured.amount).where(Secured.item_id == item)
+        for _ in range(POINT_READS):
+            assert secured.execute(mine).one()
+
     try:
-        found = compare("ORM transaction", without, under_ticket, TRANSACTION_BAR, TRANSACTIONS, is_rate=True)
+        with Session(engine) as plain, database.tenant_session(context) as secured:
+            read = compare("point read, session", read_plain, read_secured, POINT_READ_BAR, POINT_READS)
+        whole = compare("ORM transaction", without, under_ticket, TRANSACTION_BAR, TRANSACTIONS, is_rate=True)
     finally:
         engine.dispose()
-    return found
+    return [read, whole]
 
 
 def compare(

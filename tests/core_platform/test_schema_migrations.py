@@ -460,3 +460,25 @@ def test_the_partitions_of_this_month_and_the_next_two_exist_after_a_migration(a
         "FROM generate_series(0, 2) m"
     )
     assert {*(name for (name,) in months), "gpu.gpu_sample_default"} <= set(partitions(admin))
+
+
+@pytest.mark.parametrize(
+    ("leak", "kind"),
+    [
+        ("CREATE VIEW ai.leak AS SELECT * FROM identity.agent", "VIEW"),
+        ("CREATE MATERIALIZED VIEW ai.leak AS SELECT * FROM identity.agent", "MATERIALIZED VIEW"),
+        ("CREATE FUNCTION ai.leak() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'", "FUNCTION"),
+    ],
+)
+def test_a_view_or_a_definer_routine_that_nobody_declared_is_seen(admin, leak, kind):
+    catalog_test = (
+        test_the_functions_are_the_declared_ones_with_pinned_search_paths
+        if kind == "FUNCTION"
+        else test_every_table_is_declared_and_every_declaration_is_a_table
+    )
+    admin.execute(leak)
+    try:
+        with pytest.raises(AssertionError):
+            catalog_test(admin)
+    finally:
+        admin.execute(f"DROP {kind} ai.leak")
