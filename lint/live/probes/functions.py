@@ -85,6 +85,8 @@ def functions(scene: Scene) -> None:
         if function.leakproof:
             _peeks(scene, function)
         _binds(scene, function)
+        if scene.protocol.rules_of(function.qualified):
+            continue
         if function.definer or any(setting.startswith("row_security=") for setting in function.settings):
             _called(scene, function)
 

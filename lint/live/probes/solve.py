@@ -19,7 +19,7 @@ from sqlglot import expressions as exp
 from sqlglot.errors import SqlglotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 #: Policies and constraints of one database repeat themselves.
 _REMEMBERED: Final = 4096
@@ -60,13 +60,16 @@ class Wish:
 Wishes = dict[str, Wish]
 
 
-def wishes_of(expressions: Iterator[str] | list[str] | tuple[str, ...]) -> Wishes:
+def wishes_of(expressions: Iterable[str]) -> Wishes:
     """What each column must be for all the expressions to hold, as far as they can be read."""
+    return demanded([tree for text in expressions if (tree := parsed(text)) is not None])
+
+
+def demanded(conditions: Iterable[exp.Expr]) -> Wishes:
+    """The same for conditions that are trees already."""
     wishes: Wishes = {}
-    for text in expressions:
-        tree = parsed(text)
-        if tree is not None:
-            _demand(tree, wishes)
+    for tree in conditions:
+        _demand(tree, wishes)
     return wishes
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import expressions as exp
 
-from lint.live.probes.solve import bare, parsed, text_for, wishes_of
+from lint.live.probes.solve import bare, demanded, parsed, text_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,13 +38,13 @@ def variants(table: Table, tenant: str, relation: Relation) -> list[dict[str, st
 def preferred(table: Table, tenant: str) -> Wishes:
     """What the policies ask of other columns than the tenant's, beside it: `… AND deleted_at IS NULL`."""
     asked = [
-        atom.sql("postgres")
+        atom
         for policy in table.policies
         for _, text in policy.clauses()
         if (tree := parsed(text)) is not None and isinstance(tree, exp.And)
         for atom in _conjuncts(tree)
     ]
-    return {column: wish for column, wish in wishes_of(asked).items() if column != tenant}
+    return {column: wish for column, wish in demanded(asked).items() if column != tenant}
 
 
 def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
@@ -63,7 +63,7 @@ def named_tenants(table: Table, tenant: str, relation: Relation) -> list[str]:
         for _, text in policy.clauses():
             tree = parsed(text)
             for atom in _atoms(tree) if tree is not None else ():
-                wish = wishes_of([atom.sql("postgres")]).get(tenant)
+                wish = demanded([atom]).get(tenant)
                 found += [one for one in (wish.choices if wish else ()) if one is not None]
     if relation.columns[tenant].base in {"text", "varchar", "citext"}:
         found.append("")
@@ -84,7 +84,7 @@ def _atoms(node: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _values(atom: exp.Expr, tenant: str, relation: Relation) -> Iterator[dict[str, str | None]]:
-    for column, wish in wishes_of([atom.sql("postgres")]).items():
+    for column, wish in demanded([atom]).items():
         known = relation.columns.get(column)
         if known is None or column == tenant or not known.writable:
             continue
