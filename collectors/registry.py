@@ -17,6 +17,7 @@ COLLECTORS: Final[Mapping[str, tuple[str, ...]]] = {
     "databases": (
         "collectors.row_security:RowSecurityCollector",
         "collectors.isolation:IsolationCollector",
+        "collectors.rls_waves:RlsWavesCollector",
     ),
     "ingress": (
         "collectors.ingress_attack:IngressAttackCollector",

@@ -70,6 +70,7 @@ class AccessBook:
         openers: dict[str, Callable[[str], object]] = {
             "postgres.row_security": self._catalog,
             "postgres.isolation": self._isolation,
+            "postgres.rls_waves": self._catalog,
             "ingress.attack": self._ingress,
             "ingress.stream_tenancy": self._ingress,
             "tls.versions": self._tls,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -141,3 +142,24 @@ class Isolation(Payload):
     leaked: Public[int]
     inconclusive: Public[int]
     attempts: Nda[tuple[Attempt, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class WaveStep:
+    """A table's entry into a wave of the rollout: which, as its how-manieth step, by whom and when."""
+
+    table: str
+    position: int
+    wave: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RlsWaves(Payload):
+    """The database's own record of the rollout of row security, table by table."""
+
+    kind: ClassVar[str] = "postgres.rls_waves/v1"
+
+    tables: Public[int]
+    steps: Nda[tuple[WaveStep, ...]]

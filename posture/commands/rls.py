@@ -57,6 +57,7 @@ def _action(
 def _add_coverage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", nargs="?", default=None, help="migrations to replay (default: here)")
     parser.add_argument("--dsn", help="read a live database instead")
+    parser.add_argument("--role", help="with --dsn: enforced as this login meets the tables")
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -81,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _count(arguments: argparse.Namespace) -> int:
+    if arguments.role and not arguments.dsn:
+        raise UsageError("--role says how a login meets a live database: give --dsn too")
     if arguments.dsn and arguments.path:
         raise UsageError("give a path or --dsn, not both: they are two different catalogues")
     coverage = _coverage(arguments)
@@ -165,7 +168,9 @@ def _verification_text(verification: Verification) -> str:
     ]
     lines += [f"not shown: {one.table} {one.probe}: {one.why}" for one in verification.inconclusive]
     coverage = verification.coverage
+    lines += [f"note: {note}" for note in verification.notes]
     lines += [
+        f"tenancy: {verification.tenancy.text}",
         f"{coverage.enforced} of {len(coverage.tables)} tenant tables enforced",
         f"{len(verification.findings)} findings, {len(verification.inconclusive)} inconclusive",
         f"{verification.probes} probes as {verification.role}",
@@ -175,11 +180,13 @@ def _verification_text(verification: Verification) -> str:
 
 
 def _coverage(arguments: argparse.Namespace) -> Coverage:
-    from lint.api import coverage_of, lint_paths, read_live
+    from lint.api import coverage_live, coverage_of, lint_paths, read_live
 
     path = Path(arguments.path or ".")
     file = project_file(arguments.config, path)
     config = lint_config(file)
+    if arguments.dsn and arguments.role:
+        return coverage_live(arguments.dsn, arguments.role, config)
     if arguments.dsn:
         return coverage_of(read_live(arguments.dsn, config.tenant_columns), config.global_tables)
     return lint_paths([path], config, linted_root(file, [path])).coverage

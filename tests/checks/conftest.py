@@ -46,8 +46,10 @@ from evidence.kinds.postgres import (
     Isolation,
     LoginRole,
     Policy,
+    RlsWaves,
     RowSecurity,
     Table,
+    WaveStep,
 )
 from evidence.kinds.redaction import BodyHashes, CanarySearch, SearchedPlace
 from evidence.kinds.source import LintReport
@@ -132,6 +134,10 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
                 definer_routines=(DefinerRoutine("app.current_tenant()", "core_seal", False, True, ()),),
                 views=(),
             ),
+        ),
+        (
+            DATABASES,
+            RlsWaves(len(TABLES), tuple(WaveStep(one, 1, "enforce", "r0011", AS_OF) for one in TABLES)),
         ),
         (DATABASES, Isolation(150018, len(attempts), len(attempts), 0, 0, attempts)),
         (SOURCES, LintReport(40, 120, 0, 0, 3, len(TABLES), len(TABLES), TABLES, ())),

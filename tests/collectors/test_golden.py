@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ EXAMPLES: tuple[Payload, ...] = (
             postgres.Attempt("gpu.gpu_sample", "insert", postgres.AttemptResult.HELD, 0, "42501"),
             postgres.Attempt("gpu.gpu_sample", "select", postgres.AttemptResult.LEAKED, 3, ""),
         ),
+    ),
+    postgres.RlsWaves(
+        1, (postgres.WaveStep("identity.agent", 1, "enforce", "r0011", datetime(2026, 11, 23, tzinfo=UTC)),)
     ),
     ingress.IngressAttack((ATTEMPT,), "ingest.test:443", ("replay: hello … -> refuse",)),
     ingress.StreamTenancy(

@@ -269,3 +269,21 @@ def test_progress_is_plain_lines_off_a_terminal(project_file):
     assert "\r" not in done.stderr
     assert done.stdout.startswith("run ")
     assert time.monotonic() - started < 60
+
+
+def test_the_verifier_tries_the_platforms_own_database_and_finds_nothing(project_file, capsys):
+    config = ["--config", str(project_file)]
+    code = run(["rls", "verify", "--database", "core", "--format", "json", *config])
+    said = json.loads(capsys.readouterr().out)
+    assert {one["rule"] for one in said["findings"]} <= {"RLS055"}, said["findings"]
+    assert said["inconclusive"] == []
+    assert said["probes"] > 500
+    assert code == (Exit.FINDINGS if said["findings"] else Exit.HOLDS)
+    for form in ("text", "sarif", "junit", "github"):
+        assert run(["rls", "verify", "--database", "core", "--format", form, *config]) == code
+    assert run(["rls", "verify", "--database", "nowhere", *config]) == Exit.USAGE
+    assert run(["rls", "verify", *config]) == Exit.USAGE
+    url = load_project(project_file).databases["core"].url.resolve()
+    assert run(["rls", "coverage", "--dsn", url, "--role", "core_app", *config]) == Exit.HOLDS
+    assert run(["rls", "verify", "--dsn", url, "--role", "postgres", *config]) == Exit.USAGE
+    assert "superuser" in capsys.readouterr().err
