@@ -204,7 +204,7 @@ def add_a_table_in_source(twin: Twin) -> None:
         "core_platform/schema/migrations/versions/r9001_prompt_note.py",
         '"""A tenant table that nobody protects."""\n\n'
         "from core_platform.schema.migrations.operations import op\n\n"
-        'revision = "9001"\ndown_revision = "0006"\n\n\n'
+        'revision = "9001"\ndown_revision = "0011"\n\n\n'
         "def upgrade() -> None:\n"
         '    """Create the table."""\n'
         '    op.execute("CREATE TABLE ai.prompt_note '
@@ -285,7 +285,7 @@ def migrate_without_row_security(twin: Twin) -> None:
         "core_platform/schema/migrations/versions/r9002_export_note.py",
         '"""A tenant table that nobody protects."""\n\n'
         "from core_platform.schema.migrations.operations import op\n\n"
-        'revision = "9002"\ndown_revision = "0006"\n\n\n'
+        'revision = "9002"\ndown_revision = "0011"\n\n\n'
         "def upgrade() -> None:\n"
         '    """Create the table."""\n'
         '    op.execute("CREATE TABLE ai.export_note '

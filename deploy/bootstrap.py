@@ -27,6 +27,7 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = {"run": ROOT / "requirements" / "run.txt", "dev": ROOT / "requirements" / "dev.txt"}
 BOOTSTRAP_REQUIREMENTS = ROOT / "requirements" / "bootstrap.txt"
 APT_TIMEOUT_SECONDS = 600
+PROGRAM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SystemPackage:
     def present(self) -> bool:
         """Whether every program and library of it can be found."""
         libraries = all(ctypes.util.find_library(name) for name in self.libraries)
-        return libraries and all(shutil.which(name) for name in self.programs)
+        return libraries and all(shutil.which(name, path=PROGRAM_PATH) for name in self.programs)
 
 
 SYSTEM_PACKAGES = (
@@ -58,6 +59,12 @@ SYSTEM_PACKAGES = (
         frozenset({"dev"}),
         libraries=("atomic",),
         programs=("chromium",),
+    ),
+    SystemPackage(
+        ("pgbouncer",),
+        "tests behind a transaction pooler",
+        frozenset({"dev"}),
+        programs=("pgbouncer",),
     ),
 )
 
@@ -142,7 +149,8 @@ def _apt_install(packages: Sequence[str]) -> bool:
     prefix = _root_prefix()
     if prefix is None or shutil.which("apt-get") is None:
         return False
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # Offline, systemctl starts nothing: a package that brings a service is wanted for its program only.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "SYSTEMD_OFFLINE": "1"}
     for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
         try:
             done = subprocess.run(

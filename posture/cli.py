@@ -118,6 +118,7 @@ def _teach_actions(parser: argparse.ArgumentParser) -> None:
             if isinstance(action, argparse.ArgumentParser) and action.epilog is None:
                 action.epilog = parser.epilog
                 action.formatter_class = parser.formatter_class
+                _teach_actions(action)
 
 
 def _guarded(command: Callable[[], int]) -> int:
