@@ -38,13 +38,14 @@ def _acknowledged(path: Path, name: str) -> dict[str, int]:
     return {unit: int(index) for index, unit in (line.split() for line in complete)}
 
 
-def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(200, marks=pytest.mark.soak)])
+def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path, rounds: int) -> None:
     path = tmp_path / "log"
     open_log(path)
-    chance = random.Random(20)
+    chance = random.Random(rounds)
     acknowledged: dict[str, int] = {}
     heads: list[bytes] = []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         batch = chance.choice([1, 3, 40])
         with _writer(path, f"w{number}", count=10_000, batch=batch) as writer:
             _wait_for_output(_output(path, f"w{number}"))
@@ -53,6 +54,7 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path) 
         assert writer.returncode == -signal.SIGKILL
         acknowledged |= _acknowledged(path, f"w{number}")
         heads.append(open_log(path, create=False).signed_checkpoint())
+    assert len(acknowledged) >= rounds
     _expect_all(path, acknowledged, heads)
 
 
@@ -66,7 +68,6 @@ def _wait_for_output(output: Path) -> None:
 def _expect_all(path: Path, acknowledged: dict[str, int], heads: list[bytes]) -> None:
     ledger = open_log(path, create=False)
     facts = {index: ledger._facts_of(content).identity for index, content in enumerate(ledger.entries())}
-    assert len(acknowledged) >= ROUNDS
     assert all(facts[index] == identity(unit) for unit, index in acknowledged.items())
     for signed in heads:
         head = open_checkpoint(signed, origin=ORIGIN, trusted=[KEY])

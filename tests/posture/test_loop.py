@@ -165,21 +165,19 @@ def acknowledged(project_file):
     return int(path.read_text().splitlines()[1]) if path.exists() else 0
 
 
-def test_a_killed_pipeline_continues_and_loses_nothing_acknowledged(scene, project_file):
-    dice = random.Random(7)
+@pytest.mark.parametrize("rounds", [4, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_killed_pipeline_continues_and_loses_nothing_acknowledged(scene, project_file, rounds):
+    dice = random.Random(rounds)
     sizes, kills = [0], 0
-    for _ in range(4):
+    for _ in range(rounds):
         kills += pipeline_killed_after(dice.uniform(0.6, 2.5), project_file)
         sizes.append(acknowledged(project_file))
         assert sizes[-1] >= sizes[-2]
     workspace = open_workspace(load_project(project_file), writing=True)
-    run_ids = {one.record.header.run for one in workspace.log.read()}
-    collected = collect_into(workspace, QUIET)
+    collect_into(workspace, QUIET)
     records = workspace.log.read()
     assert kills >= 1
     assert len(records) >= sizes[-1]
-    if (project_file.parent / "state" / "run.json").exists():
-        assert collected.run in run_ids
     identities = [one.record.identity for one in records]
     assert len(identities) == len(set(identities))
     verifier = Ed25519Verifier(workspace.signer.public)
