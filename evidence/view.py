@@ -70,14 +70,6 @@ class Evidence:
             if logged.record.header.outcome in READABLE and isinstance(logged.record.payload, kind)
         )
 
-    def unobserved(self, kind: type[Payload]) -> tuple[Record, ...]:
-        """The latest records of a kind that are typed non-observations."""
-        return tuple(
-            logged.record
-            for logged in self._latest
-            if logged.record.header.kind == kind.kind and logged.record.header.outcome not in READABLE
-        )
-
 
 def known_since(record: Record) -> datetime:
     """The moment from which on a record can be known: when it was logged, or what it saw had ended."""

@@ -300,14 +300,6 @@ class Catalogue:
             grant for grant in self.grants if grant.relation == name and grant.kind in {"relation", "column"}
         )
 
-    def functions_named(self, name: str) -> tuple[Function, ...]:
-        """Return the overloads of "schema.name"; a database keeps them by signature."""
-        return tuple(function for function in self.functions.values() if function.qualified == name)
-
-    def partitions_of(self, name: str) -> tuple[Table, ...]:
-        """Return the direct partitions of a table, by name."""
-        return tuple(table for table in self.tables.values() if table.parent == name)
-
 
 def written_name(name: str) -> str:
     """Return an identifier as SQL writes it, quoted where PostgreSQL would fold it otherwise."""

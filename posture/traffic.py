@@ -19,6 +19,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from collectors.body_hashes import planted_bodies
 from core_platform.actions import decide, propose
 from core_platform.agent import (
     AgentClient,
@@ -74,12 +75,12 @@ class Planted:
     def remember(self, tenant: TenantId, logs: SampleLogs) -> None:
         """Note the canaries of a bucket's objects and each body as it was delivered."""
         self.canaries.update(logs.canaries)
-        known = self.bodies.setdefault(str(tenant), [])
+        bodies = planted_bodies(str(tenant), logs.objects)
+        self.bodies.setdefault(str(tenant), []).extend(one.body.decode() for one in bodies)
         for key, content in logs.objects.items():
             if content and "/data/" not in key:
-                lines = gzip.decompress(content)
-                known.extend(_bodies(lines))
-                self.requests.update(json.loads(line)["requestId"] for line in lines.splitlines())
+                lines = gzip.decompress(content).splitlines()
+                self.requests.update(json.loads(line)["requestId"] for line in lines)
 
     def write(self, path: Path) -> Path:
         """Write it for the collector that searches; returns the path."""
@@ -201,14 +202,6 @@ def _broken_lines(canary: str) -> Iterator[str]:
     yield f'{{"schemaType": "ModelInvocationLog", "input": {{"inputBodyJson": "{canary}"\n'
     yield f'{{"requestId": "{canary}", "requestId": "b", "schemaType": "ModelInvocationLog"}}\n'
     yield f"{canary} is no JSON at all\n"
-
-
-def _bodies(lines: bytes) -> Iterator[str]:
-    for line in lines.splitlines():
-        record = json.loads(line)
-        for side, body in (("input", "inputBodyJson"), ("output", "outputBodyJson")):
-            if body in record[side]:
-                yield json.dumps(record[side][body])
 
 
 def _tenant(pepper: bytes, index: int, name: str) -> DemoTenant:

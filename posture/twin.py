@@ -95,15 +95,10 @@ class LiveTwin:
         self._stack.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    @property
-    def database(self) -> LiveTwin:
-        """The twin itself: `execute` reaches its database."""
-        return self
-
-    def execute(self, sql: str) -> None:
-        """Run statements as the superuser of the twin's cluster, in the platform's database."""
-        with psycopg.connect(self._deployment.admin_url, autocommit=True) as connection:
-            connection.execute(sql.encode())
+    @cached_property
+    def database(self) -> _TwinDatabase:
+        """The twin's platform database, as the superuser of its cluster."""
+        return _TwinDatabase(self._deployment.admin_url)
 
     @cached_property
     def redis(self) -> _TwinRedis:
@@ -176,6 +171,15 @@ class LiveTwin:
         canaries = publish_logs(deployment, demo_tenants(deployment), name=f"twin-{self._number}")
         deployment.ingest_logs()
         return canaries
+
+
+@dataclass(frozen=True, slots=True)
+class _TwinDatabase:
+    url: str
+
+    def execute(self, sql: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,12 +333,6 @@ class Ledger:
                     )
         return files
 
-    def _expect_blob(self, identity: str, digest: str) -> None:
-        try:
-            self.blob(digest)
-        except (NotStored, LedgerDamaged) as error:
-            raise EntryRefused(f"{identity}: blob {digest} was not given, and: {error}") from error
-
     def _loaded_edge(self, head: Head) -> Edge:
         if self._edge is not None and self._edge[0] == head.signed:
             return self._edge[1]

@@ -184,18 +184,11 @@ class PostgresServer(Server):
 
     def url(self, user: str, database: str, password: str | None = None) -> str:
         """A libpq URL over the unix socket; the superuser's password is filled in."""
-        return "postgresql" + self._address(user, database, password)
-
-    def sqlalchemy_url(self, user: str, database: str, password: str | None = None) -> str:
-        """The same for SQLAlchemy with psycopg 3."""
-        return "postgresql+psycopg" + self._address(user, database, password)
-
-    def _address(self, user: str, database: str, password: str | None) -> str:
         if password is None and user == self.superuser:
             password = self.superuser_password
         login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
         where = urlencode({"host": str(self._sockets), "port": PORT}, safe="/")
-        return f"://{login}@/{quote(database, safe='')}?{where}"
+        return f"postgresql://{login}@/{quote(database, safe='')}?{where}"
 
     def _command(self) -> tuple[str, ...]:
         socket_in(self._sockets, f".s.PGSQL.{PORT}")

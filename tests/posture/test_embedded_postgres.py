@@ -253,7 +253,6 @@ def test_a_database_name_and_password_with_any_character_make_a_url(server: Post
             connection.execute("""CREATE DATABASE "d /?#@:" OWNER "o'x /?#@:" """)
         with psycopg.connect(server.url("o'x /?#@:", "d /?#@:", "p /?#@:%%")) as connection:
             assert connection.info.dbname == "d /?#@:"
-        assert server.sqlalchemy_url("postgres", "d").startswith("postgresql+psycopg://postgres:")
 
 
 def test_no_binaries_names_what_was_tried_and_the_remedy(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -368,11 +368,6 @@ def first_choice(wish: Wish, at: int = 0) -> str | None:
     """One of the values allowed by name, None when none is named."""
     allowed = [value for value in wish.choices if value not in wish.refused]
     return allowed[at % len(allowed)] if allowed else None
-
-
-def as_date(moment: datetime) -> date:
-    """The day of a moment."""
-    return moment.date()
 
 
 def merged(*groups: Mapping[str, Wish]) -> Wishes:
