@@ -14,7 +14,7 @@ from lint.catalogue import Catalogue, Place, with_tenant_columns
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
 from lint.report import Report, Stats, fingerprinted
-from lint.rules.registry import RLS090
+from lint.rules.table_rules import RLS090
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

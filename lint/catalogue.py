@@ -89,6 +89,8 @@ class Column:
     default: str | None = None
     generated: bool = False
     identity: Literal["always", "by default"] | None = None
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Key:
     predicate: str | None = None
     valid: bool = True
     nulls_distinct: bool = True
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
     @property
     def leading(self) -> str | None:
@@ -131,6 +135,8 @@ class ForeignKey:
     match_full: bool = False
     deferrable: bool = False
     validated: bool = True
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,8 @@ class Constraint:
     kind: Literal["check", "exclusion"]
     definition: str
     columns: tuple[str, ...] = ()
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,8 @@ class Trigger:
     row_level: bool = False
     enabled: bool = True
     constraint: bool = False
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,8 @@ class RewriteRule:
     event: str
     definition: str
     reads: tuple[str, ...] = ()
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

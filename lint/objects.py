@@ -6,7 +6,7 @@ schema is part of the name. What a migration cannot show keeps its default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class DefaultPrivilege:
     objects: Literal["tables", "sequences", "functions", "types", "schemas", "other"]
     privilege: str
     grantee: str
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Membership:
     inherit: bool = True
     set_role: bool = True
     admin: bool = False
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,8 @@ class Setting:
     value: str
     role: str | None = None
     database: str | None = None
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class Sequence:
     name: str
     owner: str | None = None
     owned_by: str | None = None
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
     @property
     def qualified(self) -> str:
@@ -176,6 +184,8 @@ class PublishedTable:
     table: str
     row_filter: str | None = None
     all_tables: bool = False
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,8 @@ class DataType:
     base: str = ""
     nullable: bool = True
     checks: tuple[str, ...] = ()
+    #: Where it was written; None when a database told it. Places never make two things differ.
+    place: Place | None = field(default=None, compare=False)
 
     @property
     def qualified(self) -> str:

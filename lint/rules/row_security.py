@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
 from lint.config import path_matches
+from lint.rules.bypass_rules import BYP006
 from lint.rules.predicates import PredicateError, always_true
-from lint.rules.registry import BYP006, RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
+from lint.rules.table_rules import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

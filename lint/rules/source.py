@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import read_registry
-from lint.rules.registry import BYP001, BYP006, WRAP001, WRAP003
+from lint.rules.wrap_rules import WRAP001, WRAP003
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
 
 if TYPE_CHECKING:

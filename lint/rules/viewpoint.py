@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from lint.catalogue import PUBLIC
+from lint.catalogue import PUBLIC, Place
 from lint.errors import LintError
 from lint.rules.expressions import Session
 from lint.rules.row_security import hosted
@@ -34,6 +34,14 @@ class RoleRefusedError(LintError):
     """A role that cannot be verified: it is missing, or nothing binds it."""
 
 
+class Placed(Protocol):
+    """Anything of a catalogue that knows where it was written."""
+
+    @property
+    def place(self) -> Place | None:
+        """The place, None when a database told it."""
+
+
 @dataclass(frozen=True)
 class Viewpoint:
     """A catalogue, the role that serves tenants, and what is known about tenants in it."""
@@ -48,6 +56,11 @@ class Viewpoint:
     def session(self) -> Session:
         """What the expressions of this database ask of the session."""
         return Session(self.catalogue)
+
+    def place(self, *things: Placed | None) -> Place:
+        """Return where the first of these was written, the catalogue's source when none was."""
+        places = (thing.place for thing in things if thing is not None)
+        return next((place for place in places if place is not None), Place(self.catalogue.source))
 
     @cached_property
     def hosted(self) -> bool:

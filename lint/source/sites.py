@@ -1,11 +1,14 @@
 """What a source file does that bears on tenancy, whatever language it is written in.
 
-An extractor for each language fills these; the rules in `lint.rules.source` read only these.
+An extractor for each language fills these; the call graph and the rules read only these. Names of
+callees have import aliases resolved; names of functions are qualified within their file
+("Class.method", "outer.inner", "" for the module's top level, "outer.<anonymous:LINE>" for a lambda
+or arrow function).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Place
 
+Language = Literal["python", "typescript"]
 ArgumentKind = Literal["literal", "member", "name", "function", "other"]
+LeaveKind = Literal["return", "raise", "break", "continue"]
 
 #: Stands in a text for an interpolated part; a valid identifier, so that the SQL still parses.
 HOLE = "__not_known__"
@@ -26,6 +31,10 @@ class Argument:
     kind: ArgumentKind
     text: str
     keyword: str | None = None
+    #: The dotted names read inside it, as written; of an object literal, those of its values.
+    names: tuple[str, ...] = ()
+    #: The qualified name of the anonymous function, when it is one.
+    function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,11 @@ class Call:
     arguments: tuple[Argument, ...]
     function: str
     place: Place
+    awaited: bool = False
+    #: The names its result is bound to at once, such as `rows` or `self.session`.
+    bound_to: tuple[str, ...] = ()
+    #: The call whose result this one is a method of: `db.select()` in `db.select().from(t)`.
+    receiver: Call | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +75,92 @@ class Text:
     calls: tuple[str, ...]
     function: str
     place: Place
+    #: The names interpolated into it, in order; one HOLE stands in the value for each.
+    holes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """A call is made, its arguments evaluated before."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the branches runs (if, match, switch, a ternary); an absent else is an empty block."""
+
+    branches: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A loop: its body runs any number of times; `over` are the names it iterates over."""
+
+    body: Block
+    variables: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """try: the body may stop anywhere and a handler runs instead; `always` is finally."""
+
+    body: Block
+    handlers: tuple[Block, ...] = ()
+    always: Block = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A `with` (or `using`) block: the call that opens it, what it is called inside, its body."""
+
+    call: Call | None
+    name: str
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """An assignment: targets as written ("x", "self.x", "cache[]"), names read on the right side."""
+
+    targets: tuple[str, ...]
+    names: tuple[str, ...]
+    place: Place
+    #: The text of the right side when it is a constant ("None", "'*'"), "" otherwise.
+    constant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Control leaves: `names` are those read in what is returned or raised."""
+
+    kind: LeaveKind
+    names: tuple[str, ...]
+    place: Place
+
+
+Step = Do | Choice | Repeat | Attempt | Within | Bind | Leave
+#: Steps in the order they run.
+Block = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or method: what it is called with, what stands around it, and its steps in order."""
+
+    name: str
+    place: Place
+    parameters: tuple[str, ...] = ()
+    #: Decorators with aliases resolved, without their arguments.
+    decorators: tuple[str, ...] = ()
+    #: Base classes of the class directly around it, aliases resolved.
+    bases: tuple[str, ...] = ()
+    body: Block = ()
+    asynchronous: bool = False
+    exported: bool = False
+    #: Types written on parameters, by parameter.
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +172,7 @@ class Source:
     references: tuple[Reference, ...]
     texts: tuple[Text, ...]
     imports: Mapping[str, str]
+    language: Language = "python"
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    #: True when the parser met syntax it could not read.
+    broken: bool = False
