@@ -14,13 +14,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sqlglot
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.errors import SqlUnreadableError
+from lint.history.recovery import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
 MAX_IDENTIFIER_BYTES = 63
@@ -47,11 +49,7 @@ _COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, To
 _OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
 _CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
 #: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
-_PHRASES = frozenset(
-    {TokenType.PRIMARY_KEY, TokenType.FOREIGN_KEY, TokenType.PARTITION_BY}
-    | {TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.SIMILAR_TO, TokenType.DOUBLE, TokenType.VARCHAR}
-    | {TokenType.CLUSTER_BY, TokenType.DISTRIBUTE_BY, TokenType.SORT_BY, TokenType.CONNECT_BY}
-)
+_PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
 _WORD = re.compile(r"\S+")
 
 
@@ -112,12 +110,18 @@ def _blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def _same_length_sql(text: str) -> str:
-    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+def psql_blanked(text: str) -> str:
+    """Blank what only psql reads: its commands, and rows of COPY FROM stdin."""
     if "\n\\" in text or text.startswith("\\"):
         if "\n\\." in text:
             text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
         text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
+    return text
+
+
+def _same_length_sql(text: str) -> str:
+    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+    text = psql_blanked(text)
     return _PARAMETER.sub("@", text) if "$" in text else text
 
 
@@ -153,15 +157,47 @@ def _shifted(token: Token, by: int) -> Token:
     return Token(token.token_type, token.text, token.line, token.col, token.start + by, token.end + by)
 
 
-def statements(script: Script) -> Iterator[Statement]:
+def statements(script: Script, broken: Callable[[int, int, str], None] | None = None) -> Iterator[Statement]:
     """Yield the statements of a script, split at `;` outside parentheses and BEGIN ATOMIC bodies.
 
-    Raises SqlUnreadableError when the text cannot be tokenized at all.
+    `broken` is told (first offset, last offset, reason) of each part that cannot be tokenized; without
+    it SqlUnreadableError is raised for the first.
     """
-    tokens = tokenize(script.text)
-    split = _split_atomic if "atomic" in script.text.lower() else _split_plain
-    for part in split(tokens):
-        yield Statement(part, script)
+    for tokens in _readable(script, broken):
+        split = _split_atomic if "atomic" in script.text.lower() else _split_plain
+        for part in split(tokens):
+            yield Statement(part, script)
+
+
+def _readable(
+    script: Script, broken: Callable[[int, int, str], None] | None
+) -> Iterator[list[Token]]:
+    """Yield the tokens of a script: all of them, or those of its statements that can be read."""
+    try:
+        yield tokenize(script.text)
+    except SqlUnreadableError as error:
+        if broken is None:
+            raise
+        reason = str(error)
+    else:
+        return
+    blanked = psql_blanked(script.text)
+    for piece in pieces(blanked):
+        text = blanked[piece.start : piece.end]
+        if piece.broken:
+            broken(*_filled(blanked, piece), "a quote that is never closed")
+            continue
+        try:
+            yield [_shifted(token, piece.start) for token in tokenize(text)]
+        except SqlUnreadableError:
+            broken(*_filled(blanked, piece), reason)
+
+
+def _filled(text: str, piece: Piece) -> tuple[int, int]:
+    """Return the offsets of a piece without the space around it."""
+    inside = text[piece.start : piece.end]
+    first = piece.start + len(inside) - len(inside.lstrip())
+    return first, piece.start + max(len(inside.rstrip()) - 1, 0)
 
 
 def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -173,12 +209,17 @@ def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
             depth += 1
         elif kind is closing:
             depth -= 1
-        elif kind is semicolon and depth <= 0:
+        elif kind is semicolon and (depth <= 0 or not _is_rule(tokens, start)):
             if index > start:
                 yield tokens[start:index]
             start, depth = index + 1, 0
     if start < len(tokens):
         yield tokens[start:]
+
+
+def _is_rule(tokens: list[Token], start: int) -> bool:
+    """Say whether a statement is CREATE RULE, the only one with `;` inside parentheses."""
+    return any(token.text.upper() == "RULE" for token in tokens[start + 1 : start + 4])
 
 
 def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -187,7 +228,7 @@ def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
     depth = atomic = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.SEMICOLON and not atomic and depth <= 0:
+        if kind is TokenType.SEMICOLON and not atomic and (depth <= 0 or not _is_rule(current, 0)):
             if current:
                 yield current
             current, depth = [], 0
