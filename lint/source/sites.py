@@ -36,6 +36,10 @@ class Argument:
     names: tuple[str, ...] = ()
     #: The qualified name of the anonymous function, when it is one.
     function: str | None = None
+    #: Qualified names of the functions written inside it, such as an object literal's methods.
+    functions: tuple[str, ...] = ()
+    #: Of an object literal, its keys with their paths: ("where", "where.tenantId").
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Call:
     bound_to: tuple[str, ...] = ()
     #: The call whose result this one is a method of: `db.select()` in `db.select().from(t)`.
     receiver: Call | None = None
+    #: True for a statement of its own that nobody awaits, returns or keeps.
+    dropped: bool = False
 
     @property
     def name(self) -> str:
@@ -199,8 +205,10 @@ class Source:
     imports: Mapping[str, str]
     language: Language = "python"
     functions: Mapping[str, Function] = field(default_factory=dict)
-    classes: Mapping[str, Class] = field(default_factory=dict)
-    #: Modules all of whose names are imported (`from x import *`, `export * from "x"`).
-    wildcards: tuple[str, ...] = ()
     #: True when the parser met syntax it could not read.
     broken: bool = False
+    #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
+    exports: Mapping[str, str] = field(default_factory=dict)
+    #: Modules all of whose names are handed on (`export * from "./x"`, `from x import *`).
+    star_exports: tuple[str, ...] = ()
+    classes: Mapping[str, Class] = field(default_factory=dict)
