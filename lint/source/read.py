@@ -1,0 +1,17 @@
+"""Reading a source file by its language's extractor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lint.source.python import read_python
+
+if TYPE_CHECKING:
+    from lint.config import LintConfig
+    from lint.files import SourceFile
+    from lint.source.sites import Source
+
+
+def read_source(file: SourceFile, config: LintConfig) -> Source:
+    """Return what a source file does; of names used as values, those of the bypass are told."""
+    return read_python(file.content, file.path, frozenset(config.bypass_names))
