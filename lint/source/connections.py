@@ -1,0 +1,117 @@
+"""Which calls open a database connection, and which names then hold one that has no tenant bound.
+
+Callees are matched with their imports resolved, so that `requests.Session` is no database session.
+A name holds a raw connection when it is bound to such a call, or to a method of such a name
+(`engine.connect()`, `pool.acquire()`), or imported from a module where it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lint.source.access import root_of
+from lint.source.program import is_module, steps_of
+from lint.source.sites import Within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lint.source.sites import Call, Source
+
+OPENS_PYTHON = re.compile(
+    r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
+    r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
+    r"scoped_session|async_scoped_session)"
+    r"|sqlmodel(?:\.\w+)*\.(?:create_engine|Session|AsyncSession)"
+    r"|psycopg(?:\.\w+)*\.connect"
+    r"|psycopg2\.connect|psycopg2\.pool\.\w*ConnectionPool"
+    r"|psycopg_pool(?:\.\w+)*\.\w*ConnectionPool"
+    r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
+    r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
+)
+OPENS_TYPESCRIPT = re.compile(
+    r"pg(?:\.default)?\.(?:Pool|Client)|postgres(?:\.default)?|drizzle-orm/[\w./-]+\.drizzle"
+    r"|@prisma/client[\w./-]*\.PrismaClient|kysely\.Kysely|(?:knex|pg-promise)(?:\.(?:default|knex))?"
+    r"|sequelize(?:-typescript)?(?:\.default)?\.Sequelize|typeorm\.DataSource"
+)
+_METHODS = {
+    "engine": frozenset({"connect", "begin", "raw_connection"}),
+    "pool": frozenset({"connection", "acquire", "getconn", "connect"}),
+}
+#: Methods of a raw holder whose result is raw again.
+_HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
+
+
+def opens_connection(call: Call, source: Source) -> bool:
+    """Say whether a call makes an engine, a pool, a connection or a session of its own."""
+    pattern = OPENS_PYTHON if source.language == "python" else OPENS_TYPESCRIPT
+    return bool(pattern.fullmatch(call.callee))
+
+
+def takes_connection(call: Call, source: Source) -> bool:
+    """Say whether a call takes a connection from an engine or pool that was imported."""
+    parts = call.written.split(".")
+    if len(parts) < 2 or parts[0] not in source.imports:
+        return False
+    holder = parts[-2].lower().rpartition("_")[2]
+    return parts[-1] in _METHODS.get(holder, ())
+
+
+class Connections:
+    """The names that hold raw connections, by file and function ("" for the module, "self." names too)."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._held: dict[str, dict[str, set[str]]] = {}
+        self._modules: dict[str, list[str]] = {}
+        for source in sources:
+            held = self._held.setdefault(source.path, {})
+            for function, name in _opened(source):
+                wide = "" if name.startswith(("self.", "this.")) else function
+                held.setdefault(name, set()).add(wide)
+                if not wide:
+                    self._modules.setdefault(name, []).append(source.path)
+        for source in sources:
+            self._spread(source)
+
+    def holds(self, name: str, function: str, source: Source) -> bool:
+        """Say whether a name holds a raw connection in a function of a file."""
+        if not name:
+            return False
+        where = self._held.get(source.path, {}).get(name, set())
+        if any(not one or function == one or function.startswith(f"{one}.") for one in where):
+            return True
+        return self._is_imported(name, source)
+
+    def _is_imported(self, name: str, source: Source) -> bool:
+        module, _, original = source.imports.get(name, "").rpartition(".")
+        return bool(module) and any(is_module(path, module) for path in self._modules.get(original, ()))
+
+    def _spread(self, source: Source) -> None:
+        """Follow `with engine.connect() as c` and `cursor = c.cursor()`; twice, for a cursor of one."""
+        held = self._held[source.path]
+        for _ in range(2):
+            for call, names in _bindings(source):
+                if call.name in _HANDS_ON or call.name == root_of(call) or "." not in call.written:
+                    root = root_of(call) or call.written
+                    if self.holds(root, call.function, source):
+                        for name in names:
+                            held.setdefault(name, set()).add(call.function)
+
+
+def _bindings(source: Source) -> Iterator[tuple[Call, tuple[str, ...]]]:
+    """Yield (call, names its result has) for assignments and `with … as name`."""
+    for call in source.calls:
+        if call.bound_to:
+            yield call, call.bound_to
+    for function in source.functions.values():
+        for step in steps_of(function.body):
+            if isinstance(step, Within) and step.call is not None and step.name:
+                yield step.call, (step.name,)
+
+
+def _opened(source: Source) -> Iterator[tuple[str, str]]:
+    for call, names in _bindings(source):
+        if opens_connection(call, source) or takes_connection(call, source):
+            for name in names:
+                yield call.function, name

@@ -1,0 +1,53 @@
+"""Joins between protected tables of different services, and whether both sides carry the tenant.
+
+Inside a tenant's scope row security filters both sides. Under a bypass, or outside any scope, only the
+statement itself does: the tenant columns must be equal, directly or through others, or both be equal
+to the same value. A schema stands for a service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lint.source.orm_joins import orm_joins
+from lint.source.readers import models_of
+from lint.source.sql_joins import sql_joins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lint.files import SourceFile
+    from lint.source.readers import Readers
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One statement that joins protected tables of more than one schema."""
+
+    path: str
+    line: int
+    function: str
+    #: "schema.name" of each protected table in it, in the order written.
+    tables: tuple[str, ...]
+    #: True when every one of them is held to the same tenant.
+    carried: bool
+    #: What is missing, "" when nothing is.
+    missing: str
+    #: The scope it runs in: "bypass", "raw" or "unknown".
+    scope: str = "unknown"
+
+
+def joins(readers: Readers, files: Iterable[SourceFile] = ()) -> tuple[Join, ...]:
+    """Return the joins across services outside a tenant's scope."""
+    models = models_of(files, readers.link)
+    found: list[Join] = []
+    for source in readers.program.sources:
+        sides = [*sql_joins(source, readers.link), *orm_joins(source, models, readers.link)]
+        for place, function, judged in sides:
+            reach = readers.scopes.at(source, function, place.line)
+            if reach.scope != "tenant":
+                found.append(
+                    Join(source.path, place.line, function, judged.tables, not judged.missing, judged.missing, reach.scope)
+                )
+    return tuple(found)
