@@ -36,6 +36,10 @@ class Argument:
     names: tuple[str, ...] = ()
     #: The qualified name of the anonymous function, when it is one.
     function: str | None = None
+    #: Qualified names of the functions written inside it, such as an object literal's methods.
+    functions: tuple[str, ...] = ()
+    #: Of an object literal, its keys with their paths: ("where", "where.tenantId").
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Call:
     bound_to: tuple[str, ...] = ()
     #: The call whose result this one is a method of: `db.select()` in `db.select().from(t)`.
     receiver: Call | None = None
+    #: True for a statement of its own that nobody awaits, returns or keeps.
+    dropped: bool = False
 
     @property
     def name(self) -> str:
@@ -204,3 +210,7 @@ class Source:
     wildcards: tuple[str, ...] = ()
     #: True when the parser met syntax it could not read.
     broken: bool = False
+    #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
+    exports: Mapping[str, str] = field(default_factory=dict)
+    #: TypeScript: modules all of whose names are exported too (`export * from "./x"`).
+    star_exports: tuple[str, ...] = ()
