@@ -15,7 +15,7 @@ from lint.source.sites import HOLE
 from lint.source.sql_tables import AccessCommand, table_uses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from lint.catalogue import Place
     from lint.source.orm_python import Model
@@ -79,21 +79,37 @@ def accesses(source: Source, models: Models) -> tuple[Access, ...]:
     from lint.source.orm_accesses import sqlalchemy_accesses
     from lint.source.typescript_accesses import typescript_accesses
 
-    found = [*sql_accesses(source)]
+    runs = Runs(source)
+    found = [*sql_accesses(source, runs)]
     if source.language == "python":
-        found.extend(sqlalchemy_accesses(source, models))
+        found.extend(sqlalchemy_accesses(source, models, runs))
     else:
         found.extend(typescript_accesses(source, models))
     return tuple(sorted(dict.fromkeys(found), key=lambda access: (access.place, access.table)))
 
 
-def sql_accesses(source: Source) -> Iterator[Access]:
+class Runs:
+    """The calls of a file that run statements on something, by function."""
+
+    def __init__(self, source: Source) -> None:
+        self._calls: dict[str, list[Call]] = {}
+        for call in source.calls:
+            if call.name in RUNS and ("." in call.written or call.receiver is not None):
+                self._calls.setdefault(call.function, []).append(call)
+
+    def around(self, place: Place, function: str) -> Call | None:
+        """Return the innermost of them around a place."""
+        around = (call for call in self._calls.get(function, ()) if covers(call.place, place))
+        return max(around, key=lambda call: (call.place.line, call.place.column), default=None)
+
+
+def sql_accesses(source: Source, runs: Runs) -> Iterator[Access]:
     """Yield the tables of SQL in strings; a constant counts where it is used."""
     for text in source.texts:
         if not is_row_sql(text):
             continue
         uses = [use for use in table_uses(text.value) if HOLE not in use.table]
-        for function, place, executor in _runs(text, source) if uses else ():
+        for function, place, executor in _runs(text, source, runs) if uses else ():
             for use in uses:
                 yield Access(use.table, use.command, place, function, "sql", shown(text.value), executor)
 
@@ -106,9 +122,9 @@ def is_row_sql(text: Text) -> bool:
     return bool((_AS_SQL_ANY_CASE if run else _AS_SQL).match(text.value))
 
 
-def _runs(text: Text, source: Source) -> list[tuple[str, Place, str]]:
+def _runs(text: Text, source: Source, runs: Runs) -> list[tuple[str, Place, str]]:
     """Return (function, place, executor) of each place that runs a string."""
-    call = running_call(text.place, source.calls, text.function)
+    call = runs.around(text.place, text.function)
     if call is not None:
         return [(text.function, text.place, root_of(call))]
     name = _constant_of(text, source)
@@ -137,17 +153,6 @@ def _constant_of(text: Text, source: Source) -> str | None:
         if len(targets) == 1 and place is not None and covers(place, text.place):
             return str(targets[0])
     return None
-
-
-def running_call(place: Place, calls: Iterable[Call], function: str) -> Call | None:
-    """Return the innermost call around a place that runs statements on something."""
-    around = [
-        call
-        for call in calls
-        if call.function == function and call.name in RUNS and covers(call.place, place)
-        if "." in call.written or call.receiver is not None
-    ]
-    return min(around, key=lambda call: call.place.end_line - call.place.line, default=None)
 
 
 def covers(outer: Place, inner: Place) -> bool:

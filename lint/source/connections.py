@@ -8,16 +8,18 @@ A name holds a raw connection when it is bound to such a call, or to a method of
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lint.source.access import root_of
+from lint.source.access import covers, root_of
 from lint.source.program import is_module, steps_of
-from lint.source.sites import Within
+from lint.source.sites import Leave, Within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator
 
-    from lint.source.sites import Call, Source
+    from lint.source.program import FunctionId, Program
+    from lint.source.sites import Call, Function, Source
 
 OPENS_PYTHON = re.compile(
     r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
@@ -32,7 +34,7 @@ OPENS_PYTHON = re.compile(
 )
 OPENS_TYPESCRIPT = re.compile(
     r"pg(?:\.default)?\.(?:Pool|Client)|postgres(?:\.default)?|drizzle-orm/[\w./-]+\.drizzle"
-    r"|@prisma/client[\w./-]*\.PrismaClient|kysely\.Kysely|(?:knex|pg-promise)(?:\.(?:default|knex))?"
+    r"|.*\bPrismaClient|kysely\.Kysely|(?:knex|pg-promise)(?:\.(?:default|knex))?"
     r"|sequelize(?:-typescript)?(?:\.default)?\.Sequelize|typeorm\.DataSource"
 )
 _METHODS = {
@@ -41,6 +43,8 @@ _METHODS = {
 }
 #: Methods of a raw holder whose result is raw again.
 _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
+#: Methods that run a callback in a transaction of their own.
+_TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"})
 
 
 def opens_connection(call: Call, source: Source) -> bool:
@@ -59,19 +63,24 @@ def takes_connection(call: Call, source: Source) -> bool:
 
 
 class Connections:
-    """The names that hold raw connections, by file and function ("" for the module, "self." names too)."""
+    """The names that hold raw connections, by file and function ("" for the module, "self." names too).
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    `bound` are the functions that bind a tenant: what they hand out is not raw.
+    """
+
+    def __init__(self, program: Program, bound: Container[FunctionId] = ()) -> None:
+        self._program = program
+        self._bound = bound
+        self.openers = frozenset(self._opening_functions())
         self._held: dict[str, dict[str, set[str]]] = {}
-        self._modules: dict[str, list[str]] = {}
-        for source in sources:
+        self._exports: dict[str, list[Source]] = {}
+        for source in program.sources:
             held = self._held.setdefault(source.path, {})
-            for function, name in _opened(source):
-                wide = "" if name.startswith(("self.", "this.")) else function
-                held.setdefault(name, set()).add(wide)
-                if not wide:
-                    self._modules.setdefault(name, []).append(source.path)
-        for source in sources:
+            for function, name in self._opened(source):
+                held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
+            if any("" in where for where in held.values()):
+                self._exports.setdefault(module_name(source.path), []).append(source)
+        for source in program.sources:
             self._spread(source)
 
     def holds(self, name: str, function: str, source: Source) -> bool:
@@ -83,9 +92,34 @@ class Connections:
             return True
         return self._is_imported(name, source)
 
+    def opens(self, call: Call, source: Source) -> bool:
+        """Say whether a call gives a raw connection, by itself or through a function of the project."""
+        if opens_connection(call, source) or takes_connection(call, source):
+            return True
+        return any(target in self.openers for target in self._program.targets(call, source))
+
     def _is_imported(self, name: str, source: Source) -> bool:
         module, _, original = source.imports.get(name, "").rpartition(".")
-        return bool(module) and any(is_module(path, module) for path in self._modules.get(original, ()))
+        for other in self._exports.get(module_name(module.replace(".", "/")), ()) if module else ():
+            held = self._held[other.path]
+            if "" in held.get(other.exports.get(original, original), ()) and is_module(other.path, module):
+                return True
+        return False
+
+    def _opening_functions(self) -> Iterator[FunctionId]:
+        """Yield the functions that return or yield what they opened."""
+        for source in self._program.sources:
+            for call in source.calls:
+                target = (source.path, call.function)
+                if call.function and target not in self._bound and opens_connection(call, source):
+                    if _gives_away(source.functions.get(call.function), call):
+                        yield target
+
+    def _opened(self, source: Source) -> Iterator[tuple[str, str]]:
+        for call, names in _bindings(source):
+            if self.opens(call, source):
+                for name in names:
+                    yield call.function, name
 
     def _spread(self, source: Source) -> None:
         """Follow `with engine.connect() as c` and `cursor = c.cursor()`; twice, for a cursor of one."""
@@ -97,6 +131,18 @@ class Connections:
                     if self.holds(root, call.function, source):
                         for name in names:
                             held.setdefault(name, set()).add(call.function)
+        for call in source.calls:
+            if call.name in _TRANSACTIONS and self.holds(root_of(call), call.function, source):
+                for function, name in _given_to(call, source):
+                    held.setdefault(name, set()).add(function)
+
+
+def _given_to(call: Call, source: Source) -> Iterator[tuple[str, str]]:
+    """Yield (function, its first parameter) of each callback that a transaction is handed to."""
+    for argument in call.arguments:
+        function = source.functions.get(argument.function or "")
+        if function is not None and function.parameters:
+            yield function.name, function.parameters[0]
 
 
 def _bindings(source: Source) -> Iterator[tuple[Call, tuple[str, ...]]]:
@@ -110,8 +156,17 @@ def _bindings(source: Source) -> Iterator[tuple[Call, tuple[str, ...]]]:
                 yield step.call, (step.name,)
 
 
-def _opened(source: Source) -> Iterator[tuple[str, str]]:
-    for call, names in _bindings(source):
-        if opens_connection(call, source) or takes_connection(call, source):
-            for name in names:
-                yield call.function, name
+def _gives_away(function: Function | None, call: Call) -> bool:
+    names = {*call.bound_to, call.written}
+    for step in steps_of(function.body) if function is not None else ():
+        if not isinstance(step, Leave) or step.kind not in {"return", "yield"}:
+            continue
+        if not names.isdisjoint(step.names) or covers(step.place, call.place):
+            return True
+    return False
+
+
+def module_name(path: str) -> str:
+    """Return the last part of a module's path, that of the folder for an index file."""
+    file = PurePosixPath(path)
+    return file.parent.name if file.stem in {"__init__", "index"} else file.name.partition(".")[0]

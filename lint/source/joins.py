@@ -17,8 +17,11 @@ from lint.source.sql_joins import sql_joins
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lint.catalogue import Place
     from lint.files import SourceFile
     from lint.source.readers import Readers
+    from lint.source.scopes import Scope
+    from lint.source.sites import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Join:
     #: What is missing, "" when nothing is.
     missing: str
     #: The scope it runs in: "bypass", "raw" or "unknown".
-    scope: str = "unknown"
+    scope: Scope = "unknown"
 
 
 def joins(readers: Readers, files: Iterable[SourceFile] = ()) -> tuple[Join, ...]:
@@ -45,9 +48,26 @@ def joins(readers: Readers, files: Iterable[SourceFile] = ()) -> tuple[Join, ...
     for source in readers.program.sources:
         sides = [*sql_joins(source, readers.link), *orm_joins(source, models, readers.link)]
         for place, function, judged in sides:
-            reach = readers.scopes.at(source, function, place.line)
-            if reach.scope != "tenant":
+            scope = _scope_of(source, function, place, readers)
+            if scope != "tenant":
                 found.append(
-                    Join(source.path, place.line, function, judged.tables, not judged.missing, judged.missing, reach.scope)
+                    Join(
+                        source.path,
+                        place.line,
+                        function,
+                        judged.tables,
+                        not judged.missing,
+                        judged.missing,
+                        scope,
+                    )
                 )
     return tuple(found)
+
+
+def _scope_of(source: Source, function: str, place: Place, readers: Readers) -> Scope:
+    """Return the scope of a join: as around it, else as the reader found there has it."""
+    scope = readers.scopes.at(source, function, place.line).scope
+    if scope != "unknown":
+        return scope
+    near = (r for r in readers.readers if r.path == source.path and r.function == function)
+    return next((r.scope for r in near if place.line <= r.line <= place.end_line), scope)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.source.access import Access, covers, root_of, running_call, shown
+from lint.source.access import Access, covers, root_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.source.access import Models, Via
+    from lint.source.access import Models, Runs, Via
     from lint.source.sites import Argument, Call, Source
     from lint.source.sql_tables import AccessCommand
 
@@ -34,39 +34,44 @@ _BULK: dict[str, AccessCommand] = {"bulk_insert_mappings": "insert", "bulk_updat
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 
 
-def sqlalchemy_accesses(source: Source, models: Models) -> Iterator[Access]:
+def sqlalchemy_accesses(source: Source, models: Models, runs: Runs) -> Iterator[Access]:
     """Yield the accesses of a Python file through models and Core tables."""
     if not models.python:
         return
     for call in source.calls:
         if call.name in _STATEMENTS and _LIBRARY.match(call.callee):
-            yield from _statement(call, source, models)
+            yield from _statement(call, source, models, runs)
         elif call.name in _READ_METHODS or call.name in _SESSION_READS:
-            yield from _method(call, source, models)
+            yield from _method(call, source, models, runs)
         elif call.name in _BULK:
-            yield from _named(call, call.arguments[:1], _BULK[call.name], source, models)
+            yield from _named(call, call.arguments[:1], _BULK[call.name], source, models, runs)
         elif ".query." in call.written:
             yield from _flask(call, source, models)
         else:
             yield from _made(call, source, models)
 
 
-def _statement(call: Call, source: Source, models: Models) -> Iterator[Access]:
+def _statement(call: Call, source: Source, models: Models, runs: Runs) -> Iterator[Access]:
     command = _STATEMENTS[call.name]
     arguments = call.arguments if command == "select" else call.arguments[:1]
-    yield from _named(call, arguments, command, source, models)
+    yield from _named(call, arguments, command, source, models, runs)
 
 
-def _method(call: Call, source: Source, models: Models) -> Iterator[Access]:
+def _method(call: Call, source: Source, models: Models, runs: Runs) -> Iterator[Access]:
     """Read `statement.join(Model)` and `session.get(Model, key)`; `cache.get(x)` names no model."""
     arguments = call.arguments if call.name == "query" else call.arguments[:1]
     if call.name in {"join_from", "outerjoin_from"}:
         arguments = call.arguments[:2]
-    yield from _named(call, arguments, "select", source, models)
+    yield from _named(call, arguments, "select", source, models, runs)
 
 
 def _named(
-    call: Call, arguments: tuple[Argument, ...], command: AccessCommand, source: Source, models: Models
+    call: Call,
+    arguments: tuple[Argument, ...],
+    command: AccessCommand,
+    source: Source,
+    models: Models,
+    runs: Runs,
 ) -> Iterator[Access]:
     seen: set[str] = set()
     for argument in arguments:
@@ -74,7 +79,7 @@ def _named(
             table = models.named(name, source)
             if table is not None and table not in seen:
                 seen.add(table)
-                yield _access(table, command, call, name, source)
+                yield _access(table, command, call, name, runs)
 
 
 def names_in(argument: Argument) -> tuple[str, ...]:
@@ -84,10 +89,10 @@ def names_in(argument: Argument) -> tuple[str, ...]:
     return tuple(_NAME.findall(argument.text))
 
 
-def _access(table: str, command: AccessCommand, call: Call, name: str, source: Source) -> Access:
+def _access(table: str, command: AccessCommand, call: Call, name: str, runs: Runs) -> Access:
     via: Via = "orm" if name[:1].isupper() else "core"
-    runs = running_call(call.place, source.calls, call.function)
-    executor = root_of(runs) if runs is not None else _executor_of_method(call)
+    run = runs.around(call.place, call.function)
+    executor = root_of(run) if run is not None else _executor_of_method(call)
     return Access(
         table, command, call.place, call.function, via, shown(f"{call.written}({name}, …)"), executor
     )

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from lint.source.sites import Attempt, Bind, Choice, Do, Leave
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lint.source.sites import Argument, Bind, Call, Function, Source, Step
+    from lint.source.sites import Argument, Block, Call, Class, Function, Source, Step
 
 #: A function of the program: its file's path and its qualified name.
 FunctionId: TypeAlias = tuple[str, str]
@@ -26,6 +28,8 @@ _COMMON = frozenset(
     | {"open", "start", "stop", "apply", "handle", "process", "next", "map", "filter", "push", "then", "test"}
 )
 _SELF = frozenset({"self", "this", "cls"})
+#: How many bases up a method is looked for.
+_BASES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +47,38 @@ class Program:
         self.sources = tuple(sources)
         self._by_id: dict[FunctionId, Function] = {}
         self._by_name: dict[str, list[FunctionId]] = {}
+        self._by_path = {source.path: source for source in sources}
+        self._classes: dict[str, list[tuple[str, Class]]] = {}
         for source in sources:
+            for name, one in source.classes.items():
+                self._classes.setdefault(last(name), []).append((source.path, one))
             for name, function in source.functions.items():
                 if name:
                     self._by_id[source.path, name] = function
                     self._by_name.setdefault(last(name), []).append((source.path, name))
         self._callers: dict[FunctionId, list[Site]] | None = None
+        self._constructions: dict[str, list[Site]] | None = None
+        self._naming: dict[str, set[FunctionId]] | None = None
 
     def function(self, path: str, name: str) -> Function | None:
         """Return a function by its file and qualified name."""
         return self._by_id.get((path, name))
 
+    def source(self, path: str) -> Source | None:
+        """Return a file by its path."""
+        return self._by_path.get(path)
+
     def functions(self) -> Iterator[tuple[FunctionId, Function]]:
         """Yield every function with its id."""
         yield from self._by_id.items()
 
-    def targets(self, call: Call, source: Source) -> tuple[FunctionId, ...]:
-        """Return the functions a call may run, () when that cannot be seen."""
-        return self.named(call.written or call.callee, call.function, source)
+    def targets(self, call: Call, source: Source, *, loosely: bool = False) -> tuple[FunctionId, ...]:
+        """Return the functions a call may run, () when that cannot be seen.
+
+        `loosely` follows a method of an object of unknown type when one function has that name.
+        """
+        written = call.written or call.callee
+        return self.named(written, call.function, source) or (self._only(last(written)) if loosely else ())
 
     def named(self, written: str, function: str, source: Source) -> tuple[FunctionId, ...]:
         """Return the functions that a name stands for at a place of a file."""
@@ -68,13 +86,13 @@ class Program:
         if not rest:
             here = self._in_file(first, function, source)
             return here or self._imported(source.imports.get(first, ""))
-        if first in _SELF and "." not in rest:
-            return self._in_class(rest, function, source) or self._only(rest)
+        if "." in rest and first in _SELF:
+            return ()
+        if first in _SELF:
+            return self._method(function.partition(".")[0], rest)
         if first in source.imports:
-            found = self._imported(f"{source.imports[first]}.{rest}")
-            if found:
-                return found
-        return self._only(last(written))
+            return self._imported(f"{source.imports[first]}.{rest}")
+        return self._method(first, rest) if first[:1].isupper() else ()
 
     def mentioned(self, argument: Argument, function: str, source: Source) -> tuple[FunctionId, ...]:
         """Return the functions that an argument hands on: by name, in a partial, or anonymous."""
@@ -91,9 +109,31 @@ class Program:
             self._callers = {}
             for source in self.sources:
                 for call in source.calls:
-                    for found in self.targets(call, source):
+                    for found in self.targets(call, source, loosely=True):
                         self._callers.setdefault(found, []).append(Site(source, call))
         return tuple(self._callers.get(target, ()))
+
+    def calls_of(self, klass: str) -> tuple[Site, ...]:
+        """Return the calls that make an object of a class: `Class(…)`, `Class.of(…)`."""
+        if self._constructions is None:
+            self._constructions = {}
+            for source in self.sources:
+                for call in source.calls:
+                    first = call.written.partition(".")[0]
+                    name = last(source.imports.get(first, first))
+                    if name in self._classes and call.written.count(".") <= 1:
+                        self._constructions.setdefault(name, []).append(Site(source, call))
+        return tuple(self._constructions.get(klass, ()))
+
+    def naming(self, name: str) -> frozenset[FunctionId]:
+        """Return the functions that call something of that last name, or hand it to a call."""
+        if self._naming is None:
+            self._naming = {}
+            for source in self.sources:
+                for call in source.calls:
+                    for one in {call.name, *(last(n) for a in call.arguments for n in a.names)}:
+                        self._naming.setdefault(one, set()).add((source.path, call.function))
+        return frozenset(self._naming.get(name, ()))
 
     def _in_file(self, name: str, function: str, source: Source) -> tuple[FunctionId, ...]:
         around = function
@@ -105,23 +145,44 @@ class Program:
                 return ()
             around = around.rpartition(".")[0]
 
-    def _in_class(self, name: str, function: str, source: Source) -> tuple[FunctionId, ...]:
-        qualified = f"{function.partition('.')[0]}.{name}"
-        return ((source.path, qualified),) if qualified in source.functions else ()
+    def _method(self, klass: str, name: str, depth: int = 0) -> tuple[FunctionId, ...]:
+        """Return a class's method, its own or a base's, when one class has that name."""
+        classes = self._classes.get(klass, [])
+        if len(classes) != 1 or depth > _BASES:
+            return ()
+        path, one = classes[0]
+        if (path, f"{one.name}.{name}") in self._by_id:
+            return ((path, f"{one.name}.{name}"),)
+        inherited = (self._method(last(base), name, depth + 1) for base in one.bases)
+        return next((found for found in inherited if found), ())
+
+    def subclasses(self, klass: str) -> frozenset[str]:
+        """Return the names of a class and of those that derive from it."""
+        found, grown = frozenset({klass}), True
+        while grown:
+            more = {
+                name
+                for name, classes in self._classes.items()
+                for _, one in classes
+                if any(last(base) in found for base in one.bases)
+            }
+            grown = not more <= found
+            found |= more
+        return found
 
     def _imported(self, dotted: str) -> tuple[FunctionId, ...]:
         """Return the functions that `module.name` or `module.Class.method` stands for."""
         module, _, name = dotted.rpartition(".")
         if not module:
             return ()
-        found = self._by_name.get(name, [])
-        exact = [one for one in found if is_module(one[0], module) and one[1] == name]
+        found = [one for one in self._by_name.get(name, []) if one[1] == name]
+        exact = [one for one in found if is_module(one[0], module)]
         if exact:
             return tuple(exact)
-        module, _, klass = module.rpartition(".")
-        methods = [one for one in found if one[1] == f"{klass}.{name}"]
-        reexported = [one for one in found if one[1] == name]
-        return tuple(methods) or (tuple(reexported) if len(reexported) == 1 else ())
+        klass = last(module)
+        if klass[:1].isupper():
+            return self._method(klass, name)
+        return tuple(found) if len(found) == 1 and name not in _COMMON else ()
 
     def _only(self, name: str) -> tuple[FunctionId, ...]:
         found = self._by_name.get(name, [])
@@ -147,17 +208,23 @@ def steps_of(block: Sequence[Step]) -> Iterator[Step]:
     while waiting:
         step = waiting.pop()
         yield step
-        inner: list[Step] = []
-        for part in ("body", "handlers", "always", "branches"):
-            for one in getattr(step, part, ()):
-                inner.extend(one if isinstance(one, tuple) else (one,))
-        waiting.extend(reversed(inner))
+        for inner in reversed(_inner(step)):
+            waiting.extend(reversed(inner))
+
+
+def _inner(step: Step) -> tuple[Block, ...]:
+    """Return the blocks of a step in the order they may run."""
+    if isinstance(step, (Do, Bind, Leave)):
+        return ()
+    if isinstance(step, Choice):
+        return step.branches
+    if isinstance(step, Attempt):
+        return (step.body, *step.handlers, step.always)
+    return (step.body,)
 
 
 def binds_of(function: Function | None) -> Iterator[Bind]:
     """Yield the assignments of a function or module."""
-    from lint.source.sites import Bind
-
     if function is not None:
         yield from (step for step in steps_of(function.body) if isinstance(step, Bind))
 

@@ -7,7 +7,7 @@ project has it. A reader whose scope nothing shows is "unknown": said so, never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 class Reader:
     """One use of a protected table by one function, and the scope that it runs in."""
 
-    path: str
-    line: int
+    place: Place
     function: str
     #: "schema.name".
     table: str
@@ -47,7 +46,16 @@ class Reader:
     executor: str = ""
     #: True in files that may open connections by themselves (entry points, verified packages).
     allowed: bool = False
-    place: Place | None = field(default=None, compare=False)
+
+    @property
+    def path(self) -> str:
+        """The file it stands in."""
+        return self.place.path
+
+    @property
+    def line(self) -> int:
+        """The line it stands in."""
+        return self.place.line
 
 
 class Link:
@@ -98,6 +106,8 @@ class Readers:
     connections: Connections
     settings: Settings
     program: Program
+    #: True when a listener binds the tenant to every session of SQLAlchemy.
+    automatic: bool = False
 
     @property
     def wrapped(self) -> Mapping[str, tuple[int, int]]:
@@ -122,16 +132,16 @@ def reader_map(
     settings = settings_of(sources)
     program = Program(sources)
     scopes = Scopes(program, settings, config)
-    connections = Connections(sources)
+    connections = Connections(program, scopes.binders)
     models = models_of(files, link, typescript_models)
-    known = Readers((), link, scopes, connections, settings, program)
+    known = Readers((), link, scopes, connections, settings, program, scopes.automatic)
     found = [
         _reader(access, source, known, config)
         for source in sources
         for access in (accesses(source, models) if link.protected else ())
         if link.table(access.table) is not None
     ]
-    return Readers(tuple(found), link, scopes, connections, settings, program)
+    return replace(known, readers=tuple(found))
 
 
 def models_of(
@@ -154,8 +164,7 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
     name = table.qualified if table is not None else access.table
     allowed = path_matches(source.path, (*config.entry_points, *config.verified_packages))
     return Reader(
-        source.path,
-        access.place.line,
+        access.place,
         access.function,
         name,
         access.command,
@@ -164,7 +173,6 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
         access.written,
         access.executor,
         allowed,
-        access.place,
     )
 
 
@@ -173,6 +181,8 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
     reach = known.scopes.at(source, access.function, access.place.line)
     if reach.scope in {"tenant", "bypass"}:
         return reach
+    if known.automatic and source.language == "python":
+        return UNKNOWN
     if known.connections.holds(access.executor, access.function, source):
         return Reach("raw", f"it runs on {access.executor}, a connection with no tenant bound")
     return UNKNOWN

@@ -12,17 +12,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lint.config import path_matches
 from lint.source.program import last, steps_of
 from lint.source.settings import is_tenant_setting
 from lint.source.sites import Do, Leave, Within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator
 
     from lint.config import LintConfig
-    from lint.source.program import FunctionId, Program
+    from lint.source.program import FunctionId, Program, Site
     from lint.source.settings import Settings
-    from lint.source.sites import Block, Call, Function, Source, Step
+    from lint.source.sites import Block, Call, Function, Source
 
 Scope = Literal["tenant", "bypass", "raw", "unknown"]
 
@@ -60,7 +61,7 @@ class Scopes:
         self.program = program
         self._config = config
         self._types = _session_types(config)
-        self._binders = _binders(program, settings, config)
+        self.binders = _binders(program, settings, config)
         self._verbs: dict[str, Scope] = {
             **dict.fromkeys(config.tenant_scopes, "tenant"),
             **dict.fromkeys(config.bypass_names, "bypass"),
@@ -69,12 +70,24 @@ class Scopes:
         self._aliases = dict(self._dependencies())
         self._regions: dict[FunctionId, tuple[_Region, ...]] = {}
         self._asked: dict[FunctionId, Reach] = {}
+        self._made: dict[str, frozenset[Scope]] = {}
 
     @property
     def any_tenant_scope(self) -> bool:
         """True when the code binds a tenant anywhere: without one there is nothing to be inside of."""
         called = (call.name for source in self.program.sources for call in source.calls)
-        return bool(self._binders) or any(self._verbs.get(name) == "tenant" for name in called)
+        return bool(self.binders) or any(self._verbs.get(name) == "tenant" for name in called)
+
+    @property
+    def automatic(self) -> bool:
+        """True when a listener of the project binds the tenant to every session that is opened."""
+        listening = {"listens_for", "listen"}
+        for path, name in self.binders:
+            function = self.program.function(path, name)
+            outside = not path_matches(path, self._config.verified_packages)
+            if function and outside and not listening.isdisjoint(last(one) for one in function.decorators):
+                return True
+        return False
 
     def verb(self, call: Call, source: Source) -> Reach | None:
         """Return the scope that a call opens or binds, None when it does neither."""
@@ -82,8 +95,8 @@ class Scopes:
         if scope is not None:
             return Reach(scope, f"{call.name} in line {call.place.line}")
         for target in self.program.targets(call, source):
-            if target in self._binders:
-                return Reach(self._binders[target], f"{call.name}, which binds the tenant")
+            if target in self.binders:
+                return Reach(self.binders[target], f"{call.name}, which binds the tenant")
         return self.verb(call.receiver, source) if call.receiver is not None else None
 
     def at(self, source: Source, function: str, line: int) -> Reach:
@@ -112,11 +125,17 @@ class Scopes:
         if target in self._asked:
             return self._asked[target]
         self._asked[target] = UNKNOWN
-        found = self._by_signature(source, name) or self._handed.get(target) or self._by_callers(target)
+        found = (
+            self.by_signature(source, name)
+            or self._handed.get(target)
+            or self._by_callers(target)
+            or self._by_construction(name)
+        )
         self._asked[target] = found or UNKNOWN
         return self._asked[target]
 
-    def _by_signature(self, source: Source, name: str) -> Reach | None:
+    def by_signature(self, source: Source, name: str) -> Reach | None:
+        """Return the scope that a function's parameters, decorators or dependencies promise."""
         function = source.functions.get(name)
         if function is None:
             return None
@@ -133,8 +152,8 @@ class Scopes:
 
     def _bound_by(self, written: str, source: Source) -> Scope | None:
         for target in self.program.named(written, "", source):
-            if target in self._binders:
-                return self._binders[target]
+            if target in self.binders:
+                return self.binders[target]
         return None
 
     def _by_dependency(self, function: Function, source: Source) -> Reach | None:
@@ -178,7 +197,7 @@ class Scopes:
                 why = f"{call.name} runs it ({source.path}:{call.place.line})"
                 for argument in call.arguments:
                     for target in self.program.mentioned(argument, call.function, source):
-                        if target not in self._binders:
+                        if target not in self.binders:
                             yield target, Reach(reach.scope, why)
 
     def _by_callers(self, target: FunctionId, depth: int = 0) -> Reach | None:
@@ -190,6 +209,34 @@ class Scopes:
         if len(reached) == 1 and "unknown" not in reached:
             return Reach(next(iter(reached)), f"all {len(sites)} callers in sight are")
         return None
+
+    def _by_construction(self, name: str) -> Reach | None:
+        """Return the scope that every object of a method's class is made in."""
+        klass, dot, method = name.partition(".")
+        if not dot or not klass[:1].isupper() or "." in method:
+            return None
+        made = self._made_in(klass)
+        if len(made) == 1 and "unknown" not in made:
+            return Reach(next(iter(made)), f"every {klass} in sight is made there")
+        return None
+
+    def _made_in(self, klass: str) -> frozenset[Scope]:
+        if klass not in self._made:
+            self._made[klass] = frozenset({"unknown"})
+            found: set[Scope] = set()
+            for site in self._constructions(klass):
+                opened = self.verb(site.call, site.source)
+                around = self.at(site.source, site.call.function, site.call.place.line)
+                found.add((opened or around).scope)
+            self._made[klass] = frozenset(found)
+        return self._made[klass]
+
+    def _constructions(self, klass: str) -> Iterator[Site]:
+        """Yield the calls `Class(…)` and `Class.opened(…)`, of those deriving from it too."""
+        for name in self.program.subclasses(klass):
+            for site in self.program.calls_of(name):
+                if not site.call.function.startswith(f"{name}."):
+                    yield site
 
     def _regions_of(self, source: Source, name: str) -> tuple[_Region, ...]:
         target = (source.path, name)
@@ -236,11 +283,12 @@ def _binders(program: Program, settings: Settings, config: LintConfig) -> dict[F
     for source, function in _setters(settings, config):
         if function:
             found[source.path, function] = _scope_named(function)
+    verbs = {*config.tenant_scopes, *config.bypass_names}
+    newest = set(found)
     for _ in range(_DEPTH):
-        grown = dict(_next_binders(program, found, config))
-        if not grown.keys() - found.keys():
-            break
-        found = {**grown, **found}
+        candidates = {user for target in newest for user in program.naming(last(target[1]))} - found.keys()
+        newest = {user for user in candidates if last(user[1]) not in verbs and _binds(user, program, found)}
+        found.update((user, _scope_named(user[1])) for user in newest)
     return found
 
 
@@ -272,33 +320,27 @@ def _scope_named(function: str) -> Scope:
     return "bypass" if _BYPASS_WORD.search(last(function)) else "tenant"
 
 
-def _next_binders(
-    program: Program, known: dict[FunctionId, Scope], config: LintConfig
-) -> Iterator[tuple[FunctionId, Scope]]:
-    """Yield the functions that hand on what a known binder does: they call it, and open or return it."""
-    verbs = {*config.tenant_scopes, *config.bypass_names}
-    for target, function in program.functions():
-        if target in known or last(target[1]) in verbs:
-            continue
-        source = next((one for one in program.sources if one.path == target[0]), None)
-        if source is not None and _binds(function, source, program, known):
-            yield target, _scope_named(target[1])
-
-
-def _binds(
-    function: Function, source: Source, program: Program, known: dict[FunctionId, Scope]
-) -> bool:
-    hands_on = _hands_on(function)
+def _binds(user: FunctionId, program: Program, known: Container[FunctionId]) -> bool:
+    """Say whether a function's caller is in a scope afterwards, or inside what it returns."""
+    source, function = program.source(user[0]), program.function(*user)
+    if source is None or function is None:
+        return False
+    hands_on, sessions = _hands_on(function), _sessions_taken(function)
     for step in steps_of(function.body):
-        if isinstance(step, Do) and not hands_on and not _takes_session(function):
-            continue
-        call = getattr(step, "call", None)
-        if call is not None and (hands_on or isinstance(step, Do)):
-            if any(target in known for target in program.targets(call, source)):
+        if isinstance(step, Leave) and step.kind == "return":
+            named = [program.named(name, function.name, source) for name in step.names]
+            if any(target in known for targets in named for target in targets):
                 return True
-        if isinstance(step, Leave) and _returns(step, source, program, known, function):
+        call = step.call if isinstance(step, (Do, Within)) else None
+        if call is None or not (hands_on or (isinstance(step, Do) and _is_given(call, sessions))):
+            continue
+        if any(target in known for target in program.targets(call, source)):
             return True
     return False
+
+
+def _is_given(call: Call, sessions: frozenset[str]) -> bool:
+    return any(not sessions.isdisjoint((argument.text, *argument.names)) for argument in call.arguments)
 
 
 def _hands_on(function: Function) -> bool:
@@ -308,15 +350,7 @@ def _hands_on(function: Function) -> bool:
     return any(isinstance(step, Leave) and step.kind == "yield" for step in steps_of(function.body))
 
 
-def _takes_session(function: Function) -> bool:
+def _sessions_taken(function: Function) -> frozenset[str]:
+    """Return the parameters that are a session or connection by their name."""
     words = ("session", "conn", "connection", "cursor", "tx", "trx", "client", "db")
-    return any(parameter.strip("*_").lower() in words for parameter in function.parameters)
-
-
-def _returns(
-    step: Leave, source: Source, program: Program, known: dict[FunctionId, Scope], function: Function
-) -> bool:
-    if step.kind != "return":
-        return False
-    names = (target for name in step.names for target in program.named(name, function.name, source))
-    return any(target in known for target in names)
+    return frozenset(name for name in function.parameters if name.strip("*_").lower() in words)

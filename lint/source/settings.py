@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lint.source.access import covers
+from lint.source.access import MAKES_SQL, RUNS, covers
 from lint.source.program import constants_of
 from lint.source.sites import HOLE
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
@@ -65,12 +65,17 @@ def settings_of(sources: Sequence[Source]) -> Settings:
             whole = filled(text, known)
             if is_sql(whole):
                 sites.extend(_of_text(whole, source))
-            if _UNKNOWN_NAME.search(whole.value):
+            if _UNKNOWN_NAME.search(whole.value) and is_run(whole):
                 unnamed.append((source, text))
         for call in source.calls:
             if call.name == "set_config" and len(call.arguments) == _ARGUMENTS:
                 sites.extend(_of_call(call, source, known))
     return Settings(tuple(sites), tuple(unnamed))
+
+
+def is_run(text: Text) -> bool:
+    """Say whether a string is run as SQL, or kept under a name to be run."""
+    return not text.calls or not (RUNS | MAKES_SQL).isdisjoint(text.calls)
 
 
 def _unambiguous(many: Iterable[Mapping[str, str]]) -> dict[str, str]:

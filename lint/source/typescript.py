@@ -55,11 +55,11 @@ def read_typescript(content: bytes, path: str, watched: frozenset[str] | None = 
         tuple(reader.references),
         tuple(reader.texts),
         reader.imports,
-        "typescript",
-        {"": top, **_marked(reader)},
-        tree.root_node.has_error,
-        reader.exports,
-        tuple(reader.stars),
+        language="typescript",
+        functions={"": top, **_marked(reader)},
+        broken=tree.root_node.has_error,
+        exports=reader.exports,
+        star_exports=tuple(reader.stars),
     )
 
 
