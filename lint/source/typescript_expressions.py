@@ -16,6 +16,7 @@ from lint.source.typescript_nodes import (
     parts_of,
     string_value,
     substitutions,
+    text_of,
     unwrapped,
 )
 from lint.source.typescript_reader import NOTHING, PLAIN, Use, Value, Visit, merged
@@ -54,9 +55,19 @@ def visit_all(reader: Reader, nodes: Iterable[Node], use: Use = PLAIN) -> Visit:
     """Visit nodes in order and return what they told together."""
     values = []
     for node in nodes:
-        if node.type not in SILENT:
-            values.append((yield visit(reader, node, use)))
+        kind = node.type
+        if kind == "identifier":
+            values.append(name_value(reader, node))
+        elif kind not in SILENT:
+            values.append((yield TABLE.get(kind, _children)(reader, node, use)))
     return values[0] if len(values) == 1 else merged(values)
+
+
+def name_value(reader: Reader, node: Node) -> Value:
+    """Read a plain name without a visit of its own: most expressions are no more."""
+    name = text_of(node)
+    reader.reference(name, node)
+    return Value((name,))
 
 
 def _children(reader: Reader, node: Node, use: Use) -> Visit:
@@ -87,6 +98,8 @@ def _passed_on(reader: Reader, node: Node, use: Use) -> Visit:
 
 def _name(reader: Reader, node: Node, use: Use) -> Visit:
     """Read a name or a dotted name that is used as a value."""
+    if node.type == "identifier":
+        return name_value(reader, node)
     chain = chain_of(node)
     if chain.base is None:
         reader.reference(chain.written, node)

@@ -58,11 +58,11 @@ Visit: TypeAlias = "Generator[Visit, Value, Value]"
 
 def merged(values: Iterable[Value]) -> Value:
     """Return what several expressions told together."""
-    names: dict[str, None] = {}
-    functions: list[str] = []
-    for value in values:
-        names.update(dict.fromkeys(value.names))
-        functions.extend(value.functions)
+    telling = [value for value in values if value.names or value.functions]
+    if len(telling) <= 1:
+        return Value(telling[0].names, functions=telling[0].functions) if telling else NOTHING
+    names = dict.fromkeys(name for value in telling for name in value.names)
+    functions = [name for value in telling for name in value.functions]
     return Value(tuple(names)[:NAMES_KEPT], functions=tuple(functions[:NAMES_KEPT]))
 
 
@@ -151,9 +151,8 @@ class Reader:
     def reference(self, written: str, node: Node) -> None:
         """Note a name read as a value, when it is watched."""
         target = self.resolved(written)
-        if self.watched is not None:
-            last = {target.rpartition(".")[2], written.rpartition(".")[2]}
-            if last.isdisjoint(self.watched):
+        if self.watched is not None and target.rpartition(".")[2] not in self.watched:
+            if written.rpartition(".")[2] not in self.watched:
                 return
         self.references.append(Reference(target, self.scope.function, self.place(node)))
 

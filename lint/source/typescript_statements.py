@@ -44,6 +44,9 @@ _LEAVES: dict[str, LeaveKind] = {
     "continue_statement": "continue",
 }
 _ENDS = frozenset(_LEAVES)
+#: A `using` declaration is read as an assignment, or as a declaration by a newer grammar.
+_MAY_OPEN = frozenset({"expression_statement", "lexical_declaration"})
+_OPENED = frozenset({"assignment_expression", "await_expression", "variable_declarator"})
 #: Which steps of the following case a case without `break` runs as well; more is not followed.
 _FALL_THROUGH_STEPS = 200
 _MODULE_EXPORTS = "module.exports"
@@ -71,8 +74,8 @@ def _sequence(reader: Reader, nodes: Sequence[Node]) -> Visit:
 
 def _resource(node: Node) -> tuple[str, Node, bool] | None:
     """Return name, value and whether it awaits, of `using x = f()` or `await using x = f()`."""
-    inner = node.named_children[0] if node.named_children else None
-    if node.type not in {"expression_statement", "lexical_declaration"} or inner is None:
+    inner = node.named_child(0) if node.type in _MAY_OPEN else None
+    if inner is None or inner.type not in _OPENED:
         return None
     awaited = inner.type == "await_expression"
     assigned = parts_of(inner)[0] if awaited and parts_of(inner) else inner
