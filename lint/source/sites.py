@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Language = Literal["python", "typescript"]
 ArgumentKind = Literal["literal", "member", "name", "function", "other"]
-LeaveKind = Literal["return", "raise", "break", "continue"]
+#: A `yield` hands a value out and control comes back; the others end the path they stand on.
+LeaveKind = Literal["return", "raise", "break", "continue", "yield"]
 
 #: Stands in a text for an interpolated part; a valid identifier, so that the SQL still parses.
 HOLE = "__not_known__"
@@ -106,6 +107,8 @@ class Repeat:
     body: Block
     variables: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    #: True for `while True`: it begins at least once, and only break, return or raise end it.
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A `with` (or `using`) block: the call that opens it, what it is called inside, its body."""
+    """A `with` (or `using`) block: the call that opens it, what it is called inside, its body.
+
+    The call that opens it stands here only, not as a Do before; the calls in its arguments do.
+    """
 
     call: Call | None
     name: str
     body: Block
+    #: What is opened, as written, when it is no call: `lock` in `with lock:`.
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +173,25 @@ class Function:
     body: Block = ()
     asynchronous: bool = False
     exported: bool = False
-    #: Types written on parameters, by parameter.
+    #: Types written on parameters and on variables of the body, by name.
     types: Mapping[str, str] = field(default_factory=dict)
+    #: The type written for what it returns, "" when there is none.
+    returns: str = ""
+    #: Names declared global or nonlocal: binding them reaches out of the function.
+    outer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class: its bases with aliases resolved, and the types written on its attributes."""
+
+    name: str
+    place: Place
+    bases: tuple[str, ...] = ()
+    decorators: tuple[str, ...] = ()
+    #: Types written on attributes, in the class's body or on `self.x: T = ...`, by attribute.
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +205,9 @@ class Source:
     imports: Mapping[str, str]
     language: Language = "python"
     functions: Mapping[str, Function] = field(default_factory=dict)
+    classes: Mapping[str, Class] = field(default_factory=dict)
+    #: Modules all of whose names are imported (`from x import *`, `export * from "x"`).
+    wildcards: tuple[str, ...] = ()
     #: True when the parser met syntax it could not read.
     broken: bool = False
     #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
