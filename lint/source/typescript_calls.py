@@ -119,7 +119,7 @@ def constant_text(node: Node) -> str | None:
 # Object literals
 
 
-def _object(reader: Reader, node: Node, use: Use) -> Visit:
+def _object(reader: Reader, node: Node, _: Use) -> Visit:
     values: list[Value] = []
     keys: dict[str, None] = {}
     for entry in parts_of(node):

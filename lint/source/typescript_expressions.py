@@ -70,13 +70,13 @@ def name_value(reader: Reader, node: Node) -> Value:
     return Value((name,))
 
 
-def _children(reader: Reader, node: Node, use: Use) -> Visit:
+def _children(reader: Reader, node: Node, _: Use) -> Visit:
     if node.type in SILENT:
         return NOTHING
     return (yield visit_all(reader, node.named_children))
 
 
-def _jsx(reader: Reader, node: Node, use: Use) -> Visit:
+def _jsx(reader: Reader, node: Node, _: Use) -> Visit:
     """Visit what runs in an element; its names, attributes' names and plain text do not."""
     return (yield visit_all(reader, (child for child in node.named_children if child.type in _JSX)))
 
@@ -114,7 +114,7 @@ def _name(reader: Reader, node: Node, use: Use) -> Visit:
 # Strings
 
 
-def _string(reader: Reader, node: Node, use: Use) -> Visit:
+def _string(reader: Reader, node: Node, _: Use) -> Visit:
     return (yield _text(reader, [node], node))
 
 
@@ -193,6 +193,4 @@ TABLE.update(dict.fromkeys(_JSX - {"jsx_expression"}, _jsx))
 TABLE.update(dict.fromkeys(STRINGS, _string))
 TABLE.update(dict.fromkeys(("identifier", "member_expression", "subscript_expression", "this"), _name))
 TABLE.update(dict.fromkeys(("array", "spread_element", "unary_expression"), _passed_on))
-TABLE.update(
-    {"await_expression": _awaited, "binary_expression": _binary, "ternary_expression": _ternary}
-)
+TABLE.update({"await_expression": _awaited, "binary_expression": _binary, "ternary_expression": _ternary})
