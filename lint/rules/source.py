@@ -58,7 +58,7 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
 
     sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
     names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.sources:
+    for file in corpus.python():
         if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
             continue
         source = read_python(file.content, file.path, frozenset(config.bypass_names))

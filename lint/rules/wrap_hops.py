@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lint.config import LintConfig
     from lint.report import Finding
-    from lint.source.program import FunctionId
+    from lint.source.modules import FunctionId
     from lint.source.readers import Readers
     from lint.source.sites import Argument, Call, Source
 

@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.source.access import root_of
-from lint.source.program import binds_of, last, steps_of
+from lint.source.holders import steps_of
+from lint.source.program import binds_of, last
 from lint.source.sites import Within
 
 if TYPE_CHECKING:

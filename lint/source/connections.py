@@ -8,17 +8,19 @@ A name holds a raw connection when it is bound to such a call, or to a method of
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lint.source import typescript_db
 from lint.source.access import covers, root_of
-from lint.source.program import is_module, steps_of
+from lint.source.holders import steps_of
+from lint.source.modules import module_parts
 from lint.source.sites import Leave, Within
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from lint.source.program import FunctionId, Program
+    from lint.source.modules import FunctionId
+    from lint.source.program import Program
     from lint.source.sites import Call, Function, Source
 
 OPENS_PYTHON = re.compile(
@@ -32,11 +34,8 @@ OPENS_PYTHON = re.compile(
     r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
     r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
 )
-OPENS_TYPESCRIPT = re.compile(
-    r"pg(?:\.default)?\.(?:Pool|Client)|postgres(?:\.default)?|drizzle-orm/[\w./-]+\.drizzle"
-    r"|.*\bPrismaClient|kysely\.Kysely|(?:knex|pg-promise)(?:\.(?:default|knex))?"
-    r"|sequelize(?:-typescript)?(?:\.default)?\.Sequelize|typeorm\.DataSource"
-)
+#: A project's own package around its generated client has any name.
+_PRISMA_CLIENT = re.compile(r"prisma\w*[./](?:[\w./-]+\.)?PrismaClient\Z", re.IGNORECASE)
 _METHODS = {
     "engine": frozenset({"connect", "begin", "raw_connection"}),
     "pool": frozenset({"connection", "acquire", "getconn", "connect"}),
@@ -49,8 +48,9 @@ _TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"}
 
 def opens_connection(call: Call, source: Source) -> bool:
     """Say whether a call makes an engine, a pool, a connection or a session of its own."""
-    pattern = OPENS_PYTHON if source.language == "python" else OPENS_TYPESCRIPT
-    return bool(pattern.fullmatch(call.callee))
+    if source.language == "typescript":
+        return typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+    return OPENS_PYTHON.fullmatch(call.callee) is not None
 
 
 def takes_connection(call: Call, source: Source) -> bool:
@@ -79,7 +79,7 @@ class Connections:
             for function, name in self._opened(source):
                 held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
             if any("" in where for where in held.values()):
-                self._exports.setdefault(module_name(source.path), []).append(source)
+                self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
         for source in program.sources:
             self._spread(source)
 
@@ -100,9 +100,12 @@ class Connections:
 
     def _is_imported(self, name: str, source: Source) -> bool:
         module, _, original = source.imports.get(name, "").rpartition(".")
-        for other in self._exports.get(module_name(module.replace(".", "/")), ()) if module else ():
+        wanted = _last_parts(module)
+        for other in self._exports.get(wanted[-1], ()) if wanted else ():
             held = self._held[other.path]
-            if "" in held.get(other.exports.get(original, original), ()) and is_module(other.path, module):
+            if "" not in held.get(other.exports.get(original, original), ()):
+                continue
+            if module_parts(other.path)[-len(wanted) :] == wanted[-len(module_parts(other.path)) :]:
                 return True
         return False
 
@@ -166,7 +169,6 @@ def _gives_away(function: Function | None, call: Call) -> bool:
     return False
 
 
-def module_name(path: str) -> str:
-    """Return the last part of a module's path, that of the folder for an index file."""
-    file = PurePosixPath(path)
-    return file.parent.name if file.stem in {"__init__", "index"} else file.name.partition(".")[0]
+def _last_parts(module: str) -> tuple[str, ...]:
+    """Return the last two parts of an imported module's name, aliases of a root left out."""
+    return tuple(part for part in module.replace("/", ".").split(".") if part not in {"", "@", "~"})[-2:]

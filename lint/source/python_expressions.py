@@ -57,6 +57,7 @@ class Use(NamedTuple):
     bound: tuple[str, ...] = ()
     awaited: bool = False
     opens: bool = False
+    dropped: bool = False
 
 
 UNUSED = Use()
@@ -199,7 +200,15 @@ class ExpressionReading:
         given = tuple(self._arguments(arguments)) if arguments is not None else ()
         frame.around = saved
         call = Call(
-            target, written, given, frame.function, self.place(node), use.awaited, use.bound, receiver
+            target,
+            written,
+            given,
+            frame.function,
+            self.place(node),
+            use.awaited,
+            use.bound,
+            receiver,
+            dropped=use.dropped and not use.awaited,
         )
         self.calls.append(call)
         if not use.opens:

@@ -48,7 +48,7 @@ class StatementReading(ExpressionReading):
         """An expression as a statement; a string alone is documentation."""
         for child in node.named_children:
             if child.type not in STRINGS:
-                self.visit(child)
+                self.visit(child, Use(dropped=True))
 
     def assignment(self, node: Node, use: Use) -> None:
         """`a = b = value`: what is bound, and what is read for it."""

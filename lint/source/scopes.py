@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lint.config import path_matches
-from lint.source.program import last, steps_of
+from lint.source.holders import steps_of
+from lint.source.program import last
 from lint.source.settings import is_tenant_setting
 from lint.source.sites import Do, Leave, Within
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from lint.config import LintConfig
-    from lint.source.program import FunctionId, Program, Site
+    from lint.source.modules import FunctionId
+    from lint.source.program import Program
     from lint.source.settings import Settings
     from lint.source.sites import Block, Call, Function, Source
 
@@ -205,7 +207,7 @@ class Scopes:
         sites = self.program.callers(target)
         if not sites or depth > _DEPTH:
             return None
-        reached = {self.at(site.source, site.call.function, site.call.place.line).scope for site in sites}
+        reached = {self.at(site.source, site.function, site.line).scope for site in sites}
         if len(reached) == 1 and "unknown" not in reached:
             return Reach(next(iter(reached)), f"all {len(sites)} callers in sight are")
         return None
@@ -224,19 +226,13 @@ class Scopes:
         if klass not in self._made:
             self._made[klass] = frozenset({"unknown"})
             found: set[Scope] = set()
-            for site in self._constructions(klass):
+            for site in self.program.made(klass):
+                if site.call is None or site.function.startswith(f"{klass}."):
+                    continue
                 opened = self.verb(site.call, site.source)
-                around = self.at(site.source, site.call.function, site.call.place.line)
-                found.add((opened or around).scope)
+                found.add((opened or self.at(site.source, site.function, site.line)).scope)
             self._made[klass] = frozenset(found)
         return self._made[klass]
-
-    def _constructions(self, klass: str) -> Iterator[Site]:
-        """Yield the calls `Class(…)` and `Class.opened(…)`, of those deriving from it too."""
-        for name in self.program.subclasses(klass):
-            for site in self.program.calls_of(name):
-                if not site.call.function.startswith(f"{name}."):
-                    yield site
 
     def _regions_of(self, source: Source, name: str) -> tuple[_Region, ...]:
         target = (source.path, name)

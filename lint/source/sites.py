@@ -205,12 +205,10 @@ class Source:
     imports: Mapping[str, str]
     language: Language = "python"
     functions: Mapping[str, Function] = field(default_factory=dict)
-    classes: Mapping[str, Class] = field(default_factory=dict)
-    #: Modules all of whose names are imported (`from x import *`, `export * from "x"`).
-    wildcards: tuple[str, ...] = ()
     #: True when the parser met syntax it could not read.
     broken: bool = False
     #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
     exports: Mapping[str, str] = field(default_factory=dict)
-    #: TypeScript: modules all of whose names are exported too (`export * from "./x"`).
+    #: Modules all of whose names are handed on (`export * from "./x"`, `from x import *`).
     star_exports: tuple[str, ...] = ()
+    classes: Mapping[str, Class] = field(default_factory=dict)

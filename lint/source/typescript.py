@@ -8,8 +8,9 @@ imported or executed, and no input raises: what cannot be read is left out and `
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import tree_sitter_typescript
 from tree_sitter import Language, Parser
@@ -17,7 +18,7 @@ from tree_sitter import Language, Parser
 # The modules of functions and statements add theirs to the table of visits when they are imported.
 import lint.source.typescript_functions
 import lint.source.typescript_statements  # noqa: F401
-from lint.source.sites import Function, Source
+from lint.source.sites import Class, Function, Source
 from lint.source.typescript_expressions import visit
 from lint.source.typescript_modules import SUFFIXES, module_of
 from lint.source.typescript_reader import Reader, run
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUFFIXES", "module_of", "read_typescript"]
 
+_Named = TypeVar("_Named", Function, Class)
 _TYPESCRIPT_FIRST = (".ts", ".mts", ".cts")
 #: ``sql<Row>`…` `` and the like, which the grammar takes for comparisons: the type is blanked.
 _TYPED_TAG = re.compile(rb"(?:sql|SQL|[Rr]aw|query|Query)(<[^`;()]{1,600}?>)(?=`)")
@@ -48,18 +50,20 @@ def read_typescript(content: bytes, path: str, watched: frozenset[str] | None = 
     tree = _parsed(content, path)
     reader = Reader(path, content, watched)
     run(visit(reader, tree.root_node))
-    top = Function("", reader.place(tree.root_node), body=reader.close_block())
+    top = Function("", reader.place(tree.root_node), body=reader.close_block(), types=reader.scope.types)
+    functions = sorted(reader.functions.values(), key=_position)
     return Source(
         path,
         tuple(reader.calls),
         tuple(reader.references),
         tuple(reader.texts),
         reader.imports,
-        language="typescript",
-        functions={"": top, **_marked(reader)},
+        "typescript",
+        functions={"": top, **{one.name: _marked(one, reader) for one in functions}},
         broken=tree.root_node.has_error,
         exports=reader.exports,
         star_exports=tuple(reader.stars),
+        classes={name: _marked(one, reader) for name, one in reader.classes.items()},
     )
 
 
@@ -90,21 +94,13 @@ def _unread(root: Node) -> int:
     return unread
 
 
-def _marked(reader: Reader) -> dict[str, Function]:
-    """Return the functions in the order of their names' places, exported ones marked."""
-    exported = set(reader.exports.values()) | set(reader.exports)
-    functions = {}
-    for name, function in sorted(reader.functions.items(), key=lambda item: _position(item[1])):
-        is_exported = name in exported or name.partition(".")[0] in exported
-        functions[name] = _exported(function) if is_exported else function
-    return functions
+def _marked(one: _Named, reader: Reader) -> _Named:
+    """Return a function or class, marked when it or the class or object around it is exported."""
+    exported = {*reader.exports, *reader.exports.values()}
+    if one.name in exported or one.name.partition(".")[0] in exported:
+        return replace(one, exported=True)
+    return one
 
 
 def _position(function: Function) -> tuple[int, int]:
     return function.place.line, function.place.column
-
-
-def _exported(function: Function) -> Function:
-    from dataclasses import replace
-
-    return replace(function, exported=True)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.source.sites import HOLE, Argument, Call, Do
-from lint.source.typescript_expressions import TABLE, added, visit, visit_all
+from lint.source.typescript_expressions import SILENT, TABLE, added, name_value, visit, visit_all
 from lint.source.typescript_nodes import (
     CONSTANTS,
     FUNCTIONS,
@@ -45,7 +45,7 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
     if chain.base is not None:
         dropped = use.dropped and chain.written.rpartition(".")[2] in _THEN
         base = yield visit(reader, chain.base, Use(use.awaited, dropped))
-    indexes = yield visit_all(reader, chain.indexes)
+    indexes = (yield visit_all(reader, chain.indexes)) if chain.indexes else NOTHING
     written = base.function or chain.written
     arguments = yield from _arguments(reader, node, written, awaited=use.awaited)
     read = Value((written,)) if chain.base is None else base
@@ -76,7 +76,11 @@ def _arguments(
     use = Use(awaited=awaited and written in _AWAIT_ALL)
     arguments = []
     for argument in [given] if given.type == "template_string" else parts_of(given):
-        value = yield visit(reader, argument, use)
+        kind = argument.type
+        if kind == "identifier":
+            value = name_value(reader, argument)
+        else:
+            value = NOTHING if kind in SILENT else (yield visit(reader, argument, use))
         arguments.append((_argument(reader, argument, value), value))
     reader.callers.pop()
     return arguments
@@ -115,7 +119,7 @@ def constant_text(node: Node) -> str | None:
 # Object literals
 
 
-def _object(reader: Reader, node: Node, use: Use) -> Visit:
+def _object(reader: Reader, node: Node, _: Use) -> Visit:
     values: list[Value] = []
     keys: dict[str, None] = {}
     for entry in parts_of(node):

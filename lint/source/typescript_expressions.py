@@ -16,6 +16,7 @@ from lint.source.typescript_nodes import (
     parts_of,
     string_value,
     substitutions,
+    text_of,
     unwrapped,
 )
 from lint.source.typescript_reader import NOTHING, PLAIN, Use, Value, Visit, merged
@@ -54,18 +55,28 @@ def visit_all(reader: Reader, nodes: Iterable[Node], use: Use = PLAIN) -> Visit:
     """Visit nodes in order and return what they told together."""
     values = []
     for node in nodes:
-        if node.type not in SILENT:
-            values.append((yield visit(reader, node, use)))
+        kind = node.type
+        if kind == "identifier":
+            values.append(name_value(reader, node))
+        elif kind not in SILENT:
+            values.append((yield TABLE.get(kind, _children)(reader, node, use)))
     return values[0] if len(values) == 1 else merged(values)
 
 
-def _children(reader: Reader, node: Node, use: Use) -> Visit:
+def name_value(reader: Reader, node: Node) -> Value:
+    """Read a plain name without a visit of its own: most expressions are no more."""
+    name = text_of(node)
+    reader.reference(name, node)
+    return Value((name,))
+
+
+def _children(reader: Reader, node: Node, _: Use) -> Visit:
     if node.type in SILENT:
         return NOTHING
     return (yield visit_all(reader, node.named_children))
 
 
-def _jsx(reader: Reader, node: Node, use: Use) -> Visit:
+def _jsx(reader: Reader, node: Node, _: Use) -> Visit:
     """Visit what runs in an element; its names, attributes' names and plain text do not."""
     return (yield visit_all(reader, (child for child in node.named_children if child.type in _JSX)))
 
@@ -87,6 +98,8 @@ def _passed_on(reader: Reader, node: Node, use: Use) -> Visit:
 
 def _name(reader: Reader, node: Node, use: Use) -> Visit:
     """Read a name or a dotted name that is used as a value."""
+    if node.type == "identifier":
+        return name_value(reader, node)
     chain = chain_of(node)
     if chain.base is None:
         reader.reference(chain.written, node)
@@ -101,7 +114,7 @@ def _name(reader: Reader, node: Node, use: Use) -> Visit:
 # Strings
 
 
-def _string(reader: Reader, node: Node, use: Use) -> Visit:
+def _string(reader: Reader, node: Node, _: Use) -> Visit:
     return (yield _text(reader, [node], node))
 
 
@@ -180,6 +193,4 @@ TABLE.update(dict.fromkeys(_JSX - {"jsx_expression"}, _jsx))
 TABLE.update(dict.fromkeys(STRINGS, _string))
 TABLE.update(dict.fromkeys(("identifier", "member_expression", "subscript_expression", "this"), _name))
 TABLE.update(dict.fromkeys(("array", "spread_element", "unary_expression"), _passed_on))
-TABLE.update(
-    {"await_expression": _awaited, "binary_expression": _binary, "ternary_expression": _ternary}
-)
+TABLE.update({"await_expression": _awaited, "binary_expression": _binary, "ternary_expression": _ternary})

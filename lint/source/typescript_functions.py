@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lint.source.sites import Bind, Function, Leave
+from lint.source.sites import Bind, Class, Function, Leave
 from lint.source.typescript_calls import named_value
 from lint.source.typescript_expressions import TABLE, visit, visit_all
 from lint.source.typescript_nodes import (
@@ -16,6 +16,7 @@ from lint.source.typescript_nodes import (
     parts_of,
     starts_with,
     text_of,
+    type_of,
     unwrapped,
 )
 from lint.source.typescript_reader import NOTHING, Scope, Use, Value, Visit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lint.source.typescript_reader import Reader
 
 _HERITAGE = frozenset({"class_heritage", "extends_clause", "implements_clause"})
+_DECORATED = frozenset({"method_definition", *CLASSES})
 _PATTERNS = frozenset({"object_pattern", "array_pattern"})
 _MODIFIERS = frozenset({"accessibility_modifier", "readonly", "override_modifier"})
 
@@ -51,7 +53,8 @@ def _function(reader: Reader, node: Node, use: Use) -> Visit:
     reader.scope, reader.callers = Scope(name), []
     reader.open_block()
     parameters = _parameters(node)
-    yield from _bind_parameters(reader, parameters)
+    reader.scope.types.update((one.name, one.type) for one in parameters if one.type)
+    yield from _bind_parameters(reader, parameters, outer)
     yield from _body(reader, node)
     reader.functions[name] = Function(
         name,
@@ -61,7 +64,8 @@ def _function(reader: Reader, node: Node, use: Use) -> Visit:
         outer.bases,
         reader.close_block(),
         starts_with(node, "async"),
-        types={one.name: one.type for one in parameters if one.type},
+        types=reader.scope.types,
+        returns=type_of(node, "return_type"),
     )
     reader.scope, reader.callers = outer, callers
     return Value(function=name, functions=(name,))
@@ -82,14 +86,14 @@ def _body(reader: Reader, node: Node) -> Generator[Visit, Value, None]:
 
 
 def _decorators(reader: Reader, node: Node) -> tuple[str, ...]:
-    """Return the decorators of a method, which stand before it in its class."""
-    found = []
-    before = node.prev_named_sibling if node.type == "method_definition" else None
+    """Return the decorators of a class, in it or before it, or of a method, before it."""
+    found = [child for child in node.named_children if child.type == "decorator"]
+    before = node.prev_named_sibling if node.type in _DECORATED else None
     while before is not None and before.type in {"decorator", "comment"}:
         if before.type == "decorator":
-            found.append(reader.resolved(_decorator_name(before)))
+            found.insert(0, before)
         before = before.prev_named_sibling
-    return tuple(reversed(found))
+    return tuple(reader.resolved(_decorator_name(one)) for one in found)
 
 
 def _decorator_name(node: Node) -> str:
@@ -124,11 +128,12 @@ def _parameter(node: Node) -> _Parameter:
     else:
         name = text_of(pattern)
     is_property = any(child.type in _MODIFIERS for child in node.children)
-    written = text_of(node.child_by_field_name("type")).removeprefix(":").strip()
-    return _Parameter(name, written, node, pattern, default, is_property)
+    return _Parameter(name, type_of(node), node, pattern, default, is_property)
 
 
-def _bind_parameters(reader: Reader, parameters: Iterable[_Parameter]) -> Generator[Visit, Value, None]:
+def _bind_parameters(
+    reader: Reader, parameters: Iterable[_Parameter], around: Scope
+) -> Generator[Visit, Value, None]:
     """Add the steps that run before a body: defaults, `{ a }` taken apart, `private a`."""
     for one in parameters:
         if one.default is not None:
@@ -137,6 +142,7 @@ def _bind_parameters(reader: Reader, parameters: Iterable[_Parameter]) -> Genera
             targets = tuple(bound.name for bound in bound_names(one.pattern))
             reader.step(Bind(targets, (one.name,), reader.place(one.node)))
         elif one.is_property:
+            around.types[one.name] = one.type
             reader.step(Bind((f"this.{one.name}",), (one.name,), reader.place(one.node)))
 
 
@@ -154,6 +160,10 @@ def _class(reader: Reader, node: Node, use: Use) -> Visit:
     body = node.child_by_field_name("body")
     for member in body.named_children if body is not None else ():
         yield _member(reader, member)
+    qualified = f"{outer.function}.{root}".strip(".")
+    decorators = _decorators(reader, node)
+    attributes = {key: written for key, written in reader.scope.types.items() if written}
+    reader.classes[qualified] = Class(qualified, reader.place(node), bases, decorators, attributes)
     reader.scope = outer
     return NOTHING
 
@@ -190,9 +200,10 @@ def _member(reader: Reader, node: Node) -> Visit:
     if node.type not in {"public_field_definition", "field_definition"}:
         return (yield visit(reader, node))
     value = node.child_by_field_name("value")
+    name = key_of(node.child_by_field_name("name") or node.child_by_field_name("property"))
+    reader.scope.types[name] = type_of(node)
     if value is None:
         return NOTHING
-    name = key_of(node.child_by_field_name("name") or node.child_by_field_name("property"))
     target = f"this.{name}"
     told = yield named_value(reader, value, Use(bound_to=(target,), named=name))
     if unwrapped(value).type not in FUNCTIONS:

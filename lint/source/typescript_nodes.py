@@ -144,6 +144,11 @@ def key_of(node: Node | None) -> str:
     return string_value(node) if node.type == "string" else text_of(node)
 
 
+def type_of(node: Node, field: str = "type") -> str:
+    """Return the type written on a parameter, variable, field or (`return_type`) function."""
+    return text_of(node.child_by_field_name(field)).removeprefix(":").strip()
+
+
 class Bound(NamedTuple):
     """A name that a pattern binds, and the property it is taken from ("" when it is the value)."""
 

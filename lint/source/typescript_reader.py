@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lint.catalogue import Place
-from lint.source.sites import Call, Function, Reference, Step, Text
+from lint.source.sites import Call, Class, Do, Function, Reference, Step, Text
 from lint.source.typescript_nodes import TEXT_BYTES
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ Visit: TypeAlias = "Generator[Visit, Value, Value]"
 
 def merged(values: Iterable[Value]) -> Value:
     """Return what several expressions told together."""
-    names: dict[str, None] = {}
-    functions: list[str] = []
-    for value in values:
-        names.update(dict.fromkeys(value.names))
-        functions.extend(value.functions)
+    telling = [value for value in values if value.names or value.functions]
+    if len(telling) <= 1:
+        return Value(telling[0].names, functions=telling[0].functions) if telling else NOTHING
+    names = dict.fromkeys(name for value in telling for name in value.names)
+    functions = [name for value in telling for name in value.functions]
     return Value(tuple(names)[:NAMES_KEPT], functions=tuple(functions[:NAMES_KEPT]))
 
 
@@ -93,6 +93,8 @@ class Scope:
     bases: tuple[str, ...] = ()
     #: True when an unlabelled `break` leaves a switch, not a loop.
     in_switch: bool = False
+    #: Types written on the function's parameters and variables, or on the class's attributes.
+    types: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -107,6 +109,7 @@ class Reader:
     texts: list[Text] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, Class] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     callers: list[str] = field(default_factory=list)
@@ -135,6 +138,15 @@ class Reader:
         """Add a step to the block that is being read."""
         self._blocks[-1].append(step)
 
+    def take_back(self, call: Call) -> bool:
+        """Take back the step of a call just made, and say whether that was the last one."""
+        block = self._blocks[-1]
+        last = block[-1] if block else None
+        if isinstance(last, Do) and last.call is call:
+            block.pop()
+            return True
+        return False
+
     def open_block(self) -> None:
         """Begin a block inside the one that is being read."""
         self._blocks.append([])
@@ -151,9 +163,8 @@ class Reader:
     def reference(self, written: str, node: Node) -> None:
         """Note a name read as a value, when it is watched."""
         target = self.resolved(written)
-        if self.watched is not None:
-            last = {target.rpartition(".")[2], written.rpartition(".")[2]}
-            if last.isdisjoint(self.watched):
+        if self.watched is not None and target.rpartition(".")[2] not in self.watched:
+            if written.rpartition(".")[2] not in self.watched:
                 return
         self.references.append(Reference(target, self.scope.function, self.place(node)))
 

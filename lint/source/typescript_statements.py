@@ -11,7 +11,6 @@ from lint.source.typescript_modules import (
     DEFAULT,
     exported_names,
     imported,
-    module_named,
     star_export,
     taken_from,
 )
@@ -25,16 +24,17 @@ from lint.source.typescript_nodes import (
     starts_with,
     string_value,
     text_of,
+    type_of,
     unwrapped,
 )
-from lint.source.typescript_reader import NOTHING, Use, Value, Visit, merged
+from lint.source.typescript_reader import NOTHING, Use, Value, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from tree_sitter import Node
 
-    from lint.source.sites import Block, LeaveKind
+    from lint.source.sites import Block, Call, LeaveKind
     from lint.source.typescript_reader import Reader
 
 _LEAVES: dict[str, LeaveKind] = {
@@ -44,6 +44,9 @@ _LEAVES: dict[str, LeaveKind] = {
     "continue_statement": "continue",
 }
 _ENDS = frozenset(_LEAVES)
+#: A `using` declaration is read as an assignment, or as a declaration by a newer grammar.
+_MAY_OPEN = frozenset({"expression_statement", "lexical_declaration"})
+_OPENED = frozenset({"assignment_expression", "await_expression", "variable_declarator"})
 #: Which steps of the following case a case without `break` runs as well; more is not followed.
 _FALL_THROUGH_STEPS = 200
 _MODULE_EXPORTS = "module.exports"
@@ -53,7 +56,7 @@ _MEMBERS = frozenset({"enum_assignment", "property_identifier"})
 
 def _sequence(reader: Reader, nodes: Sequence[Node]) -> Visit:
     """Visit statements in order; what follows a `using` declaration runs within it."""
-    opened: list[tuple[Value, str]] = []
+    opened: list[tuple[Call | None, str, str]] = []
     for node in nodes:
         resource = _resource(node)
         if resource is None:
@@ -61,18 +64,18 @@ def _sequence(reader: Reader, nodes: Sequence[Node]) -> Visit:
             continue
         name, value, awaited = resource
         told = yield visit(reader, value, Use(awaited=awaited, bound_to=(name,)))
-        opened.append((told, name))
+        call = told.call if told.call is not None and reader.take_back(told.call) else None
+        opened.append((call, name, "" if call else reader.shown(value)))
         reader.open_block()
-    for told, name in reversed(opened):
-        body = reader.close_block()
-        reader.step(Within(told.call, name, body))
+    for call, name, written in reversed(opened):
+        reader.step(Within(call, name, reader.close_block(), written))
     return NOTHING
 
 
 def _resource(node: Node) -> tuple[str, Node, bool] | None:
     """Return name, value and whether it awaits, of `using x = f()` or `await using x = f()`."""
-    inner = node.named_children[0] if node.named_children else None
-    if node.type not in {"expression_statement", "lexical_declaration"} or inner is None:
+    inner = node.named_child(0) if node.type in _MAY_OPEN else None
+    if inner is None or inner.type not in _OPENED:
         return None
     awaited = inner.type == "await_expression"
     assigned = parts_of(inner)[0] if awaited and parts_of(inner) else inner
@@ -84,7 +87,7 @@ def _resource(node: Node) -> tuple[str, Node, bool] | None:
     return text_of(target), value, awaited or starts_with(node, "await")
 
 
-def _block(reader: Reader, node: Node, use: Use) -> Visit:
+def _block(reader: Reader, node: Node, _: Use) -> Visit:
     return (yield _sequence(reader, node.named_children))
 
 
@@ -96,7 +99,7 @@ def _body(reader: Reader, node: Node | None) -> Generator[Visit, Value, Block]:
     return reader.close_block()
 
 
-def _expression_statement(reader: Reader, node: Node, use: Use) -> Visit:
+def _expression_statement(reader: Reader, node: Node, _: Use) -> Visit:
     inner = parts_of(node)
     if not inner or inner[0].type == "string":
         return NOTHING  # a directive such as "use server"
@@ -106,11 +109,11 @@ def _expression_statement(reader: Reader, node: Node, use: Use) -> Visit:
 # Bindings
 
 
-def _declaration(reader: Reader, node: Node, use: Use) -> Visit:
+def _declaration(reader: Reader, node: Node, _: Use) -> Visit:
     return (yield visit_all(reader, node.named_children))
 
 
-def _declarator(reader: Reader, node: Node, use: Use) -> Visit:
+def _declarator(reader: Reader, node: Node, _: Use) -> Visit:
     pattern, value = node.child_by_field_name("name"), node.child_by_field_name("value")
     if pattern is None or value is None:
         return NOTHING
@@ -137,6 +140,9 @@ def _module_taken(value: Node) -> str | None:
 def _bind(reader: Reader, node: Node, pattern: Node, value: Node) -> Visit:
     bound = list(bound_names(pattern))
     targets = tuple(one.name for one in bound)
+    written = type_of(node)
+    if written and len(targets) == 1:
+        reader.scope.types[targets[0]] = written
     _note_aliases(reader, pattern, value)
     name = targets[0] if pattern.type in {"identifier", "member_expression"} and targets else ""
     told = yield named_value(reader, value, Use(bound_to=targets, named=_function_name(name)))
@@ -169,7 +175,7 @@ def _constant(value: Node) -> str:
     return text_of(value) if value.type in CONSTANTS or constant_text(value) is not None else ""
 
 
-def _assignment(reader: Reader, node: Node, use: Use) -> Visit:
+def _assignment(reader: Reader, node: Node, _: Use) -> Visit:
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is None or right is None:
         return (yield visit_all(reader, node.named_children))
@@ -206,7 +212,7 @@ def _augmented(reader: Reader, node: Node, use: Use) -> Visit:
 # Control flow
 
 
-def _if(reader: Reader, node: Node, use: Use) -> Visit:
+def _if(reader: Reader, node: Node, _: Use) -> Visit:
     condition = node.child_by_field_name("condition")
     if condition is not None:
         yield visit(reader, condition)
@@ -217,7 +223,7 @@ def _if(reader: Reader, node: Node, use: Use) -> Visit:
     return NOTHING
 
 
-def _switch(reader: Reader, node: Node, use: Use) -> Visit:
+def _switch(reader: Reader, node: Node, _: Use) -> Visit:
     value, body = node.child_by_field_name("value"), node.child_by_field_name("body")
     if value is not None:
         yield visit(reader, value)
@@ -253,26 +259,32 @@ def _fallen_through(cases: list[Node], blocks: list[Block]) -> list[Block]:
     return chosen
 
 
-def _for(reader: Reader, node: Node, use: Use) -> Visit:
+def _for(reader: Reader, node: Node, _: Use) -> Visit:
     start = node.child_by_field_name("initializer")
     if start is not None:
         yield visit(reader, start)
     inside = [node.child_by_field_name(name) for name in ("condition", "body", "increment")]
-    yield from _repeated(reader, [one for one in inside if one is not None])
+    endless = inside[0] is None or inside[0].type == "empty_statement"
+    yield from _repeated(reader, [one for one in inside if one is not None], endless=endless)
     return NOTHING
 
 
 def _repeated(
-    reader: Reader, nodes: Iterable[Node], variables: tuple[str, ...] = (), over: tuple[str, ...] = ()
+    reader: Reader,
+    nodes: Iterable[Node],
+    variables: tuple[str, ...] = (),
+    over: tuple[str, ...] = (),
+    *,
+    endless: bool = False,
 ) -> Generator[Visit, Value, None]:
     outer, reader.scope.in_switch = reader.scope.in_switch, False
     reader.open_block()
     yield visit_all(reader, nodes)
     reader.scope.in_switch = outer
-    reader.step(Repeat(reader.close_block(), variables, over))
+    reader.step(Repeat(reader.close_block(), variables, over, endless))
 
 
-def _for_each(reader: Reader, node: Node, use: Use) -> Visit:
+def _for_each(reader: Reader, node: Node, _: Use) -> Visit:
     """Read `for (const x of xs)`, `for await` and `for … in`."""
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     body = node.child_by_field_name("body")
@@ -283,12 +295,14 @@ def _for_each(reader: Reader, node: Node, use: Use) -> Visit:
     return NOTHING
 
 
-def _while(reader: Reader, node: Node, use: Use) -> Visit:
-    yield from _repeated(reader, parts_of(node))
+def _while(reader: Reader, node: Node, _: Use) -> Visit:
+    condition = node.child_by_field_name("condition")
+    endless = condition is not None and unwrapped(condition).type == "true"
+    yield from _repeated(reader, parts_of(node), endless=endless)
     return NOTHING
 
 
-def _try(reader: Reader, node: Node, use: Use) -> Visit:
+def _try(reader: Reader, node: Node, _: Use) -> Visit:
     body = yield from _body(reader, node.child_by_field_name("body"))
     caught = node.child_by_field_name("handler")
     handlers: tuple[Block, ...] = ()
@@ -300,7 +314,7 @@ def _try(reader: Reader, node: Node, use: Use) -> Visit:
     return NOTHING
 
 
-def _leave(reader: Reader, node: Node, use: Use) -> Visit:
+def _leave(reader: Reader, node: Node, _: Use) -> Visit:
     kind = _LEAVES[node.type]
     told = NOTHING
     if kind in {"return", "raise"}:
@@ -314,13 +328,12 @@ def _leave(reader: Reader, node: Node, use: Use) -> Visit:
 # Imports and exports
 
 
-def _import(reader: Reader, node: Node, use: Use) -> Visit:
+def _import(reader: Reader, node: Node, _: Use) -> Visit:
     reader.imports.update(imported(node, reader.path))
-    return NOTHING
-    yield  # a visit is a generator, also one that depends on nothing
+    return (yield visit_all(reader, ()))
 
 
-def _namespace(reader: Reader, node: Node, use: Use) -> Visit:
+def _namespace(reader: Reader, node: Node, _: Use) -> Visit:
     """Read `namespace N { … }` and `enum E { … }`: the name leads to what is inside."""
     body = node.child_by_field_name("body")
     outer = reader.scope.root
@@ -331,7 +344,7 @@ def _namespace(reader: Reader, node: Node, use: Use) -> Visit:
     return NOTHING
 
 
-def _export(reader: Reader, node: Node, use: Use) -> Visit:
+def _export(reader: Reader, node: Node, _: Use) -> Visit:
     star = star_export(node, reader.path)
     if star is not None and not any(part.type == "namespace_export" for part in parts_of(node)):
         reader.stars.append(star)
