@@ -61,7 +61,7 @@ def count_bypass_sites(access: SourceAccess) -> int:
     corpus = gather(list(access.paths or (access.root,)), access.root, access.config.exclude)
     return sum(
         call.name in names
-        for file in corpus.sources
+        for file in corpus.python()
         if any(word in file.content for word in words)
         for call in read_python(file.content, file.path).calls
     )

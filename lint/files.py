@@ -1,35 +1,49 @@
-"""Which files a run reads, and in which order a history replays them.
+"""Which files a run reads.
 
 Folders that hold other people's code, build output or tests are passed over below a linted folder;
-a file named on the command line is read whatever its folder. Undo scripts (`*.down.sql`) are no
-part of a history, since only the way up is deployed.
+a file named on the command line is read whatever its folder. `lint.layouts` says which of the SQL
+files were applied to a database, and in which order.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.errors import LintError
+from lint.layouts import arranged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 PASSED_OVER = frozenset(
-    {".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__"}
-    | {"site-packages", "dist", "build", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".posture"}
-    | {"tests", "test", "__tests__"}
+    {"venv", "node_modules", "bower_components", "__pycache__", "site-packages", "dist", "build"}
+    | {"vendor", "coverage", "target", "storybook-static", "tests", "test", "__tests__", "__mocks__"}
 )
-_SUFFIXES = frozenset({".sql", ".py", ".pyi"})
-_UNDO = re.compile(r"(?:^|[._-])(?:down|undo|rollback|revert)\.sql\Z|\AU\d[\w.]*__", re.IGNORECASE)
-_UNDO_FOLDERS = frozenset({"down", "revert", "rollback", "undo", "verify"})
-_MIGRATION_FOLDERS = frozenset({"migrations", "migration", "migrate", "versions", "drizzle", "deploy"})
+#: Generated code holds no decision of the project's; SQL in such a folder may still be a history.
+_GENERATED_FOLDERS = frozenset({"generated", "__generated__", "gen"})
+PYTHON = frozenset({".py", ".pyi"})
+SCRIPTS = frozenset({".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"})
+_SUFFIXES = PYTHON | SCRIPTS | {".sql"}
+_NOT_SOURCE = re.compile(
+    r"\.(?:d\.[cm]?ts|min\.[cm]?js|(?:test|spec|stories)\.[cm]?[jt]sx?)\Z", re.IGNORECASE
+)
 _REVISION = re.compile(rb"^down_revision\b", re.MULTILINE)
+_SEQUELIZE = re.compile(rb"\bqueryInterface\b|\bQueryInterface\b|\bqueryRunner\.query\b|\bsequelize\.query\b")
+_WAY_UP = re.compile(
+    rb"\bup\s*(?:[:=(]|\?\s*:)|\bexport\s+(?:async\s+)?function\s+up\b|[{,]\s*(?:async\s+)?up\s*[,}(]"
+)
 #: Larger files are reported, not read: no migration written by people comes near.
 MAX_BYTES = 16 * 1024 * 1024
+#: A program of this size on one line was written by a bundler.
+BUNDLE_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_FILES = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +54,22 @@ class SourceFile:
     location: Path
     content: bytes = b""
     unreadable: str | None = None
+    #: The path given to the run below which it was found: what is named is meant.
+    base: str = ""
 
     @property
     def is_revision(self) -> bool:
         """True for an Alembic revision, which says what it revises."""
         return self.location.suffix == ".py" and bool(_REVISION.search(self.content))
+
+    @property
+    def is_script_migration(self) -> bool:
+        """True for a migration in JavaScript or TypeScript whose way up can be followed."""
+        return (
+            self.location.suffix in SCRIPTS
+            and bool(_SEQUELIZE.search(self.content))
+            and bool(_WAY_UP.search(self.content))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,73 +78,119 @@ class Corpus:
 
     #: SQL files of each history folder, in the order they are applied.
     histories: dict[str, list[SourceFile]] = field(default_factory=dict)
-    #: Alembic revisions of each folder, in no order yet.
+    #: Alembic revisions of each revision graph, in no order yet.
     revisions: dict[str, list[SourceFile]] = field(default_factory=dict)
     sources: list[SourceFile] = field(default_factory=list)
     unreadable: list[SourceFile] = field(default_factory=list)
     count: int = 0
+    #: Migrations in JavaScript or TypeScript of each folder, in the order they are applied.
+    scripts: dict[str, list[SourceFile]] = field(default_factory=dict)
+    #: SQL files that read and write rows but define nothing: queries of the program.
+    queries: list[SourceFile] = field(default_factory=list)
+    #: What was left out of the histories, and why, in sentences for a reader.
+    notes: list[str] = field(default_factory=list)
 
     def readable(self) -> Iterator[SourceFile]:
         """Yield every file that was read."""
         for history in self.histories.values():
             yield from history
+        yield from self.queries
         yield from self.sources
+
+    def python(self) -> Iterator[SourceFile]:
+        """Yield the sources written in Python."""
+        return (file for file in self.sources if file.location.suffix in PYTHON)
+
+    def typescript(self) -> Iterator[SourceFile]:
+        """Yield the sources written in TypeScript or JavaScript."""
+        return (file for file in self.sources if file.location.suffix in SCRIPTS)
 
 
 def gather(paths: Sequence[Path], root: Path, exclude: Sequence[str]) -> Corpus:
     """Find and read the files below `paths`; raise LintError for a path that does not exist."""
-    histories: dict[str, list[SourceFile]] = {}
-    revisions: dict[str, list[SourceFile]] = {}
-    sources: list[SourceFile] = []
-    unreadable: list[SourceFile] = []
-    files = list(_files(paths, root, exclude))
-    for file in files:
-        if file.unreadable:
-            unreadable.append(file)
-        elif file.location.suffix == ".sql":
-            histories.setdefault(_history_of(file.path), []).append(file)
-        else:
-            sources.append(file)
-            if file.is_revision:
-                revisions.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
-    for history in histories.values():
-        history.sort(key=lambda file: _order(file.path))
-    return Corpus(histories, revisions, sources, unreadable, len(files))
+    notes: list[str] = []
+    files = list(_files(paths, root, exclude, notes))
+    readable = [file for file in files if file.unreadable is None]
+    migrations = arranged(readable)
+    return Corpus(
+        migrations.histories,
+        migrations.revisions,
+        [file for file in readable if file.location.suffix != ".sql"],
+        [file for file in files if file.unreadable is not None],
+        len(files),
+        migrations.scripts,
+        migrations.queries,
+        notes + migrations.notes,
+    )
 
 
-def _files(paths: Sequence[Path], root: Path, exclude: Sequence[str]) -> Iterator[SourceFile]:
-    seen: set[Path] = set()
+def _files(
+    paths: Sequence[Path], root: Path, exclude: Sequence[str], notes: list[str]
+) -> Iterator[SourceFile]:
+    seen: set[str] = set()
     for path in paths:
         if not path.exists():
             raise LintError(f"{path}: no such file or folder; check the path given to the lint")
-        for location in sorted(_walk(path)):
-            relative = _relative(location, root)
-            if location in seen or path_matches(relative, exclude):
+        base = _relative(path, root)
+        for location, relative in _walk(path, base, exclude, notes):
+            if relative in seen:
                 continue
-            seen.add(location)
-            yield _read(location, relative)
+            if len(seen) >= MAX_FILES:
+                notes.append(f"{path}: only the first {MAX_FILES} files were read; name a smaller folder")
+                return
+            seen.add(relative)
+            bundle = _bundle(location) if location.suffix in SCRIPTS else None
+            if bundle:
+                notes.append(f"{relative}: {bundle}, so it was not read")
+            else:
+                yield _read(location, relative, base)
 
 
-def _walk(path: Path) -> Iterator[Path]:
+def _walk(path: Path, base: str, exclude: Sequence[str], notes: list[str]) -> Iterator[tuple[Path, str]]:
+    """Yield (file, path relative to the root) below a path, in one order on every machine."""
     if path.is_file():
-        yield path
+        if not path_matches(base, exclude):
+            yield path, base
         return
+    stack = [(str(path), "" if base == "." else f"{base}/", 0)]
+    while stack:
+        folder, prefix, depth = stack.pop()
+        folders: list[tuple[str, str, int]] = []
+        for entry in _entries(folder, depth, notes):
+            relative = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                if not _passed_over(entry.name) and depth < MAX_DEPTH and not path_matches(relative, exclude):
+                    folders.append((entry.path, f"{relative}/", depth + 1))
+            elif _wanted(entry, relative) and not path_matches(relative, exclude):
+                yield Path(entry.path), relative
+        stack.extend(reversed(folders))
+
+
+def _entries(folder: str, depth: int, notes: list[str]) -> list[os.DirEntry[str]]:
+    """List a folder in order; one below the path given that cannot be listed is a note."""
     try:
-        entries = list(path.iterdir())
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise LintError(f"{path}: cannot be listed ({error.strerror})") from error
-    for entry in entries:
-        if entry.is_dir():
-            if entry.name not in PASSED_OVER and not entry.is_symlink():
-                yield from _walk(entry)
-        elif entry.suffix in _SUFFIXES and not _is_undo(entry):
-            yield entry
+        message = f"{folder}: cannot be listed ({error.strerror})"
+        if depth == 0:
+            raise LintError(message) from error
+        notes.append(f"{message}, so nothing below it was read")
+        return []
 
 
-def _is_undo(path: Path) -> bool:
-    if path.suffix != ".sql":
+def _passed_over(name: str) -> bool:
+    return name in PASSED_OVER or name.startswith(".")
+
+
+def _wanted(entry: os.DirEntry[str], relative: str) -> bool:
+    suffix = entry.name[entry.name.rfind(".") :]
+    if suffix not in _SUFFIXES or entry.is_dir():
         return False
-    return bool(_UNDO.search(path.name)) or path.parent.name in _UNDO_FOLDERS
+    if suffix == ".sql":
+        return True
+    generated = not _GENERATED_FOLDERS.isdisjoint(relative.split("/")[:-1])
+    return not generated and not (suffix in SCRIPTS and _NOT_SOURCE.search(entry.name))
 
 
 def _relative(location: Path, root: Path) -> str:
@@ -129,31 +200,32 @@ def _relative(location: Path, root: Path) -> str:
         return location.as_posix()
 
 
-def _read(location: Path, relative: str) -> SourceFile:
+def _bundle(location: Path) -> str | None:
+    """Say why a file of JavaScript is the work of a tool, None when people wrote it."""
     try:
         size = location.stat().st_size
-        if size > MAX_BYTES:
-            return SourceFile(relative, location, unreadable=f"it has {size} bytes")
+        if size <= BUNDLE_BYTES:
+            return None
+        with location.open("rb") as stream:
+            first_line = stream.readline(BUNDLE_BYTES)
+    except OSError:
+        return None
+    return f"{size} bytes on one line are generated" if len(first_line) >= BUNDLE_BYTES else None
+
+
+def _read(location: Path, relative: str, base: str) -> SourceFile:
+    try:
+        found = location.stat()
+        if not S_ISREG(found.st_mode):
+            return SourceFile(relative, location, unreadable="it is not a regular file")
+        if found.st_size > MAX_BYTES:
+            return SourceFile(relative, location, unreadable=f"it has {found.st_size} bytes")
         content = location.read_bytes()
     except OSError as error:
         return SourceFile(relative, location, unreadable=error.strerror or "it cannot be read")
     if b"\0" in content[:8192]:
         return SourceFile(relative, location, unreadable="it is binary")
-    return SourceFile(relative, location, content)
-
-
-def _history_of(path: str) -> str:
-    """Return the folder whose files make one history: the nearest folder named like migrations."""
-    parents = PurePosixPath(path).parents
-    return next((str(p) for p in parents if p.name.lower() in _MIGRATION_FOLDERS), ".")
-
-
-def _order(path: str) -> tuple[bool, list[tuple[int, int, str]]]:
-    """Order as the tools do: numbers by value, Flyway's repeatable scripts last."""
-    name = PurePosixPath(path).name
-    parts: Iterable[str] = re.split(r"(\d+)", path)
-    key = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
-    return name.startswith("R__"), key
+    return SourceFile(relative, location, content, base=base)
 
 
 def text_of(file: SourceFile) -> tuple[str, str | None]:

@@ -1,17 +1,17 @@
-"""A folder of plain SQL migrations, replayed file after file.
+"""A history of plain SQL migrations, replayed file after file in the order `lint.layouts` found.
 
-Fits numbered and timestamped files, Supabase, Prisma (`*/migration.sql`), Drizzle, Flyway, and the
-up sections of dbmate and goose. One file that cannot be read is noted; the rest is still replayed.
+Of each file only the way up is replayed (`lint.history.sections`). One file that cannot be read is
+noted; the rest is still replayed.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
 from lint.files import text_of
 from lint.history.facts import NotAnalysed
+from lint.history.sections import way_up
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
 
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from lint.files import SourceFile
     from lint.history.replay import Replay
     from lint.history.statements import Operations
-
-_DOWN_SECTION = re.compile(
-    r"^[ \t]*--[ \t]*(?:migrate:down|\+goose[ \t]+down|\+migrate[ \t]+down).*?"
-    r"(?=^[ \t]*--[ \t]*(?:migrate:up|\+goose[ \t]+up|\+migrate[ \t]+up)|\Z)",
-    re.IGNORECASE | re.MULTILINE | re.DOTALL,
-)
-
-
-def way_up(text: str) -> str:
-    """Blank the down sections of a migration, keeping every line where it is."""
-    if "--" not in text:
-        return text
-    return _DOWN_SECTION.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
 def place_of(statement: Statement, path: str, first_line: int = 1) -> Place:

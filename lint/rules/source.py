@@ -65,7 +65,7 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
     sites = registry.sites
     read: dict[str, Source] = {}
     names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.sources:
+    for file in corpus.python():
         if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
             continue
         source = read[file.path] = read_source(file, config)
