@@ -207,6 +207,15 @@ def _create_schema(state: State, change: facts.CreateSchema) -> None:
     state.schemas.setdefault(change.name, owner or "")
 
 
+@handles(facts.InSchema)
+def _in_schema(state: State, change: facts.InSchema) -> None:
+    path = state.search_path
+    state.search_path = (change.name, *path)
+    for one in change.changes:
+        state.apply_one(one)
+    state.search_path = path
+
+
 @handles(facts.DropSchema)
 def _drop_schema(state: State, change: facts.DropSchema) -> None:
     for key in [key for key, table in state.tables.items() if table.schema == change.name]:

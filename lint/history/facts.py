@@ -100,6 +100,14 @@ class CreateSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class InSchema:
+    """What CREATE SCHEMA makes in the same statement: its bare names are that schema's."""
+
+    name: str
+    changes: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DropSchema:
     """DROP SCHEMA, with everything in it."""
 
@@ -639,6 +647,7 @@ Fact = (
     CreateTable
     | DropTable
     | CreateSchema
+    | InSchema
     | DropSchema
     | RenameSchema
     | RowSecurityChange

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_IDENTIFIER_BYTES = 63
 
 _PARAMETER = re.compile(r"\$(?<![\w$]\$)(?=\d)")
+_REWRITTEN = re.compile(r"(?<![\w$@])@(?=\d)")
 _PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
 _COPY_ROWS = re.compile(
     r"(^[ \t]*COPY\b[^;]{1,1000}?\bFROM\s+stdin\b[^;]{0,400};[^\n]*\n)(.*?)(^\\\.)",
@@ -337,11 +338,12 @@ class Cursor:
         if token.token_type not in STRINGS:
             raise ValueError("expected a string")
         self.at += 1
-        if token.token_type is TokenType.HEREDOC_STRING:  # the tokenizer was given @1 for $1
-            written = self.script.text[token.start : token.end + 1]
+        written = self.script.text[token.start : token.end + 1]
+        if token.token_type is TokenType.HEREDOC_STRING:
             quote = written.index("$", 1) + 1
             return written[quote:-quote]
-        return token.text
+        # the tokenizer was given @1 for $1
+        return _REWRITTEN.sub("$", token.text) if "$" in written else token.text
 
     def skip_to(self, *words: str) -> bool:
         """Step over tokens, groups at a time, up to one of the words; say whether there was one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -116,6 +117,23 @@ def _create_index(cursor: Cursor) -> list[Fact]:
     return [facts.AddConstraint(table, (key,), if_not_exists=if_not_exists, is_index=True)]
 
 
+def _create_schema(cursor: Cursor) -> list[Fact]:
+    """Read CREATE SCHEMA and the objects that the same statement makes in it."""
+    cursor.at += 1
+    found = relations.create_schema(cursor)
+    rest, depth, starts = cursor.rest(), 0, []
+    for at, token in enumerate(rest):
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth == 0 and token.token_type in {TokenType.CREATE, TokenType.GRANT}:
+            starts.append(at)
+    parts = [rest[start:end] for start, end in pairwise([*starts, len(rest)])]
+    changes = [one for part in parts for one in statement_facts(Statement(part, cursor.script))]
+    schema = found[0]
+    if changes and isinstance(schema, facts.CreateSchema):
+        found.append(facts.InSchema(schema.name, tuple(changes)))
+    return found
+
+
 def _behind(read: Callable[[Cursor], list[Fact]], words: int = 1) -> Callable[[Cursor], list[Fact]]:
     """Return a reader that starts behind the words that chose it."""
 
@@ -173,13 +191,11 @@ def _drop(cursor: Cursor) -> list[Fact]:
         cursor.at += 1
         return routines.drop_function(cursor)
     read = _DROPPED.get(word)
-    if read is None:
+    if read is None or (word == "USER" and cursor.word(1) == "MAPPING"):
         return []
     cursor.at += 1
     cursor.eat("CONCURRENTLY")
     cursor.eat("IF", "EXISTS")
-    if cursor.eat("FOR"):  # DROP USER MAPPING FOR
-        return []
     names = cursor.names()
     cascade = cursor.eat("CASCADE")
     return [read(name, cascade) for name in names]
@@ -320,7 +336,7 @@ _CREATED: dict[str, Callable[[Cursor], list[Fact]]] = {
     "SEQUENCE": relations.create_sequence,
     "TYPE": _behind(relations.create_type),
     "DOMAIN": _behind(relations.create_domain),
-    "SCHEMA": _behind(relations.create_schema),
+    "SCHEMA": _create_schema,
     "PUBLICATION": _behind(relations.create_publication),
 }
 _ALTERED: dict[str, Callable[[Cursor], list[Fact]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot.tokenizer_core import TokenType
@@ -178,9 +177,9 @@ def _add(cursor: Cursor, name: Name) -> Iterator[Fact]:
     into = Elements()
     if cursor.word() in CONSTRAINT_WORDS:
         table_constraint(cursor, into)
-        unchecked = cursor.has("NOT", "VALID")
-        foreign = tuple(replace(key, validated=not unchecked) for key in into.foreign_keys)
-        yield facts.AddConstraint(name, tuple(into.keys), foreign, tuple(into.constraints), into.index)
+        yield facts.AddConstraint(
+            name, tuple(into.keys), tuple(into.foreign_keys), tuple(into.constraints), into.index
+        )
         return
     cursor.eat("COLUMN")
     cursor.eat("IF", "NOT", "EXISTS")

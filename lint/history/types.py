@@ -25,7 +25,6 @@ _ALIASES = {
     "varchar": "character varying",
     "char": "character",
     "nchar": "character",
-    "bpchar": "character",
     "float4": "real",
     "float8": "double precision",
     "decimal": "numeric",
@@ -50,7 +49,7 @@ _SINGLE_PRECISION_BITS = 24
 BUILT_IN = frozenset(
     {*_ALIASES.values(), *SERIALS, "smallint", "bigint", "text", "uuid", "json", "jsonb", "xml", "bytea"}
     | {"date", "interval", "money", "inet", "cidr", "macaddr", "macaddr8", "bit", "point", "line", "lseg"}
-    | {"box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "name", "regclass", "regproc"}
+    | {"bpchar", "box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "name", "regclass", "regproc"}
     | {"regtype", "regrole", "regnamespace", "regprocedure", "void", "record", "trigger", "event_trigger"}
     | {"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anycompatible", "internal", "cstring"}
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}
@@ -67,6 +66,8 @@ def read_type(cursor: Cursor, *, modifiers: bool = True) -> str:
     base = _named(cursor, name, quoted=quoted)
     modifier = _modifier(cursor)
     base, modifier = _lengths(base, modifier)
+    if base == "bpchar" and not modifiers:
+        base = "character"
     if base in {"timestamp without time zone", "time without time zone"}:
         base = _zoned(cursor, base)
     return _assembled(base, modifier if modifiers else "") + _dimensions(cursor)
@@ -103,6 +104,8 @@ def _lengths(base: str, modifier: str) -> tuple[str, str]:
         bits = modifier.strip("()")
         single = bits.isdecimal() and int(bits) <= _SINGLE_PRECISION_BITS
         return ("real" if single else "double precision"), ""
+    if base == "bpchar" and modifier:
+        return "character", modifier
     if base in {"character", "bit"} and not modifier:
         return base, "(1)"
     if base == "numeric" and modifier and "," not in modifier:

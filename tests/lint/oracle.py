@@ -74,6 +74,8 @@ def _type(node: Any, *, modifiers: bool = True) -> str:
     if len(names) == 1 and names[-1] == "char":
         base = '"char"'
     numbers = [m.val.ival for m in node.typmods or () if isinstance(m, ast.A_Const) and hasattr(m.val, "ival")]
+    if base == "bpchar" and (numbers or not modifiers):
+        base = "character"
     if base in {"interval"}:
         numbers = numbers[1:]
     if base == "numeric" and len(numbers) == 1:
@@ -494,10 +496,18 @@ def _create_role(node: Any) -> Iterator[tuple[Any, ...]]:
     if node.stmt_type == enums.RoleStmtType.ROLESTMT_USER:
         options.setdefault("login", True)
     yield "role", node.role, tuple(sorted(options.items()))
+    given = {one.defname: one.arg for one in node.options or ()}
+    if "addroleto" in given:
+        yield "grant role", False, _roles(given["addroleto"]), (node.role,)
+    for members in ("rolemembers", "adminmembers"):
+        if members in given:
+            yield "grant role", False, (node.role,), _roles(given[members])
 
 
 def _alter_role(node: Any) -> Iterator[tuple[Any, ...]]:
-    if any(one.defname == "rolemembers" for one in node.options or ()):
+    members = [one for one in node.options or () if one.defname == "rolemembers"]
+    if members:
+        yield "grant role", node.action == -1, (_role(node.role),), _roles(members[0].arg)
         return
     yield "role", _role(node.role), tuple(sorted(_role_options(node).items()))
 
@@ -588,6 +598,8 @@ def _set_owner(node: Any) -> Iterator[tuple[Any, ...]]:
 def _schema(node: Any) -> Iterator[tuple[Any, ...]]:
     owner = _role(node.authrole) if node.authrole else None
     yield "schema", node.schemaname or owner, owner
+    for element in node.schemaElts or ():
+        yield from _READERS[type(element)](element)
 
 
 def _comment(node: Any) -> Iterator[tuple[Any, ...]]:
@@ -616,6 +628,10 @@ def _drop_role(node: Any) -> Iterator[tuple[Any, ...]]:
 def _set_variable(node: Any) -> Iterator[tuple[Any, ...]]:
     if node.name == "search_path" and node.kind == enums.VariableSetKind.VAR_SET_VALUE:
         yield "search path", tuple(one.val.sval for one in node.args if one.val.sval)
+    elif node.kind in {enums.VariableSetKind.VAR_RESET_ALL} or (
+        node.name == "search_path" and node.kind == enums.VariableSetKind.VAR_RESET
+    ):
+        yield "search path", ("public",)
 
 
 def _publication(node: Any) -> Iterator[tuple[Any, ...]]:
@@ -908,6 +924,7 @@ _SHOWN: dict[type, Callable[[Any], Iterator[tuple[Any, ...]]]] = {
     facts.SetSchema: lambda c: [("set schema", c.name, c.schema)],
     facts.SetOwnerOf: lambda c: [("owner of", c.name[-1], c.owner)] if c.kind == "schema" else [],
     facts.CreateSchema: lambda c: [("schema", c.name, c.owner)],
+    facts.InSchema: lambda c: [f for one in c.changes for f in _SHOWN[type(one)](one)],
     facts.CommentOn: lambda c: [("comment", c.name, c.text)],
     facts.CreateType: lambda c: [("type", c.name, c.data_type.labels)],
     facts.CreateSequence: lambda c: [("sequence", c.name)],
