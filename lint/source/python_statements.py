@@ -46,7 +46,7 @@ class StatementReading(ExpressionReading):
 
     def handler(self, kind: str) -> Handler:
         """Return what reads a kind of node: a statement, or else an expression."""
-        return STATEMENTS.get(kind) or EXPRESSIONS.get(kind, ExpressionReading.children)
+        return HANDLERS.get(kind, ExpressionReading.children)
 
     def module(self, root: Node) -> None:
         """Read a whole file; its top level is the function named ""."""
@@ -339,3 +339,4 @@ STATEMENTS: dict[str, Handler] = {
     "while_statement": StatementReading.while_loop,
     "with_statement": StatementReading.opened,
 }
+HANDLERS: dict[str, Handler] = {**EXPRESSIONS, **STATEMENTS}
