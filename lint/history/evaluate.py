@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar, cast
 
 from lint.history import pure
-from lint.history.expressions import BudgetExceededError, Expressions
+from lint.history.expressions import BudgetExceededError, Expressions, TakenApart
 from lint.history.values import (
     UNKNOWN,
     Built,
@@ -39,6 +39,8 @@ __all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
 
 _MAX_ROUNDS = 1_000
 _ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
+#: Methods of a JavaScript array that call a function for each item.
+_OVER_ITEMS = frozenset({"map", "forEach", "filter", "find", "some", "every", "flatMap"})
 _SQL_TEXTS = frozenset({"text", "DDL", "literal_column"})
 #: What these libraries return is read from the database, so it is not built from what was passed.
 _ASKS = frozenset({"inspect", "create_engine", "get_bind", "sessionmaker"})
@@ -151,13 +153,19 @@ class Evaluator(Expressions):
             return
         super().bind(target, value, names)
 
+    def _take_apart(self, node: TakenApart, names: Names) -> None:
+        value = self.value(node.value, names)
+        for steps, name in node.names:
+            self.bind_pattern(steps, name, value, names)
+
     def _expression(self, node: ast.Expr, names: Names) -> None:
         self.value(node.value, names)
 
     def _if(self, node: ast.If, names: Names) -> None:
         test = self.value(node.test, names)
         if is_known(test) and not isinstance(test, Built):
-            self.run(node.body if test else node.orelse, names)
+            with suppress(_Raised):  # what was deployed did not fail, whatever is known of it here
+                self.run(node.body if test else node.orelse, names)
             return
         for branch in (node.body, node.orelse):  # either may run, so both are looked at
             with suppress(_Returned, _Stopped):
@@ -306,8 +314,10 @@ class Evaluator(Expressions):
         if call.name in _SQL_TEXTS and call.arguments and isinstance(call.arguments[0], str):
             return SqlText(call.arguments[0])
         told = self.effect(call)
+        if is_known(told):
+            return told
         self._call_back(call)
-        if is_known(told) or told.path:
+        if told.path:
             return told
         builds = call.name[:1].isupper() or call.path.startswith("sqlalchemy.")
         if builds and call.name not in _ASKS:
@@ -339,7 +349,8 @@ class Evaluator(Expressions):
             return self.module.read(owner)
         if isinstance(owner, PurePosixPath) and name in {"glob", "rglob"} and call.arguments:
             return cast("list[Any]", self.module.match(owner, str(call.arguments[0])))
-        if isinstance(owner, list) and call.arguments and isinstance(call.arguments[0], Function):
+        over = name in _OVER_ITEMS and isinstance(owner, list) and bool(call.arguments)
+        if over and isinstance(call.arguments[0], Function):
             return self._over(owner, name, call.arguments[0])
         work = pure.method_of(owner, name)
         if work is None:
@@ -408,17 +419,18 @@ class Evaluator(Expressions):
         if signature.kwarg is not None:
             own[signature.kwarg.arg] = {key: v for key, v in keywords.items() if key not in own}
         own.update(keywords)
-        for pattern, parameter in getattr(function.node, "patterns", ()):
-            self.bind_pattern(pattern, own.get(parameter, UNKNOWN), names)
+        for parameter, steps, name in getattr(function.node, "patterns", ()):
+            self.bind_pattern(steps, name, own.get(parameter, UNKNOWN), own)
         return names
 
-    def bind_pattern(self, pattern: Mapping[str, str], value: Value, names: Names) -> None:
-        """Bind the names that JavaScript takes out of an object: `{context: queryInterface}`."""
-        for key, name in pattern.items():
-            try:
-                names[name] = self.attribute(value, key)
-            except (KeyError, TypeError):
-                names[name] = UNKNOWN
+    def bind_pattern(self, steps: Sequence[str | int], name: str, value: Value, names: Names) -> None:
+        """Bind a name that JavaScript takes out of an object or array: `{context: queryInterface}`."""
+        try:
+            for step in steps:
+                value = value[step] if isinstance(step, int) else self.attribute(value, step)
+        except (KeyError, TypeError, IndexError):
+            value = UNKNOWN
+        names[name] = value
 
     def _defaults(self, signature: ast.arguments, outer: Names) -> Iterator[tuple[str, Any]]:
         positional = [*signature.posonlyargs, *signature.args]
@@ -433,6 +445,7 @@ class Evaluator(Expressions):
         ast.AnnAssign: _ann_assign,
         ast.AugAssign: _aug_assign,
         ast.Expr: _expression,
+        TakenApart: _take_apart,
         ast.If: _if,
         ast.For: _for,
         ast.AsyncFor: _for,

@@ -59,6 +59,19 @@ class BudgetExceededError(Exception):
     """The file asks for more steps than a migration ever needs."""
 
 
+class FunctionExpression(ast.expr):
+    """A function written where a value stands, with statements inside, as JavaScript has them."""
+
+    function: ast.FunctionDef
+
+
+class TakenApart(ast.stmt):
+    """`const {a, b: [c]} = value`: each name with the steps that lead to it."""
+
+    names: list[tuple[tuple[str | int, ...], str]]
+    value: ast.expr
+
+
 class Expressions:
     """Evaluates expressions over local names; calls are the part of `lint.history.evaluate`."""
 
@@ -275,9 +288,12 @@ class Expressions:
     def _lambda(self, node: ast.Lambda, names: Names) -> Value:
         return Function(node, self.module, names)
 
+    def _function(self, node: FunctionExpression, names: Names) -> Value:
+        return Function(node.function, self.module, names)
+
     def _named(self, node: ast.NamedExpr, names: Names) -> Value:
         value = self.value(node.value, names)
-        names[node.target.id] = value
+        self.bind(node.target, value, names)
         return value
 
     def _await(self, node: ast.Await, names: Names) -> Value:
@@ -324,6 +340,7 @@ class Expressions:
         ast.GeneratorExp: _comprehension,
         ast.DictComp: _dict_comprehension,
         ast.Lambda: _lambda,
+        FunctionExpression: _function,
         ast.NamedExpr: _named,
         ast.Await: _await,
         ast.Attribute: _attribute,

@@ -31,6 +31,7 @@ class Project:
         self.root = root.resolve()
         self.modules: dict[Path, Module] = {}
         self._hops = 0
+        self._places: dict[tuple[str, int, Path], Path | None] = {}
 
     def module(self, location: Path, tree: ast.Module) -> Module:
         """Evaluate the top level of a module that stands at `location`."""
@@ -83,12 +84,13 @@ class Project:
         return None if folder is None else _file(folder / name)
 
     def _find(self, module: str, level: int, importer: Path) -> Path | None:
-        parts = [part for part in module.split(".") if part]
-        for folder in self._folders(level, importer):
-            found = _file(folder.joinpath(*parts))
-            if found is not None and found != importer:
-                return found
-        return None
+        key = (module, level, importer.parent)
+        if key not in self._places:
+            parts = [part for part in module.split(".") if part]
+            files = (_file(folder.joinpath(*parts)) for folder in self._folders(level, importer))
+            self._places[key] = next((found for found in files if found is not None), None)
+        found = self._places[key]
+        return None if found == importer else found
 
     def _folders(self, level: int, importer: Path) -> Iterator[Path]:
         if level:
