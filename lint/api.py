@@ -138,6 +138,13 @@ def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Cat
         statements += replay_revisions(files, replay, operations, root)
         catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
         findings.extend(_not_analysed(replay.not_analysed))
+    for folder, files in corpus.scripts.items():
+        from lint.history.sequelize import replay_scripts
+
+        replay = Replay(folder)
+        statements += replay_scripts(files, replay, operations, root)
+        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        findings.extend(_not_analysed(replay.not_analysed))
     return catalogues, findings, statements
 
 

@@ -1,69 +1,66 @@
-"""Python evaluated as far as its text decides the result, for migrations written in Python.
+"""A Python program evaluated as far as its text decides it, for migrations written as programs.
 
-Constants, f-strings, loops over literal lists, functions of the module and names imported from the
-project's own files are followed; everything else is `UNKNOWN`. Nothing is ever executed: this walks
-the syntax tree, with bounds on steps, depth and size, so that no file can hang a run.
+Constants, f-strings, loops over literal lists, functions, classes and names imported from the
+project's own files are followed; everything else is `Unknown`. Nothing is ever executed: this walks
+the syntax tree, with bounds on steps, depth and size, so that no file can hang a run. JavaScript is
+lowered to the same tree (`lint.history.javascript`).
 """
 
 from __future__ import annotations
 
 import ast
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, cast
 
+from lint.history import pure
+from lint.history.python_expressions import BudgetExceededError, Expressions, TakenApart
 from lint.history.values import (
-    HOLE,
     UNKNOWN,
     Built,
+    Class,
     Function,
     Imported,
     Module,
+    Names,
+    Record,
+    SqlText,
+    Unknown,
     Value,
     bounded,
-    dotted,
+    is_known,
     ordered,
-    without_holes,
 )
 
-MAX_STEPS = 200_000
-MAX_DEPTH = 25
+__all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
+
+_MAX_ROUNDS = 1_000
+_ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
+#: Methods of a JavaScript array that call a function for each item.
+_OVER_ITEMS = frozenset({"map", "forEach", "filter", "find", "some", "every", "flatMap"})
+_SQL_TEXTS = frozenset({"text", "DDL", "literal_column"})
+#: What these libraries return is read from the database, so it is not built from what was passed.
+_ASKS = frozenset({"inspect", "create_engine", "get_bind", "sessionmaker"})
 
 
-class BudgetExceededError(Exception):
-    """The file asks for more steps than a migration ever needs."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is not followed: on what, by which name, with what."""
+
+    owner: Value
+    #: The dotted name of what is called, through imports: `alembic.op.execute`.
+    path: str
+    name: str
+    arguments: list[Any]
+    keywords: dict[str, Any]
+    node: ast.Call
 
 
-#: Called with (receiver, method, arguments, keywords, node) for every call that is not followed.
-Effect = Callable[[str, str, "Sequence[Any]", "Mapping[str, Any]", ast.Call], Any]
-
-_PURE: Mapping[str, Callable[..., Any]] = {
-    "list": list,
-    "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
-    "dict": dict,
-    "sorted": sorted,
-    "reversed": lambda items: list(reversed(items)),
-    "enumerate": lambda items, start=0: list(enumerate(items, start)),
-    "zip": lambda *items, **_: list(zip(*items, strict=False)),
-    "len": len,
-    "str": str,
-    "dedent": textwrap.dedent,
-}
-_METHODS: Mapping[type, set[str]] = {
-    str: {"format", "join", "strip", "lstrip", "rstrip", "replace", "upper", "lower", "split"}
-    | {"splitlines", "removeprefix", "removesuffix", "startswith", "endswith", "title", "partition"},
-    dict: {"items", "keys", "values", "get"},
-    set: {"union", "difference", "intersection"},
-    frozenset: {"union", "difference", "intersection"},
-    tuple: {"index", "count"},
-    list: {"index", "count", "copy", "append", "extend"},
-}
-_BUILDERS = frozenset(
-    {"Column", "ForeignKey", "PrimaryKeyConstraint", "UniqueConstraint", "ForeignKeyConstraint"}
-)
-_CATCH = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+#: Told of every call that is not followed; returns what it is worth, UNKNOWN when it does not care.
+Effect = Callable[[Call], Any]
 
 
 class _Returned(Exception):
@@ -72,338 +69,427 @@ class _Returned(Exception):
         self.value = value
 
 
-class Evaluator:
+class _Stopped(Exception):
+    """break, continue or raise."""
+
+
+class _Broken(_Stopped):
+    pass
+
+
+class _Continued(_Stopped):
+    pass
+
+
+class _Raised(_Stopped):
+    pass
+
+
+_STOPS: Mapping[type[ast.stmt], type[_Stopped]] = {
+    ast.Break: _Broken,
+    ast.Continue: _Continued,
+    ast.Raise: _Raised,
+}
+
+
+class Evaluator(Expressions):
     """Walks statements of one module, telling `effect` of every call it does not follow."""
 
     def __init__(self, module: Module, effect: Effect) -> None:
-        self.module = module
+        super().__init__(module)
         self.effect = effect
-        self.steps = 0
-        self.depth = 0
 
-    def run(self, body: Sequence[ast.stmt], names: dict[str, Any]) -> None:
+    def run(self, body: Sequence[ast.stmt], names: Names) -> None:
         """Execute statements over local names; BudgetExceededError when there is no end to it."""
         for statement in body:
-            self._count()
+            self.count()
+            stop = _STOPS.get(type(statement))
+            if stop is not None:
+                raise stop
             run = self._STATEMENTS.get(type(statement))
             if run is not None:
                 run(self, statement, names)
 
-    def call_function(self, name: str) -> None:
-        """Execute a function of the module that takes no arguments."""
-        function = self.module.names.get(name)
-        if isinstance(function, Function) and isinstance(function.node, ast.FunctionDef):
-            self._follow(function, [], {})
+    def run_module(self, body: Sequence[ast.stmt]) -> None:
+        """Execute a module's top level, as far as it goes."""
+        with suppress(_Stopped, _Returned, BudgetExceededError, RecursionError):
+            self.run(body, self.module.names)
 
-    def _count(self) -> None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise BudgetExceededError(f"more than {MAX_STEPS} steps")
+    def call_function(self, name: str, arguments: Sequence[Any] = ()) -> bool:
+        """Execute a function of the module; False when there is none, or when it ends in `raise`."""
+        function = self.module.names.get(name)
+        if isinstance(function, Imported):
+            function = self.module.load(function)
+        if not isinstance(function, Function):
+            return False
+        try:
+            self.follow(function, list(arguments), {})
+        except _Stopped:
+            return False
+        return True
 
     # Statements
 
-    def _assign(self, node: ast.Assign, names: dict[str, Any]) -> None:
+    def _assign(self, node: ast.Assign, names: Names) -> None:
         value = self.value(node.value, names)
         for target in node.targets:
-            self._bind(target, value, names)
+            self.bind(target, value, names)
 
-    def _ann_assign(self, node: ast.AnnAssign, names: dict[str, Any]) -> None:
+    def _ann_assign(self, node: ast.AnnAssign, names: Names) -> None:
         if node.value is not None:
-            self._bind(node.target, self.value(node.value, names), names)
+            self.bind(node.target, self.value(node.value, names), names)
 
-    def _aug_assign(self, node: ast.AugAssign, names: dict[str, Any]) -> None:
-        if isinstance(node.target, ast.Name):
-            current = self._name(node.target.id, names)
-            names[node.target.id] = self._binary(node.op, current, self.value(node.value, names))
+    def _aug_assign(self, node: ast.AugAssign, names: Names) -> None:
+        current = self.value(node.target, names)
+        with suppress(TypeError, ValueError):
+            value = self.binary(node.op, current, self.value(node.value, names))
+            self.bind(node.target, value, names)
 
-    def _bind(self, target: ast.expr, value: object, names: dict[str, Any]) -> None:
-        if isinstance(target, ast.Name):
-            names[target.id] = value
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            parts = list(value) if isinstance(value, (tuple, list)) else []
-            exact = len(parts) == len(target.elts)
-            for index, element in enumerate(target.elts):
-                self._bind(element, parts[index] if exact else UNKNOWN, names)
+    def bind(self, target: ast.expr, value: Value, names: Names) -> None:
+        """Bind as Python does; an assignment of JavaScript reaches the scope that declared the name."""
+        if isinstance(target, ast.Name) and getattr(target, "outer", False) and isinstance(names, ChainMap):
+            holder = next((scope for scope in names.maps if target.id in scope), names)
+            holder[target.id] = value
+            return
+        super().bind(target, value, names)
 
-    def _expression(self, node: ast.Expr, names: dict[str, Any]) -> None:
+    def _take_apart(self, node: TakenApart, names: Names) -> None:
+        value = self.value(node.value, names)
+        for steps, name in node.names:
+            self.bind_pattern(steps, name, value, names)
+
+    def _expression(self, node: ast.Expr, names: Names) -> None:
         self.value(node.value, names)
 
-    def _if(self, node: ast.If, names: dict[str, Any]) -> None:
+    def _if(self, node: ast.If, names: Names) -> None:
         test = self.value(node.test, names)
-        if test is not UNKNOWN:
-            self.run(node.body if test else node.orelse, names)
+        if is_known(test) and not isinstance(test, Built):
+            with suppress(_Raised):  # what was deployed did not fail, whatever is known of it here
+                self.run(node.body if test else node.orelse, names)
             return
         for branch in (node.body, node.orelse):  # either may run, so both are looked at
-            try:
+            with suppress(_Returned, _Stopped):
                 self.run(branch, names)
-            except _Returned:
-                continue
 
-    def _for(self, node: ast.For, names: dict[str, Any]) -> None:
+    def _for(self, node: ast.For | ast.AsyncFor, names: Names) -> None:
         items = self.value(node.iter, names)
-        known = isinstance(items, (list, tuple, set, frozenset, dict))
-        for item in ordered(items) if known else [UNKNOWN]:
-            self._bind(node.target, item, names)
+        for item in ordered(items) if pure.is_iterable(items) else [UNKNOWN]:
+            self.bind(node.target, item, names)
+            try:
+                self.run(node.body, names)
+            except _Continued:
+                continue
+            except _Broken:
+                return
+        self.run(node.orelse, names)
+
+    def _while(self, node: ast.While, names: Names) -> None:
+        for _ in range(_MAX_ROUNDS):
+            test = self.value(node.test, names)
+            if is_known(test) and not test:
+                return
+            try:
+                self.run(node.body, names)
+            except _Continued:
+                continue
+            except _Broken:
+                return
+            if not is_known(test):
+                return
+
+    def _try(self, node: ast.Try, names: Names) -> None:
+        try:
             self.run(node.body, names)
+        except _Raised:
+            for handler in node.handlers[:1]:
+                self.run(handler.body, names)
+        else:
+            self.run(node.orelse, names)
+        self.run(node.finalbody, names)
 
-    def _while(self, node: ast.While, names: dict[str, Any]) -> None:
-        self.run(node.body, names)
-
-    def _try(self, node: ast.Try, names: dict[str, Any]) -> None:
-        for body in (node.body, node.orelse, node.finalbody):
-            self.run(body, names)
-
-    def _with(self, node: ast.With, names: dict[str, Any]) -> None:
+    def _with(self, node: ast.With | ast.AsyncWith, names: Names) -> None:
+        entered: list[tuple[ast.expr, Value]] = []
         for item in node.items:
             value = self.value(item.context_expr, names)
+            entered.append((item.context_expr, value))
             if item.optional_vars is not None:
-                self._bind(item.optional_vars, value, names)
+                self.bind(item.optional_vars, value, names)
         self.run(node.body, names)
+        for expression, value in reversed(entered):
+            if isinstance(value, Built) and isinstance(expression, ast.Call):
+                self.effect(Call(value, "", "__exit__", [], {}, expression))
 
-    def _return(self, node: ast.Return, names: dict[str, Any]) -> None:
+    def _match(self, node: ast.Match, names: Names) -> None:
+        for case in node.cases:
+            with suppress(_Returned, _Stopped):
+                self.run(case.body, names)
+
+    def _return(self, node: ast.Return, names: Names) -> None:
         raise _Returned(self.value(node.value, names) if node.value else None)
 
-    def _define(self, node: ast.FunctionDef, names: dict[str, Any]) -> None:
-        names[node.name] = Function(node, self.module)
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names) -> None:
+        outer = None if names is self.module.names else names
+        names[node.name] = Function(node, self.module, outer)
 
-    def _import_from(self, node: ast.ImportFrom, names: dict[str, Any]) -> None:
+    def _define_class(self, node: ast.ClassDef, names: Names) -> None:
+        bases = [self.value(base, names) for base in node.bases]
+        held: dict[str, Any] = {}
+        for base in bases:
+            if isinstance(base, Class):
+                held.update(base.names)
+        fields = [f for base in bases if isinstance(base, Class) for f in base.fields]
+        targets = [statement.target for statement in node.body if isinstance(statement, ast.AnnAssign)]
+        fields += [target.id for target in targets if isinstance(target, ast.Name)]
+        self.run(node.body, ChainMap(held, names))
+        enum = any(
+            base.path.rpartition(".")[2] in _ENUMS if isinstance(base, Unknown) else _is_enum(base)
+            for base in bases
+        )
+        names[node.name] = Class(node.name, held, tuple(dict.fromkeys(fields)), enum)
+
+    def _import(self, node: ast.Import, names: Names) -> None:
         for alias in node.names:
-            wanted = Imported(node.module or "", alias.name, node.level)
-            names[alias.asname or alias.name] = wanted
+            module = alias.name if alias.asname else alias.name.partition(".")[0]
+            names[alias.asname or module] = Imported(module, "")
 
-    # Expressions
+    def _import_from(self, node: ast.ImportFrom, names: Names) -> None:
+        for alias in node.names:
+            if alias.name == "*":
+                whole = self.module.load(Imported(node.module or "", "", node.level))
+                if isinstance(whole, Module):
+                    public = {key: v for key, v in whole.names.items() if not key.startswith("_")}
+                    names.update({key: _from(whole, v) for key, v in public.items()})
+                continue
+            names[alias.asname or alias.name] = Imported(node.module or "", alias.name, node.level)
 
-    def value(self, node: ast.expr, names: dict[str, Any]) -> Value:
-        """Return what an expression is, UNKNOWN when its text does not decide it."""
-        self._count()
-        if isinstance(node, ast.Constant):
-            return node.value
-        evaluate = self._EXPRESSIONS.get(type(node))
-        if evaluate is None:
-            return UNKNOWN
-        if self.depth > MAX_DEPTH:
-            raise BudgetExceededError("nested too deeply")
-        try:
-            return evaluate(self, node, names)
-        except _CATCH:
-            return UNKNOWN
+    # Calls
 
-    def _load(self, node: ast.Name, names: dict[str, Any]) -> Value:
-        return self._name(node.id, names)
-
-    def _name(self, name: str, names: dict[str, Any]) -> Value:
-        value = names.get(name, self.module.names.get(name, UNKNOWN))
-        if isinstance(value, Imported):
-            value = self.module.load(value)
-            names[name] = value
-        return value
-
-    def _sequence(self, node: ast.List | ast.Tuple | ast.Set, names: dict[str, Any]) -> Value:
-        items = self._elements(node.elts, names)
-        if isinstance(node, ast.List):
-            return items
-        return tuple(items) if isinstance(node, ast.Tuple) else set(items)
-
-    def _elements(self, nodes: Sequence[ast.expr], names: dict[str, Any]) -> list[Any]:
-        items: list[Any] = []
-        for element in nodes:
-            if isinstance(element, ast.Starred):
-                inner = self.value(element.value, names)
-                known = isinstance(inner, (list, tuple, set, frozenset))
-                items.extend(ordered(inner) if known else [UNKNOWN])
-            else:
-                items.append(self.value(element, names))
-        return items
-
-    def _dict(self, node: ast.Dict, names: dict[str, Any]) -> Value:
-        found: dict[Any, Any] = {}
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is None:
-                found.update(self.value(value, names))
-            else:
-                found[self.value(key, names)] = self.value(value, names)
-        return found
-
-    def _joined(self, node: ast.JoinedStr, names: dict[str, Any]) -> Value:
-        return "".join(self._piece(part, names) for part in node.values)
-
-    def _piece(self, node: ast.expr, names: dict[str, Any]) -> str:
-        value = self.value(node.value if isinstance(node, ast.FormattedValue) else node, names)
-        return str(value) if isinstance(value, (str, int, float)) else HOLE
-
-    def _bin_op(self, node: ast.BinOp, names: dict[str, Any]) -> Value:
-        return self._binary(node.op, self.value(node.left, names), self.value(node.right, names))
-
-    def _binary(self, operator: ast.operator, left: Value, right: Value) -> Value:
-        texts = isinstance(left, str) or isinstance(right, str)
-        if isinstance(operator, ast.Add):
-            if texts:
-                left, right = (HOLE if side is UNKNOWN else side for side in (left, right))
-            return bounded(left + right)
-        if isinstance(operator, ast.Mod) and isinstance(left, str):
-            return bounded(left % without_holes(right))
-        if isinstance(operator, ast.BitOr) and isinstance(left, (set, frozenset, dict)):
-            return left | right
-        return UNKNOWN
-
-    def _compare(self, node: ast.Compare, names: dict[str, Any]) -> Value:
-        left, right = self.value(node.left, names), self.value(node.comparators[0], names)
-        if len(node.ops) != 1 or left is UNKNOWN or right is UNKNOWN:
-            return UNKNOWN
-        operator = node.ops[0]
-        if isinstance(operator, (ast.Eq, ast.NotEq)):
-            return (left == right) is isinstance(operator, ast.Eq)
-        if isinstance(operator, (ast.In, ast.NotIn)):
-            return (left in right) is isinstance(operator, ast.In)
-        return UNKNOWN
-
-    def _if_exp(self, node: ast.IfExp, names: dict[str, Any]) -> Value:
-        test = self.value(node.test, names)
-        if test is UNKNOWN:
-            return UNKNOWN
-        return self.value(node.body if test else node.orelse, names)
-
-    def _subscript(self, node: ast.Subscript, names: dict[str, Any]) -> Value:
-        return self.value(node.value, names)[self.value(node.slice, names)]
-
-    def _comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, names: dict[str, Any]
-    ) -> Value:
-        if len(node.generators) != 1:
-            return UNKNOWN
-        generator = node.generators[0]
-        items = self.value(generator.iter, names)
-        if items is UNKNOWN:
-            return UNKNOWN
-        found: list[Any] = []
-        for item in ordered(items):
-            local = dict(names)
-            self._bind(generator.target, item, local)
-            if all(self.value(test, local) for test in generator.ifs):
-                found.append(self.value(node.elt, local))
-        return found
-
-    def _lambda(self, node: ast.Lambda, names: dict[str, Any]) -> Value:
-        del names
-        return Function(node, self.module)
-
-    def _attribute(self, node: ast.Attribute, names: dict[str, Any]) -> Value:
-        owner = self.value(node.value, names)
-        return owner.names.get(node.attr, UNKNOWN) if isinstance(owner, Module) else UNKNOWN
-
-    def _call(self, node: ast.Call, names: dict[str, Any]) -> Value:
-        arguments = self._elements(node.args, names)
-        keywords = {keyword.arg: self.value(keyword.value, names) for keyword in node.keywords if keyword.arg}
+    def call(self, node: ast.Call, names: Names) -> Value:
+        """Follow a call into the project's own code, or tell `effect` of it."""
+        owner: Value = None
         if isinstance(node.func, ast.Attribute):
-            return self._method(node, node.func, arguments, keywords, names)
-        if not isinstance(node.func, ast.Name):
-            return UNKNOWN
-        name = node.func.id
-        target = self._name(name, names)
+            owner, name = self.value(node.func.value, names), node.func.attr
+            target = UNKNOWN if _has_methods(owner, name) else self.attribute(owner, name)
+        else:
+            name = node.func.id if isinstance(node.func, ast.Name) else ""
+            target = self.value(node.func, names)
+        arguments = self.elements(node.args, names)
+        keywords = self._keywords(node, names)
         if isinstance(target, Function):
-            return self._follow(target, arguments, keywords)
-        return self._library("", name, arguments, keywords, node)
+            own = [owner] if isinstance(owner, Record) and name in owner.made_by.names else []
+            return self.follow(target, own + arguments, keywords)
+        if isinstance(target, Class):
+            return self._construct(target, arguments, keywords)
+        path = (target.path if isinstance(target, Unknown) else "") or f"?.{name}"
+        return self._library(Call(owner, path, path.rpartition(".")[2], arguments, keywords, node))
 
-    def _method(
-        self,
-        node: ast.Call,
-        function: ast.Attribute,
-        arguments: list[Any],
-        keywords: dict[str, Any],
-        names: dict[str, Any],
-    ) -> Value:
-        owner = self.value(function.value, names)
-        if isinstance(owner, Module) and isinstance(owner.names.get(function.attr), Function):
-            return self._follow(owner.names[function.attr], arguments, keywords)
-        if isinstance(owner, Built):
-            return self.effect(repr(owner), function.attr, [owner, *arguments], keywords, node)
-        if owner is not UNKNOWN and function.attr in _METHODS.get(type(owner), set()):
-            held = [without_holes(argument) for argument in arguments]
-            holes = {key: without_holes(value) for key, value in keywords.items()}
-            return bounded(getattr(owner, function.attr)(*held, **holes))
-        return self._library(dotted(function.value), function.attr, arguments, keywords, node)
+    def _keywords(self, node: ast.Call, names: Names) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for keyword in node.keywords:
+            value = self.value(keyword.value, names)
+            if keyword.arg is not None:
+                found[keyword.arg] = value
+            elif isinstance(value, dict):
+                found.update({str(key): item for key, item in value.items()})
+        return found
 
-    def _library(
-        self,
-        receiver: str,
-        name: str,
-        arguments: list[Any],
-        keywords: dict[str, Any],
-        node: ast.Call,
-    ) -> Value:
-        if name in _BUILDERS:
-            return Built(name, tuple(arguments), keywords)
-        if name in {"text", "DDL"} and arguments:
-            return arguments[0]
-        pure = _PURE.get(name)
-        if pure is not None and UNKNOWN not in arguments:
-            return bounded(pure(*arguments, **keywords))
-        return self.effect(receiver, name, arguments, keywords, node)
+    def _library(self, call: Call) -> Value:
+        if isinstance(call.owner, Built):
+            return self._on_built(call.owner, call)
+        if is_known(call.owner) and call.owner is not None:
+            return self._on_known(call)
+        follow = _FOLLOWING.get(call.path)
+        if follow is not None and len(call.arguments) > 1 and isinstance(call.arguments[0], Function):
+            return follow(self, call.arguments[0], call.arguments[1])
+        work = pure.PURE.get(call.path)
+        if work is not None:
+            known = not pure.has_unknown(call.arguments) or call.path in {"os.getenv", "str", "sorted"}
+            return bounded(work(*call.arguments, **call.keywords)) if known else UNKNOWN
+        if call.path in {"open", "io.open"} and call.arguments:
+            return Built("open", tuple(call.arguments))
+        return self._foreign(call)
 
-    def _follow(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Value:
-        names = _bound(self, function, arguments, keywords)
-        outer, self.module = self.module, function.module
-        self.depth += 1
-        try:
+    def _foreign(self, call: Call) -> Value:
+        """Build what a library's constructor builds; whatever else it does is an effect."""
+        if call.name in _SQL_TEXTS and call.arguments and isinstance(call.arguments[0], str):
+            return SqlText(call.arguments[0])
+        told = self.effect(call)
+        if is_known(told):
+            return told
+        self._call_back(call)
+        if told.path:
+            return told
+        builds = call.name[:1].isupper() or call.path.startswith("sqlalchemy.")
+        if builds and call.name not in _ASKS:
+            return Built(call.name, tuple(call.arguments), call.keywords, call.path)
+        return Unknown(call.path).called()
+
+    def _call_back(self, call: Call) -> None:
+        """Follow functions handed to code that is not the project's: it may call them, once."""
+        for argument in [*call.arguments, *call.keywords.values()]:
+            if isinstance(argument, Function):
+                self.follow(argument, [Unknown(f"{call.path}()")], {})
+
+    def _on_built(self, owner: Built, call: Call) -> Value:
+        if (
+            owner.name == "open"
+            and call.name == "read"
+            and isinstance(owner.arguments[0], (str, PurePosixPath))
+        ):
+            return self.module.read(PurePosixPath(owner.arguments[0]))
+        told = self.effect(call)
+        self._call_back(call)
+        if is_known(told):
+            return told
+        return Built(call.name, (owner, *call.arguments), call.keywords, f"{owner.path}().{call.name}")
+
+    def _on_known(self, call: Call) -> Value:
+        owner, name = call.owner, call.name
+        if isinstance(owner, PurePosixPath) and name in {"read_text", "read_bytes"}:
+            return self.module.read(owner)
+        if isinstance(owner, PurePosixPath) and name in {"glob", "rglob"} and call.arguments:
+            return cast("list[Any]", self.module.match(owner, str(call.arguments[0])))
+        over = name in _OVER_ITEMS and isinstance(owner, list) and bool(call.arguments)
+        if over and isinstance(call.arguments[0], Function):
+            return self._over(owner, name, call.arguments[0])
+        work = pure.method_of(owner, name)
+        if work is None:
+            told = self.effect(call)
+            self._call_back(call)
+            return told
+        if name not in pure.HOLDING and pure.has_unknown(call.arguments):
+            return UNKNOWN
+        return bounded(work(owner, *call.arguments, **call.keywords))
+
+    def _over(self, items: list[Any], name: str, function: Function) -> Value:
+        """Follow `items.map(f)` and its kin, as JavaScript has them."""
+        results = [self.follow(function, [item, index], {}) for index, item in enumerate(items)]
+        if name in {"filter", "find", "some", "every"}:
+            kept = [item for item, test in zip(items, results, strict=True) if not is_known(test) or test]
+            chosen = {"filter": kept, "find": next(iter(kept), None), "some": bool(kept)}
+            return chosen.get(name, len(kept) == len(items))
+        if name == "flatMap":
+            return [one for each in results for one in (each if isinstance(each, list) else [each])]
+        return results if name == "map" else None
+
+    def _construct(self, made_by: Class, arguments: list[Any], keywords: dict[str, Any]) -> Value:
+        if made_by.enum:
+            return arguments[0] if arguments else UNKNOWN
+        record = Record(made_by, dict(zip(made_by.fields, arguments, strict=False)) | keywords)
+        begin = made_by.names.get("__init__")
+        if isinstance(begin, Function):
+            self.follow(begin, [record, *arguments], keywords)
+        return record
+
+    def follow(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Value:
+        """Execute a function of the project and return what it returns."""
+        names = self._bound(function, arguments, keywords)
+        with self._inside(function.module):
             if isinstance(function.node, ast.Lambda):
                 return self.value(function.node.body, names)
-            self.run(function.node.body, names)
-        except _Returned as returned:
-            return returned.value
+            try:
+                self.run(function.node.body, names)
+            except _Returned as returned:
+                return returned.value
+        return None
+
+    @contextmanager
+    def _inside(self, module: Module) -> Iterator[None]:
+        outer, self.module = self.module, module
+        self.depth += 1
+        try:
+            yield
         finally:
             self.module = outer
             self.depth -= 1
-        return None
 
-    _STATEMENTS: ClassVar[dict[type[ast.stmt], Callable[[Evaluator, Any, dict[str, Any]], None]]] = {
+    def _bound(self, function: Function, arguments: list[Any], keywords: dict[str, Any]) -> Names:
+        """Bind the arguments of a call to a function's parameters, defaults included."""
+        signature = function.node.args
+        positional = [*signature.posonlyargs, *signature.args]
+        own: dict[str, Any] = {parameter.arg: UNKNOWN for parameter in positional}
+        outer = function.outer if function.outer is not None else {}
+        names: Names = ChainMap(own, cast("dict[str, Any]", outer))
+        with self._inside(function.module):
+            own.update(self._defaults(signature, outer))
+        for parameter, argument in zip(positional, arguments, strict=False):
+            own[parameter.arg] = argument
+        if signature.vararg is not None:
+            own[signature.vararg.arg] = tuple(arguments[len(positional) :])
+        if signature.kwarg is not None:
+            own[signature.kwarg.arg] = {key: v for key, v in keywords.items() if key not in own}
+        own.update(keywords)
+        for parameter, steps, name in getattr(function.node, "patterns", ()):
+            self.bind_pattern(steps, name, own.get(parameter, UNKNOWN), own)
+        return names
+
+    def bind_pattern(self, steps: Sequence[str | int], name: str, value: Value, names: Names) -> None:
+        """Bind a name that JavaScript takes out of an object or array: `{context: queryInterface}`."""
+        try:
+            for step in steps:
+                value = value[step] if isinstance(step, int) else self.attribute(value, step)
+        except (KeyError, TypeError, IndexError):
+            value = UNKNOWN
+        names[name] = value
+
+    def _defaults(self, signature: ast.arguments, outer: Names) -> Iterator[tuple[str, Any]]:
+        positional = [*signature.posonlyargs, *signature.args]
+        with_default = positional[len(positional) - len(signature.defaults) :]
+        for parameter, default in zip(with_default, signature.defaults, strict=True):
+            yield parameter.arg, self.value(default, ChainMap({}, cast("dict[str, Any]", outer)))
+        for parameter, only in zip(signature.kwonlyargs, signature.kw_defaults, strict=True):
+            yield parameter.arg, UNKNOWN if only is None else self.value(only, {})
+
+    _STATEMENTS: ClassVar[dict[type[ast.stmt], Callable[[Any, Any, Names], None]]] = {
         ast.Assign: _assign,
         ast.AnnAssign: _ann_assign,
         ast.AugAssign: _aug_assign,
         ast.Expr: _expression,
+        TakenApart: _take_apart,
         ast.If: _if,
         ast.For: _for,
+        ast.AsyncFor: _for,
         ast.While: _while,
         ast.Try: _try,
         ast.With: _with,
+        ast.AsyncWith: _with,
+        ast.Match: _match,
         ast.Return: _return,
         ast.FunctionDef: _define,
+        ast.AsyncFunctionDef: _define,
+        ast.ClassDef: _define_class,
+        ast.Import: _import,
         ast.ImportFrom: _import_from,
     }
-    _EXPRESSIONS: ClassVar[dict[type[ast.expr], Callable[[Evaluator, Any, dict[str, Any]], Any]]] = {
-        ast.Name: _load,
-        ast.List: _sequence,
-        ast.Tuple: _sequence,
-        ast.Set: _sequence,
-        ast.Dict: _dict,
-        ast.JoinedStr: _joined,
-        ast.BinOp: _bin_op,
-        ast.Compare: _compare,
-        ast.IfExp: _if_exp,
-        ast.Subscript: _subscript,
-        ast.ListComp: _comprehension,
-        ast.SetComp: _comprehension,
-        ast.GeneratorExp: _comprehension,
-        ast.Lambda: _lambda,
-        ast.Attribute: _attribute,
-        ast.Call: _call,
-    }
 
 
-def _bound(
-    evaluator: Evaluator, function: Function, arguments: list[Any], keywords: dict[str, Any]
-) -> dict[str, Any]:
-    """Bind the arguments of a call to a function's parameters, defaults included."""
-    signature = function.node.args
-    positional = [*signature.posonlyargs, *signature.args]
-    names: dict[str, Any] = {parameter.arg: UNKNOWN for parameter in positional}
-    defaults = positional[len(positional) - len(signature.defaults) :]
-    for parameter, default in zip(defaults, signature.defaults, strict=True):
-        names[parameter.arg] = evaluator.value(default, {})
-    for parameter, only in zip(signature.kwonlyargs, signature.kw_defaults, strict=True):
-        names[parameter.arg] = UNKNOWN if only is None else evaluator.value(only, {})
-    for parameter, argument in zip(positional, arguments, strict=False):
-        names[parameter.arg] = argument
-    if signature.vararg is not None:
-        names[signature.vararg.arg] = tuple(arguments[len(positional) :])
-    names.update(keywords)
-    return names
+def _mapped(evaluator: Evaluator, function: Function, items: Value) -> Value:
+    if not pure.is_iterable(items):
+        evaluator.follow(function, [UNKNOWN], {})
+        return UNKNOWN
+    return [evaluator.follow(function, [item], {}) for item in ordered(items)]
+
+
+def _filtered(evaluator: Evaluator, function: Function, items: Value) -> Value:
+    if not pure.is_iterable(items):
+        return UNKNOWN
+    tested = [(item, evaluator.follow(function, [item], {})) for item in ordered(items)]
+    return [item for item, test in tested if not is_known(test) or test]
+
+
+_FOLLOWING: dict[str, Callable[[Evaluator, Function, Any], Any]] = {"map": _mapped, "filter": _filtered}
+
+
+def _has_methods(owner: Value, name: str) -> bool:
+    """Say whether an attribute of a value is a method of its type rather than something it holds."""
+    if isinstance(owner, dict):
+        return name not in owner
+    return isinstance(owner, (str, list, tuple, set, frozenset, PurePosixPath, Built))
+
+
+def _is_enum(base: Value) -> bool:
+    return isinstance(base, Class) and base.enum
+
+
+def _from(module: Module, value: Value) -> Value:
+    return module.load(value) if isinstance(value, Imported) else value
