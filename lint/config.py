@@ -34,7 +34,25 @@ ENTRY_POINTS = (
     "**/alembic/**",
     "**/migrations/**",
     "**/conftest.py",
+    "**/db.[cm]?[jt]s",
+    "**/db.[jt]s",
+    "**/*database*.[jt]s",
+    "**/prisma.[jt]s",
+    "**/prisma/**",
+    "**/*prisma*.service.ts",
+    "**/drizzle/**",
+    "**/drizzle.config.*",
+    "**/kysely.[jt]s",
+    "**/knexfile.*",
+    "**/sequelize.[jt]s",
+    "**/data-source.[jt]s",
+    "**/pool.[jt]s",
+    "**/seed.[jt]s",
 )
+#: Functions that run their callback for one tenant.
+TENANT_SCOPES = ("run_as_tenant", "tenant_session", "withTenant", "forTenant", "runAsTenant")
+#: npm packages whose `runAsBypass` is the verified one.
+BYPASS_PACKAGES = ("@tensorcost/db-utils",)
 VERIFIED_PACKAGES = ("**/tenancy/**", "**/db_utils/**", "**/db-utils/**")
 #: Roles of hosted Postgres that bypass row security anyway; a policy for them opens nothing.
 PRIVILEGED_ROLES = (
@@ -57,9 +75,10 @@ class LintConfig:
     #: Session settings that carry the tenant, beyond dotted names that say so themselves.
     tenant_gucs: tuple[str, ...] = ()
     bypass_names: tuple[str, ...] = ("run_as_bypass", "runAsBypass")
-    tenant_scopes: tuple[str, ...] = ("run_as_tenant", "tenant_session", "withTenant")
+    tenant_scopes: tuple[str, ...] = TENANT_SCOPES
     entry_points: tuple[str, ...] = ENTRY_POINTS
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
+    bypass_packages: tuple[str, ...] = BYPASS_PACKAGES
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None
     bypass_kinds: tuple[str, ...] = BYPASS_KINDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lint.catalogue import Place
 from lint.source.sites import HOLE, Argument, Call, Do
 from lint.source.typescript_expressions import SILENT, TABLE, added, name_value, visit, visit_all
 from lint.source.typescript_nodes import (
@@ -54,7 +55,7 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
         written,
         tuple(argument for argument, _ in arguments),
         reader.scope.function,
-        reader.place(node),
+        _place(reader, node, target),
         use.awaited,
         use.bound_to,
         base.call,
@@ -64,6 +65,15 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
     reader.step(Do(call))
     told = merged((read, indexes, *(value for _, value in arguments)))
     return told._replace(call=call)
+
+
+def _place(reader: Reader, node: Node, target: Node) -> Place:
+    """Return where a call stands: of a chain over several lines, where its own name does."""
+    name = target.child_by_field_name("property") if target.type == "member_expression" else None
+    if name is None or name.start_point[0] == node.start_point[0]:
+        return reader.place(node)
+    line, column = name.start_point
+    return Place(reader.path, line + 1, column + 1, node.end_point[0] + 1)
 
 
 def _arguments(

@@ -163,10 +163,12 @@ class Reader:
     def reference(self, written: str, node: Node) -> None:
         """Note a name read as a value, when it is watched."""
         target = self.resolved(written)
-        if self.watched is not None and target.rpartition(".")[2] not in self.watched:
-            if written.rpartition(".")[2] not in self.watched:
-                return
+        if self.watched is not None and not self._is_watched(target) and not self._is_watched(written):
+            return
         self.references.append(Reference(target, self.scope.function, self.place(node)))
+
+    def _is_watched(self, name: str) -> bool:
+        return self.watched is not None and name.rpartition(".")[2] in self.watched
 
     def qualified(self, local: str, node: Node) -> str:
         """Return a name that no function of the file has yet, for one written at `node`."""
