@@ -99,7 +99,8 @@ def _arguments(
 def _argument(reader: Reader, node: Node, value: Value) -> Argument:
     node = unwrapped(node)
     kind, text = _kind_and_text(reader, node)
-    return Argument(kind, text, None, value.names, value.function, value.functions, value.keys)
+    told = (value.names, value.function, value.functions, value.keys, value.constants)
+    return Argument(kind, text, None, *told)
 
 
 def _kind_and_text(reader: Reader, node: Node) -> tuple[ArgumentKind, str]:
@@ -132,19 +133,28 @@ def constant_text(node: Node) -> str | None:
 def _object(reader: Reader, node: Node, _: Use) -> Visit:
     values: list[Value] = []
     keys: dict[str, None] = {}
+    constants: dict[str, str] = {}
     for entry in parts_of(node):
         key, value = yield from _entry(reader, entry)
         values.append(value)
-        if key:
+        if key and len(keys) < NAMES_KEPT:
             keys[key] = None
             keys.update((f"{key}.{nested}", None) for nested in value.keys)
-    return merged(values)._replace(keys=tuple(keys)[:NAMES_KEPT])
+            constants.update((_path(key, nested), text) for nested, text in value.constants)
+    kept = tuple(constants.items())[:NAMES_KEPT]
+    return merged(values)._replace(keys=tuple(keys)[:NAMES_KEPT], constants=kept)
 
 
 def _entry(reader: Reader, entry: Node) -> Generator[Visit, Value, tuple[str, Value]]:
     if entry.type == "pair":
         key, value = key_of(entry.child_by_field_name("key")), entry.child_by_field_name("value")
-        return key, (yield named_value(reader, value, Use(named=key))) if value is not None else NOTHING
+        if value is None:
+            return key, NOTHING
+        told = yield named_value(reader, value, Use(named=key))
+        constant = _constant(value)
+        if constant is None and told.call is not None:
+            return key, told._replace(constants=_begun_with(told.call))
+        return key, told if constant is None else told._replace(constants=(("", constant),))
     if entry.type == "method_definition":
         key = key_of(entry.child_by_field_name("name"))
         return key, (yield visit(reader, entry, Use(named=key)))
@@ -153,6 +163,24 @@ def _entry(reader: Reader, entry: Node) -> Generator[Visit, Value, tuple[str, Va
         reader.reference(name, entry)
         return name, Value((name,))
     return "", (yield visit(reader, entry))
+
+
+def _path(key: str, nested: str) -> str:
+    return f"{key}.{nested}" if nested not in {"", "()"} else f"{key}{nested}"
+
+
+def _begun_with(call: Call) -> tuple[tuple[str, str], ...]:
+    """Return the first argument of the call that a chain begins with, when it is a constant."""
+    while call.receiver is not None:
+        call = call.receiver
+    first = call.arguments[0] if call.arguments else None
+    return (("()", first.text),) if first is not None and first.kind == "literal" else ()
+
+
+def _constant(node: Node) -> str | None:
+    node = unwrapped(node)
+    text = text_of(node) if node.type in CONSTANTS else constant_text(node)
+    return None if text is None or HOLE in text else text
 
 
 def named_value(reader: Reader, node: Node, use: Use) -> Visit:

@@ -40,13 +40,13 @@ _PRIVILEGED_KEY = re.compile(
 _CALLERS_TOKEN = frozenset({"accessToken", "global.headers.Authorization", "cookies"})
 #: A file without any of these neither opens a connection, binds a tenant, bypasses nor runs SQL.
 _WORDS = tuple(
-    word.encode()
-    for word in (
-        "'pg' \"pg\" pg- postgres Postgres prisma Prisma drizzle kysely Kysely knex Knex equelize typeorm "
-        "TypeORM mikro-orm slonik @supabase/ tenant Tenant TENANT set_config row_security BYPASSRLS "
-        "bypassrls $queryRaw $executeRaw $transaction sql` .query( .execute( .raw( .unsafe( selectFrom "
-        "insertInto updateTable deleteFrom SELECT INSERT UPDATE DELETE LOCAL ROLE SESSION"
-    ).split()
+    (
+        b"'pg'|\"pg\"|pg-|postgres|Postgres|prisma|Prisma|drizzle|kysely|Kysely|knex|Knex|equelize|typeorm|"
+        b"TypeORM|mikro-orm|slonik|@supabase/|tenant|Tenant|TENANT|set_config|row_security|BYPASSRLS|"
+        b"bypassrls|$queryRaw|$executeRaw|$transaction|sql`|.query(|.execute(|.raw(|.unsafe(|selectFrom|"
+        b"insertInto|updateTable|deleteFrom|SET LOCAL|SET ROLE|SET SESSION|SELECT |INSERT INTO|UPDATE |"
+        b"DELETE FROM"
+    ).split(b"|")
 )
 #: A line longer than this was written by a bundler: the source it was made from is what counts.
 _LONGEST_LINE = 30_000

@@ -50,6 +50,8 @@ class Value(NamedTuple):
     function: str | None = None
     functions: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    #: Constants of an object literal, by their keys' paths.
+    constants: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Value()
