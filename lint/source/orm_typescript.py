@@ -62,7 +62,8 @@ def models_of(sources: Iterable[Source]) -> Iterator[Model]:
     for source in sources:
         schemas = _schemas(source)
         for call in source.calls:
-            yield from _drizzle(call, source, schemas)
+            if call.bound_to:
+                yield from _drizzle(_first(call), call.bound_to, source, schemas)
             yield from _sequelize(call, source)
             if _ENTITY_DECORATORS.fullmatch(call.callee):
                 yield from _entity(call, source)
@@ -80,7 +81,14 @@ def _schemas(source: Source) -> dict[str, str]:
     return found
 
 
-def _drizzle(call: Call, source: Source, schemas: Mapping[str, str]) -> Iterator[Model]:
+def _first(call: Call) -> Call:
+    """Return the call that a chain begins with: `pgTable(…)` of `pgTable(…).enableRLS()`."""
+    while call.receiver is not None:
+        call = call.receiver
+    return call
+
+
+def _drizzle(call: Call, names: Iterable[str], source: Source, schemas: Mapping[str, str]) -> Iterator[Model]:
     table = _literal(call, 0)
     holder = call.written.rpartition(".")[0]
     if call.name in _DRIZZLE_TABLES and "drizzle" in call.callee:
@@ -89,7 +97,7 @@ def _drizzle(call: Call, source: Source, schemas: Mapping[str, str]) -> Iterator
         schema = schemas[holder]
     else:
         return
-    for name in call.bound_to if table else ():
+    for name in names if table else ():
         yield Model(name, _dotted(schema, table), source.path, _drizzle_columns(call))
 
 

@@ -14,7 +14,7 @@ export const invoices = pgTable('invoice', {
   id: uuid('id').primaryKey(),
   tenantId: uuid('tenant_id').notNull().references(() => tenants.id),
   note: text(),
-}, (t) => [index('x').on(t.tenantId)]);
+}, (t) => [index('x').on(t.tenantId)]).enableRLS();
 export const members = app.table('member', { orgId: uuid('org_id') });
 """
 SEQUELIZE = """
