@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 STRINGS = frozenset({"string", "concatenated_string"})
 CONSTANTS = frozenset({"true", "false", "none", "integer", "float", "ellipsis"})
+_HANDS_ON = frozenset(
+    {"tuple", "list", "set", "dictionary", "expression_list", "parenthesized_expression", "list_splat"}
+    | {"conditional_expression", "boolean_operator", "yield"}
+)
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "\n": ""}
 _ESCAPE = re.compile(r"\\([\s\S])")
 _PERCENT = re.compile(r"%(?:\((?P<name>\w+)\))?[#0 +-]*\d*(?:\.\d+)?[sdrfi]|%%")
@@ -67,6 +71,20 @@ def targets_of(node: Node | None) -> tuple[str, ...]:
     if node.type == "subscript":
         return (f"{dotted(node.child_by_field_name('value'))}[]",)
     return tuple(target for child in node.named_children for target in targets_of(child))
+
+
+def values_of(node: Node | None) -> tuple[str, ...]:
+    """Return the names whose own value an expression hands on, itself or in a tuple, list or dict."""
+    if node is None:
+        return ()
+    if node.type in {"identifier", "attribute"}:
+        name = dotted(node)
+        return () if name.startswith("()") else (name,)
+    if node.type == "pair":
+        return values_of(node.child_by_field_name("value"))
+    if node.type in _HANDS_ON:
+        return tuple(name for child in node.named_children for name in values_of(child))
+    return ()
 
 
 def constant_of(node: Node | None) -> str:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.source.python_expressions import EXPRESSIONS, ExpressionReading, Frame, Handler, Use, merged
-from lint.source.python_names import STRINGS, constant_of, dotted, first_of, root_of, targets_of, text_of
+from lint.source.python_names import (
+    STRINGS,
+    constant_of,
+    dotted,
+    first_of,
+    root_of,
+    targets_of,
+    text_of,
+    values_of,
+)
 from lint.source.sites import Attempt, Bind, Choice, Class, Function, Leave, LeaveKind, Repeat, Within
 
 if TYPE_CHECKING:
@@ -64,7 +73,7 @@ class StatementReading(ExpressionReading):
             self.visit(right, Use(bound))
         else:
             names = self.names_of(right, Use(bound))
-            self.step(Bind(bound, names, self.place(node), constant_of(right)))
+            self.step(Bind(bound, names, self.place(node), constant_of(right), values_of(right)))
         if left is not None:
             self._target(left)
 
@@ -91,7 +100,8 @@ class StatementReading(ExpressionReading):
     def leave(self, node: Node, _use: Use) -> None:
         """`return`, `raise`, `break` or `continue`."""
         names = tuple(name for child in node.named_children for name in self.names_of(child))
-        self.step(Leave(_LEAVES[node.type], tuple(dict.fromkeys(names)), self.place(node)))
+        values = tuple(name for child in node.named_children for name in values_of(child))
+        self.step(Leave(_LEAVES[node.type], tuple(dict.fromkeys(names)), self.place(node), values))
 
     def outer(self, node: Node, _use: Use) -> None:
         """`global x` or `nonlocal x`."""

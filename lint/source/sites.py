@@ -146,6 +146,8 @@ class Bind:
     place: Place
     #: The text of the right side when it is a constant ("None", "'*'"), "" otherwise.
     constant: str = ""
+    #: The names whose own value is bound: the right side itself, or elements of a tuple or list there.
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class Leave:
     kind: LeaveKind
     names: tuple[str, ...]
     place: Place
+    #: The names whose own value goes out: `session` in `return session`, not in `return session.get(x)`.
+    values: tuple[str, ...] = ()
 
 
 Step = Do | Choice | Repeat | Attempt | Within | Bind | Leave

@@ -19,7 +19,7 @@ from lint.source.typescript_nodes import (
     text_of,
     unwrapped,
 )
-from lint.source.typescript_reader import NAMES_KEPT, NOTHING, Use, Value, Visit, merged
+from lint.source.typescript_reader import NAMES_KEPT, NOTHING, Use, Value, Visit, merged, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -142,7 +142,8 @@ def _object(reader: Reader, node: Node, _: Use) -> Visit:
             keys.update((f"{key}.{nested}", None) for nested in value.keys)
             constants.update((_path(key, nested), text) for nested, text in value.constants)
     kept = tuple(constants.items())[:NAMES_KEPT]
-    return merged(values)._replace(keys=tuple(keys)[:NAMES_KEPT], constants=kept)
+    told = merged(values)
+    return told._replace(keys=tuple(keys)[:NAMES_KEPT], constants=kept, whole=whole_of(values))
 
 
 def _entry(reader: Reader, entry: Node) -> Generator[Visit, Value, tuple[str, Value]]:
@@ -161,7 +162,7 @@ def _entry(reader: Reader, entry: Node) -> Generator[Visit, Value, tuple[str, Va
     if entry.type == "shorthand_property_identifier":
         name = text_of(entry)
         reader.reference(name, entry)
-        return name, Value((name,))
+        return name, Value((name,), whole=(name,))
     return "", (yield visit(reader, entry))
 
 

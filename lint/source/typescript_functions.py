@@ -82,7 +82,7 @@ def _body(reader: Reader, node: Node) -> Generator[Visit, Value, None]:
         return
     value = yield visit(reader, body)
     if body.type != "statement_block":
-        reader.step(Leave("return", value.names, reader.place(body)))
+        reader.step(Leave("return", value.names, reader.place(body), value.whole))
 
 
 def _decorators(reader: Reader, node: Node) -> tuple[str, ...]:
@@ -140,10 +140,11 @@ def _bind_parameters(
             yield visit(reader, one.default)
         if one.pattern.type in _PATTERNS:
             targets = tuple(bound.name for bound in bound_names(one.pattern))
-            reader.step(Bind(targets, (one.name,), reader.place(one.node)))
+            reader.step(Bind(targets, (one.name,), reader.place(one.node), values=(one.name,)))
         elif one.is_property:
             around.types[one.name] = one.type
-            reader.step(Bind((f"this.{one.name}",), (one.name,), reader.place(one.node)))
+            place = reader.place(one.node)
+            reader.step(Bind((f"this.{one.name}",), (one.name,), place, values=(one.name,)))
 
 
 # Classes
@@ -207,7 +208,7 @@ def _member(reader: Reader, node: Node) -> Visit:
     target = f"this.{name}"
     told = yield named_value(reader, value, Use(bound_to=(target,), named=name))
     if unwrapped(value).type not in FUNCTIONS:
-        reader.step(Bind((target,), told.names, reader.place(node)))
+        reader.step(Bind((target,), told.names, reader.place(node), values=told.whole))
     return told
 
 

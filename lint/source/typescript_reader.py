@@ -52,6 +52,8 @@ class Value(NamedTuple):
     keys: tuple[str, ...] = ()
     #: Constants of an object literal, by their keys' paths.
     constants: tuple[tuple[str, str], ...] = ()
+    #: The names whose own value it is, or is a part of: `tx` and `x` in `a ? tx : [x, f(y)]`.
+    whole: tuple[str, ...] = ()
 
 
 NOTHING = Value()
@@ -66,6 +68,11 @@ def merged(values: Iterable[Value]) -> Value:
     names = dict.fromkeys(name for value in telling for name in value.names)
     functions = [name for value in telling for name in value.functions]
     return Value(tuple(names)[:NAMES_KEPT], functions=tuple(functions[:NAMES_KEPT]))
+
+
+def whole_of(values: Iterable[Value]) -> tuple[str, ...]:
+    """Return the names that several values are, for a value that may be or hold any of them."""
+    return tuple(dict.fromkeys(name for value in values for name in value.whole))[:NAMES_KEPT]
 
 
 def run(first: Visit) -> Value:

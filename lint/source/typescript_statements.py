@@ -147,7 +147,7 @@ def _bind(reader: Reader, node: Node, pattern: Node, value: Node) -> Visit:
     name = targets[0] if pattern.type in {"identifier", "member_expression"} and targets else ""
     told = yield named_value(reader, value, Use(bound_to=targets, named=_function_name(name)))
     if targets and unwrapped(value).type not in FUNCTIONS | CLASSES:
-        reader.step(Bind(targets, told.names, reader.place(node), _constant(value)))
+        reader.step(Bind(targets, told.names, reader.place(node), _constant(value), told.whole))
     return told
 
 
@@ -321,7 +321,7 @@ def _leave(reader: Reader, node: Node, _: Use) -> Visit:
         told = yield visit_all(reader, parts_of(node))
     elif kind == "break" and reader.scope.in_switch and node.child_by_field_name("label") is None:
         return NOTHING
-    reader.step(Leave(kind, told.names, reader.place(node)))
+    reader.step(Leave(kind, told.names, reader.place(node), told.whole))
     return told
 
 

@@ -511,3 +511,26 @@ def test_a_bundlers_output_is_told_by_its_lines() -> None:
 )
 def test_connections_are_told_by_the_package_they_come_from(text: str, opens: bool) -> None:
     assert opens_connection(read(text).calls[0]) is opens
+
+
+@pytest.mark.parametrize(
+    ("written", "whole"),
+    [
+        ("tx", ("tx",)),
+        ("{ tx, n: f(x) }", ("tx",)),
+        ("[tx, ...more]", ("tx", "more")),
+        ("await (tx as any)", ("tx",)),
+        ("ok ? tx : other.db", ("tx", "other.db")),
+        ("cached ?? tx", ("cached", "tx")),
+        ("tx.query(q)", ()),
+        ("!tx", ()),
+        ("tx + 1", ()),
+        ("`${tx}`", ()),
+        ("{ n: tx.a(tx) }", ()),
+    ],
+)
+def test_a_value_that_goes_out_whole_is_told_from_one_that_is_only_read(
+    written: str, whole: tuple[str, ...]
+) -> None:
+    steps = read(f"async function f() {{ this.kept = {written}; return {written}; }}").functions["f"].body
+    assert [step.values for step in steps if isinstance(step, Bind | Leave)] == [whole, whole]
