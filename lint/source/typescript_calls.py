@@ -48,6 +48,8 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
         base = yield visit(reader, chain.base, Use(use.awaited, dropped))
     indexes = (yield visit_all(reader, chain.indexes)) if chain.indexes else NOTHING
     written = base.function or chain.written
+    if chain.base is None:
+        reader.scope.names.read[written] = None
     arguments = yield from _arguments(reader, node, written, awaited=use.awaited)
     read = Value((written,)) if chain.base is None else base
     call = Call(
@@ -99,7 +101,8 @@ def _arguments(
 def _argument(reader: Reader, node: Node, value: Value) -> Argument:
     node = unwrapped(node)
     kind, text = _kind_and_text(reader, node)
-    told = (value.names, value.function, value.functions, value.keys, value.constants)
+    names = value.names if value.function is None else reader.free[value.function]
+    told = (names, value.function, value.functions, value.keys, value.constants)
     return Argument(kind, text, None, *told)
 
 

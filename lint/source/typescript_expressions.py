@@ -96,7 +96,8 @@ def _held(reader: Reader, node: Node, use: Use) -> Visit:
     values = []
     for part in parts_of(node):
         if part.type not in SILENT:
-            values.append((yield visit(reader, part, Use(use.awaited, use.dropped))))
+            value = yield visit(reader, part, Use(use.awaited, use.dropped))
+            values.append(value)
     return merged(values)._replace(whole=whole_of(values))
 
 

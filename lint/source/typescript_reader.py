@@ -92,6 +92,24 @@ def run(first: Visit) -> Value:
 
 
 @dataclass(slots=True)
+class Names:
+    """The plain names that a function declares, assigns and reads, to tell which are not its own."""
+
+    declared: set[str] = field(default_factory=set)
+    assigned: dict[str, None] = field(default_factory=dict)
+    read: dict[str, None] = field(default_factory=dict)
+
+    def free(self) -> tuple[str, ...]:
+        """Return the dotted names read that the function does not declare itself."""
+        own = self.declared
+        return tuple(name for name in self.read if name.partition(".")[0] not in own)[:NAMES_KEPT]
+
+    def outer(self) -> tuple[str, ...]:
+        """Return the names whose assignment reaches out of the function."""
+        return tuple(name for name in self.assigned if name not in self.declared)
+
+
+@dataclass(slots=True)
 class Scope:
     """Where the walk stands: the function, what leads to it by name, and the class around."""
 
@@ -104,6 +122,7 @@ class Scope:
     in_switch: bool = False
     #: Types written on the function's parameters and variables, or on the class's attributes.
     types: dict[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(slots=True)
@@ -121,6 +140,8 @@ class Reader:
     classes: dict[str, Class] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
+    #: Names that each function reads from around it, by its qualified name.
+    free: dict[str, tuple[str, ...]] = field(default_factory=dict)
     callers: list[str] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     #: Names of functions whose bodies are still being read; they are taken as well.
@@ -170,7 +191,8 @@ class Reader:
         self.texts.append(Text(value, callers, self.scope.function, self.place(node), holes))
 
     def reference(self, written: str, node: Node) -> None:
-        """Note a name read as a value, when it is watched."""
+        """Note a name read as a value; as a reference only when it is watched."""
+        self.scope.names.read[written] = None
         target = self.resolved(written)
         if self.watched is not None and not self._is_watched(target) and not self._is_watched(written):
             return
