@@ -100,9 +100,13 @@ class Names:
     read: dict[str, None] = field(default_factory=dict)
 
     def free(self) -> tuple[str, ...]:
-        """Return the dotted names read that the function does not declare itself."""
-        own = self.declared
-        return tuple(name for name in self.read if name.partition(".")[0] not in own)[:NAMES_KEPT]
+        """Return the dotted names read that the function does not declare itself, and what holds them."""
+        found = {}
+        for name in self.read:
+            holder = name.partition(".")[0]
+            if holder not in self.declared:
+                found.update({name: None, holder: None})
+        return tuple(found)[:NAMES_KEPT]
 
     def outer(self) -> tuple[str, ...]:
         """Return the names whose assignment reaches out of the function."""

@@ -538,7 +538,7 @@ def test_a_value_that_goes_out_whole_is_told_from_one_that_is_only_read(
 
 def test_what_a_function_assigns_but_does_not_declare_reaches_out_of_it() -> None:
     source = read(
-        "let kept; let n;\nfunction f(a, { b }) { let c; const [d] = x; kept = a; a = b = c = d = 1;\n  n ??= 2;"
+        "let kept, n;\nfunction f(a, { b }) { let c; const [d] = x; kept = a; a = b = c = d = 1;\n  n ??= 2;"
         "  for (const e of y) { e = 1; } try { } catch (g) { g = 1; } this.z = 1; q[0] = 1;\n"
         "  function h() { c = 2; } h = 3; }"
     )
@@ -550,4 +550,4 @@ def test_a_callback_tells_which_names_around_it_it_reads() -> None:
     source = read(
         "function f(tx) { setTimeout((n) => { const own = tx.user; own.go(n, () => x.y(tx)); }, 5); }"
     )
-    assert call(source, "setTimeout").arguments[0].names == ("tx.user", "x.y", "tx")
+    assert call(source, "setTimeout").arguments[0].names == ("tx.user", "tx", "x.y", "x")
