@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.files import SCRIPTS
 from lint.rules.bypass_rules import BYP001, BYP006
-from lint.rules.bypass_sites import read_registry
+from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
 from lint.rules.wrap_rules import WRAP001, WRAP003
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
@@ -48,7 +49,7 @@ _READ_PYTHON = re.compile(
     rb"create_engine|create_async_engine|engine_from_config|Session(?:\[\w+\])?\(|Session as |"
     rb"sessionmaker|scoped_session|psycopg|asyncpg|aiopg|pg8000|"
     rb"(?:engine|pool)\.(?:connect|begin|raw_connection|connection|acquire|getconn)\b|"
-    rb"set_config|row_security|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
+    rb"set_config|row_security|(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
 )
 _REASON_POSITION = 1
 _WITH_REASON = 3
@@ -56,8 +57,21 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
-    for file, source in sources_of(corpus, config):
+    from lint.rules.bypass import bypass_findings
+    from lint.rules.bypass_sessions import session_findings
+    from lint.rules.bypass_settings import setting_findings
+    from lint.source.read import read_source
+
+    registry = Registry("")
+    if config.registry:
+        registry = load_registry(root / config.registry, config.bypass_kinds, config.registry)
+    sites = registry.sites
+    read: dict[str, Source] = {}
+    names = tuple(name.encode() for name in config.bypass_names)
+    for file in corpus.sources:
+        if not _worth_reading(file, names):
+            continue
+        source = read[file.path] = read_source(file, config)
         verified = path_matches(file.path, config.verified_packages)
         if not verified:
             yield from _bypass_calls(source, config, sites)
@@ -67,21 +81,17 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
             yield from _connections(source)
         if not file.is_revision:
             yield from _session_changes(source, config, verified=verified)
+        if not verified:
+            yield from setting_findings(source, config)
+            yield from session_findings(source, config)
+    here = {site.path for site in sites if (root / site.path).is_file()}
+    yield from bypass_findings(corpus.sources, config, registry, read, here)
 
 
-def sources_of(corpus: Corpus, config: LintConfig) -> Iterator[tuple[SourceFile, Source]]:
-    """Read the files that could break a rule, each by its language's extractor."""
-    from lint.source.python import read_python
-    from lint.source.typescript import read_typescript
-
-    watched = frozenset(config.bypass_names)
-    names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.python():
-        if _READ_PYTHON.search(file.content) or any(name in file.content for name in names):
-            yield file, read_python(file.content, file.path, watched)
-    for file in corpus.typescript():
-        if worth_reading(file.content, names):
-            yield file, read_typescript(file.content, file.path, watched)
+def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content, names)
+    return bool(_READ_PYTHON.search(file.content)) or any(name in file.content for name in names)
 
 
 # BYP001
@@ -100,7 +110,7 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
                 f"{name} is handed on as a value in {_where(reference.function)}, "
                 "so who calls it cannot be seen",
                 f"call {name} directly at a registered site",
-                subject=f"{reference.function}:{name}:value",
+                subject=f"{stable(reference.function)}:{name}:value",
             )
 
 
@@ -108,11 +118,17 @@ def _where(function: str) -> str:
     return function or "the module's top level"
 
 
+def stable(function: str) -> str:
+    """Return a function's name for fingerprints: without the lines of anonymous functions."""
+    head, mark, _ = function.partition("<anonymous")
+    return f"{head}<anonymous>" if mark else function
+
+
 def _bypass_call(
     call: Call, config: LintConfig, sites: tuple[BypassSite, ...], language: Language
 ) -> Iterator[Finding]:
     where = f"{call.name} in {_where(call.function)}"
-    subject = f"{call.function}:{call.name}"
+    subject = f"{stable(call.function)}:{call.name}"
     if not any(site.allows(call) for site in sites):
         registry = config.registry or "a registry (lint.registry)"
         yield BYP001.finding(
@@ -160,14 +176,14 @@ def _connections(source: Source) -> Iterator[Finding]:
                 call.place,
                 f"{call.written} in {_where(call.function)} opens a connection that has no tenant bound",
                 "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.callee}",
+                subject=f"{stable(call.function)}:{call.callee}",
             )
         elif _is_raw_use(call, source):
             yield WRAP001.finding(
                 call.place,
                 f"{call.written} in {_where(call.function)} takes a connection around the tenant scope",
                 "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.written}",
+                subject=f"{stable(call.function)}:{call.written}",
             )
 
 
@@ -212,7 +228,7 @@ def _judged(
                 f"{change.name} is set for the session: the next user of a pooled connection "
                 "reads as this tenant",
                 f"SELECT set_config('{change.name}', …, true) or SET LOCAL, inside the transaction",
-                subject=f"{function}:{change.name}",
+                subject=f"{stable(function)}:{change.name}",
             )
         return
     what = _bypass_by_hand(change)
@@ -222,7 +238,7 @@ def _judged(
             f"{what} in {_where(function)} reaches across tenants without a grant or a record",
             f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
             "from a registered site",
-            subject=f"{function}:{change.effect}:{change.name}",
+            subject=f"{stable(function)}:{change.effect}:{change.name}",
         )
 
 

@@ -460,7 +460,8 @@ class ExpressionReading:
 
     def _flat_call(self, node: Node) -> None:
         written = dotted(node.child_by_field_name("function"))
-        call = Call(self.resolved(written), written, (), self.frame.function, self.place(node))
+        given = (Argument("other", "…"),)  # not read: nothing may be concluded from it
+        call = Call(self.resolved(written), written, given, self.frame.function, self.place(node))
         self.calls.append(call)
         self.step(Do(call))
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from lint.source.sites import Block
 
+#: A longer chain of `elif` is told as one flat choice, each condition with its own branch.
+_DEEPEST_CHAIN = 20
 _LEAVES: dict[str, LeaveKind] = {
     "return_statement": "return",
     "raise_statement": "raise",
@@ -147,8 +149,12 @@ class StatementReading(ExpressionReading):
             else:
                 before = self.block(clause.child_by_field_name("condition"))
                 branches.append((before, self.block(clause.child_by_field_name("consequence"))))
-        for before, branch in reversed(branches):
-            otherwise = (*before, Choice((branch, otherwise))) if branch or otherwise else before
+        if len(branches) > _DEEPEST_CHAIN or not any(before for before, _ in branches):
+            taken = [(*before, *branch) for before, branch in branches]
+            otherwise = (Choice((*taken, otherwise)),)
+        else:
+            for before, branch in reversed(branches):
+                otherwise = (*before, Choice((branch, otherwise))) if branch or otherwise else before
         self.frame.steps.extend(otherwise)
 
     def _visit_field(self, node: Node, name: str) -> None:

@@ -101,7 +101,7 @@ class Names:
 
     def free(self) -> tuple[str, ...]:
         """Return the dotted names read that the function does not declare itself, and what holds them."""
-        found = {}
+        found: dict[str, None] = {}
         for name in self.read:
             holder = name.partition(".")[0]
             if holder not in self.declared:
