@@ -34,7 +34,25 @@ ENTRY_POINTS = (
     "**/alembic/**",
     "**/migrations/**",
     "**/conftest.py",
+    "**/db.[cm]?[jt]s",
+    "**/db.[jt]s",
+    "**/*database*.[jt]s",
+    "**/prisma.[jt]s",
+    "**/prisma/**",
+    "**/*prisma*.service.ts",
+    "**/drizzle/**",
+    "**/drizzle.config.*",
+    "**/kysely.[jt]s",
+    "**/knexfile.*",
+    "**/sequelize.[jt]s",
+    "**/data-source.[jt]s",
+    "**/pool.[jt]s",
+    "**/seed.[jt]s",
 )
+#: Functions that run their callback for one tenant.
+TENANT_SCOPES = ("run_as_tenant", "tenant_session", "withTenant", "forTenant", "runAsTenant")
+#: npm packages whose `runAsBypass` is the verified one.
+BYPASS_PACKAGES = ("@tensorcost/db-utils",)
 VERIFIED_PACKAGES = ("**/tenancy/**", "**/db_utils/**", "**/db-utils/**")
 #: Roles of hosted Postgres that bypass row security anyway; a policy for them opens nothing.
 PRIVILEGED_ROLES = (
@@ -103,12 +121,13 @@ class LintConfig:
     bypass_contexts: tuple[str, ...] = BYPASS_CONTEXTS
     #: Calls that go around row security by an argument: `using(MainRouter.admin_db)`.
     bypass_markers: tuple[str, ...] = ()
-    tenant_scopes: tuple[str, ...] = ("run_as_tenant", "tenant_session", "withTenant")
+    tenant_scopes: tuple[str, ...] = TENANT_SCOPES
     #: Types of a parameter that is a session already bound, to a tenant or to a bypass.
     tenant_session_types: tuple[str, ...] = ("TenantSession", "AsyncTenantSession")
     bypass_session_types: tuple[str, ...] = ("BypassSession", "AsyncBypassSession")
     entry_points: tuple[str, ...] = ENTRY_POINTS
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
+    bypass_packages: tuple[str, ...] = BYPASS_PACKAGES
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None
     bypass_kinds: tuple[str, ...] = BYPASS_KINDS

@@ -9,10 +9,13 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.files import SCRIPTS
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import Registry, load_registry
+from lint.rules.bypass_typescript import typescript_bypasses
 from lint.rules.wrap_rules import WRAP001, WRAP003
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
+from lint.source.typescript_db import opens_connection, worth_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Place
     from lint.config import LintConfig
-    from lint.files import Corpus
+    from lint.files import Corpus, SourceFile
     from lint.report import Finding
     from lint.rules.bypass_sites import BypassSite
-    from lint.source.sites import Argument, Call, Source
+    from lint.source.sites import Argument, Call, Language, Source
 
 _OPENS = re.compile(
     r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
@@ -38,7 +41,7 @@ _OPENS = re.compile(
 )
 _USES = {
     "engine": frozenset({"connect", "begin", "raw_connection"}),
-    "pool": frozenset({"connection", "acquire", "getconn"}),
+    "pool": frozenset({"connection", "acquire", "getconn", "connect", "query"}),
 }
 _TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})
 #: A file without any of these cannot break a rule here, so it need not be parsed.
@@ -65,13 +68,15 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
     sites = registry.sites
     read: dict[str, Source] = {}
     names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.python():
-        if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
+    for file in corpus.sources:
+        if not _worth_reading(file, names):
             continue
         source = read[file.path] = read_source(file, config)
         verified = path_matches(file.path, config.verified_packages)
         if not verified:
             yield from _bypass_calls(source, config, sites)
+            if source.language == "typescript":
+                yield from typescript_bypasses(source, config)
         if not path_matches(file.path, config.entry_points) and not verified:
             yield from _connections(source)
         if not file.is_revision:
@@ -83,14 +88,20 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
     yield from bypass_findings(corpus.sources, config, registry, read, here)
 
 
+def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content, names)
+    return bool(_READ_PYTHON.search(file.content)) or any(name in file.content for name in names)
+
+
 # BYP001
 
 
 def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
     names = frozenset(config.bypass_names)
     for call in source.calls:
-        if call.name in names:
-            yield from _bypass_call(call, config, sites)
+        if call.name in names or call.written.rpartition(".")[2] in names:
+            yield from _bypass_call(call, config, sites, source.language)
     for reference in source.references:
         name = reference.target.rpartition(".")[2]
         if name in names:
@@ -113,7 +124,9 @@ def stable(function: str) -> str:
     return f"{head}<anonymous>" if mark else function
 
 
-def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
+def _bypass_call(
+    call: Call, config: LintConfig, sites: tuple[BypassSite, ...], language: Language
+) -> Iterator[Finding]:
     where = f"{call.name} in {_where(call.function)}"
     subject = f"{stable(call.function)}:{call.name}"
     if not any(site.allows(call) for site in sites):
@@ -127,7 +140,7 @@ def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) 
             else f"add the site to {registry}",
             subject=f"{subject}:unregistered",
         )
-    if any(argument.kind == "function" for argument in call.arguments):
+    if language == "python" and any(argument.kind == "function" for argument in call.arguments):
         yield BYP001.finding(
             call.place,
             f"{where} runs an anonymous function, which closes over whatever stands around it",
@@ -158,7 +171,7 @@ def _reason(call: Call) -> Argument | None:
 
 def _connections(source: Source) -> Iterator[Finding]:
     for call in source.calls:
-        if _OPENS.fullmatch(call.callee):
+        if _OPENS.fullmatch(call.callee) if source.language == "python" else opens_connection(call):
             yield WRAP001.finding(
                 call.place,
                 f"{call.written} in {_where(call.function)} opens a connection that has no tenant bound",

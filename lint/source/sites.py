@@ -40,6 +40,9 @@ class Argument:
     functions: tuple[str, ...] = ()
     #: Of an object literal, its keys with their paths: ("where", "where.tenantId").
     keys: tuple[str, ...] = ()
+    #: Of an object literal, the constants in it by their keys' paths: (("tableName", "invoice"),);
+    #: a call shows the constant it begins with: `{ id: uuid("key").notNull() }` is ("id()", "key").
+    constants: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
