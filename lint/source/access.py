@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lint.source.program import binds_of
 from lint.source.sites import HOLE
 from lint.source.sql_tables import AccessCommand, table_uses
 
@@ -144,14 +145,11 @@ def _names(written: str, name: str) -> bool:
 
 def _constant_of(text: Text, source: Source) -> str | None:
     """Return the name of the module's constant that a string is the value of."""
-    module = source.functions.get("")
-    if module is None or text.function:
+    if text.function:
         return None
-    for step in module.body:
-        targets = getattr(step, "targets", ())
-        place = getattr(step, "place", None)
-        if len(targets) == 1 and place is not None and covers(place, text.place):
-            return str(targets[0])
+    for bind in binds_of(source.functions.get("")):
+        if len(bind.targets) == 1 and covers(bind.place, text.place):
+            return bind.targets[0]
     return None
 
 
