@@ -37,6 +37,10 @@ _ROWS = r"SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WITH|MERGE\s+INTO|COPY|TRUNC
 _AS_SQL = re.compile(rf"\s*(?:--[^\n]*\n\s*)*\(?\s*(?:{_ROWS})\b")
 _AS_SQL_ANY_CASE = re.compile(_AS_SQL.pattern, re.IGNORECASE)
 _SHAPE = re.compile(r"\b(?:from|into|join|using|update|truncate|copy)\s+(?:only\s+)?[\w\"]", re.IGNORECASE)
+#: Functions that tell people something: SQL in their words is run by nobody.
+_SAYS = frozenset(
+    {"print", "log", "debug", "info", "warn", "warning", "error", "exception", "fail", "skip", "help"}
+)
 _SHOWN = 80
 
 
@@ -118,6 +122,8 @@ def sql_accesses(source: Source, runs: Runs) -> Iterator[Access]:
 def is_row_sql(text: Text) -> bool:
     """Say whether a string is SQL over rows: run as such, or written as SQL is (in capitals)."""
     if not _SHAPE.search(text.value):
+        return False
+    if text.calls and text.calls[-1] in _SAYS:
         return False
     run = not (RUNS | MAKES_SQL).isdisjoint(text.calls)
     return bool((_AS_SQL_ANY_CASE if run else _AS_SQL).match(text.value))

@@ -111,16 +111,16 @@ class _Reading:
         cursor, level = self.cursor, self.levels[-1]
         if before[1] in {"FOR", "ON", "THEN", "DO", "KEY", "BEFORE", "AFTER", "OR"}:
             return
+        if word == "USING" and cursor.is_kind(TokenType.L_PAREN) and cursor.word(1) != "SELECT":
+            return  # the columns of a join
         level.query = True
-        level.listing = False
+        level.listing = word == "USING"
         if word == "COPY":
             yield from self._copy()
         elif word == "TRUNCATE":
             yield from self._targets("delete")
         elif word == "USING":
-            if not cursor.is_kind(TokenType.L_PAREN) or cursor.word(1) == "SELECT":
-                level.listing = True
-                yield from self._reference("select")
+            yield from self._reference("select")
         elif all(cursor.eat(second) for second in _SECOND.get(word, ())):
             yield from self._reference(_COMMANDS[word])
 
