@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.config import path_matches
 from lint.rules.wrap_hops import hops
 from lint.rules.wrap_joins import loose_joins
 from lint.rules.wrap_names import unmatched_settings
 from lint.rules.wrap_reach import outside_scope
 from lint.rules.wrap_settings import bound_badly
-from lint.source.readers import reader_map
+from lint.source.readers import Link, reader_map
+from lint.source.reading import read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from lint.files import Corpus
     from lint.report import Finding
     from lint.source.readers import Readers
-    from lint.source.sites import Source
 
 
 def wrap_findings(
-    sources: Sequence[Source],
     corpus: Corpus,
     catalogues: Sequence[Catalogue],
     config: LintConfig,
     typescript_models: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
     """Yield WRAP001-006, WRAP008 and RLS019 for the sources of a run, its revisions left out."""
+    protected = bool(Link(catalogues, config).protected)
+    sources = read_sources(corpus, config, everything=protected)
     readers = reader_map(sources, catalogues, config, corpus.sources, typescript_models)
     yield from findings_of(readers, corpus, catalogues, config)
 
@@ -45,8 +45,3 @@ def findings_of(
     yield from hops(readers, config)
     yield from loose_joins(readers, corpus.sources, config)
     yield from unmatched_settings(readers, catalogues, config)
-
-
-def is_judged(path: str, config: LintConfig) -> bool:
-    """Say whether a file is held to the scopes: entry points and verified packages make them."""
-    return not path_matches(path, (*config.entry_points, *config.verified_packages))

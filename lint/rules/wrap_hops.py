@@ -58,16 +58,18 @@ def _work(call: Call, source: Source) -> Argument | None:
     work: Argument | None = None
     if call.name == "run_in_executor" and len(positional) > 1:
         work = positional[1]
-    elif call.name in {"submit", "map"} and positional and _is_executor(root_of(call), call, source):
+    elif call.name in {"submit", "map"} and positional and _is_executor(root_of(call), source):
         work = positional[0]
     elif _THREAD.fullmatch(call.callee):
-        work = next((argument for argument in call.arguments if argument.keyword in {"target", "function"}), None)
+        work = next(
+            (argument for argument in call.arguments if argument.keyword in {"target", "function"}), None
+        )
     if work is None or _CARRIES.search(work.text):
         return None
     return work
 
 
-def _is_executor(root: str, call: Call, source: Source) -> bool:
+def _is_executor(root: str, source: Source) -> bool:
     for other in source.calls:
         if root in other.bound_to and _EXECUTORS.search(other.callee):
             return True

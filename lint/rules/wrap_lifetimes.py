@@ -69,7 +69,8 @@ def _is_callback(function: str, source: Source) -> bool:
     """Say whether a function, or one around it, is handed to something that runs it in a transaction."""
     for call in source.calls:
         if call.name in _TRANSACTIONS and any(
-            argument.function and (function == argument.function or function.startswith(f"{argument.function}."))
+            argument.function
+            and (function == argument.function or function.startswith(f"{argument.function}."))
             for argument in call.arguments
         ):
             return True
@@ -115,7 +116,11 @@ def _autocommits(root: str, site: SettingSite, function: Function) -> bool:
         if root in names and switched:
             return True
     for bind in binds_of(function):
-        if f"{root}.autocommit" in bind.targets and bind.constant == "True" and bind.place.line < site.place.line:
+        if (
+            f"{root}.autocommit" in bind.targets
+            and bind.constant == "True"
+            and bind.place.line < site.place.line
+        ):
             return True
     return False
 
@@ -124,10 +129,7 @@ def _taken(site: SettingSite) -> frozenset[str]:
     """Return the names that a connection or client taken in this function has."""
     takes = {"acquire", "connect", "getconn", "Client", "connection", "create_client"}
     return frozenset(
-        name
-        for call, names in _bound(site.source, site.function)
-        if call.name in takes
-        for name in names
+        name for call, names in _bound(site.source, site.function) if call.name in takes for name in names
     )
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lint.source.settings import SettingSite
 
 _READS = re.compile(r"current_setting\s*\(\s*'([^']+)'", re.IGNORECASE)
-_SETS = re.compile(r"\bset_config\s*\(\s*'([^']+)'|\bset\s+(?:local\s+|session\s+)?([\w.]+)\s*(?:=|\bto\b)", re.I)
+_SETS = re.compile(
+    r"\bset_config\s*\(\s*'([^']+)'|\bset\s+(?:local\s+|session\s+)?([\w.]+)\s*(?:=|\bto\b)", re.IGNORECASE
+)
 #: Gateways set these for every request; no code of the project does.
 _OF_GATEWAYS = ("request.", "jwt.", "role")
 #: How many letters two names may differ in and still be one name misspelt.
@@ -101,7 +103,9 @@ def _mentions(using: str | None, check: str | None, name: str) -> bool:
 
 def _read_anywhere(catalogue: Catalogue) -> Iterator[str]:
     """Yield every setting that policies, functions, views and defaults read."""
-    texts = [clause for table in catalogue.tables.values() for p in table.policies for _, clause in p.clauses()]
+    texts = [
+        clause for table in catalogue.tables.values() for p in table.policies for _, clause in p.clauses()
+    ]
     texts.extend(body_text(function) for function in catalogue.functions.values())
     texts.extend(view.definition for view in catalogue.views.values())
     texts.extend(c.default for t in catalogue.tables.values() for c in t.columns if c.default)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lint.source.settings import SettingSite
 
 _UUID = re.compile(r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int)\b")
+_EMPTY = re.compile(r"(?:=|\bto\b|,)\s*''", re.IGNORECASE)
 #: Functions that quote a value for SQL, and those that can only give a UUID or a number.
 _QUOTES = frozenset({"Literal", "quote_literal", "literal", "escapeLiteral", "lit", "quote", "Identifier"})
 
@@ -49,7 +50,7 @@ def _parameter(site: SettingSite) -> Finding:
     name = site.change.name
     return WRAP002.finding(
         site.place,
-        f"SET {name} is given a parameter, which PostgreSQL refuses (42601) on every call: no tenant is bound",
+        f"SET {name} is given a parameter, which PostgreSQL refuses (42601) each time: no tenant is bound",
         f"SELECT set_config('{name}', <the parameter>, true)",
         subject=f"{site.function}:{name}",
     )
@@ -68,8 +69,8 @@ def _session(site: SettingSite) -> Finding:
 def _clears(site: SettingSite) -> bool:
     """Say whether the setting is emptied or reset, which leaves nobody bound."""
     value = site.change.value.lower()
-    literal_empty = site.text is not None and re.search(r"(?:=|\bto\b|,)\s*''", site.text.value, re.IGNORECASE)
-    return value == "default" or (value == "" and bool(literal_empty))
+    emptied = site.text is not None and _EMPTY.search(site.text.value) is not None
+    return value == "default" or (value == "" and emptied)
 
 
 def _over(site: SettingSite, why: str) -> Finding:
@@ -97,7 +98,9 @@ def _pasted(site: SettingSite) -> Iterator[Finding]:
     names = [name for name in text.holes if name]
     typed = bool(names) and all(_is_typed(name, site) for name in names)
     shown = ", ".join(names) or "a value"
-    danger = "its type admits nothing else than an id today" if typed else "a quote in it binds another tenant"
+    danger = (
+        "its type admits nothing else than an id today" if typed else "a quote in it binds another tenant"
+    )
     yield WRAP005.finding(
         site.place,
         f"{shown} is pasted into the text that sets {site.change.name}; {danger}",

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lint.source.program import binds_of
 from lint.source.sites import HOLE
 from lint.source.sql_tables import AccessCommand, table_uses
 
@@ -36,6 +37,10 @@ _ROWS = r"SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WITH|MERGE\s+INTO|COPY|TRUNC
 _AS_SQL = re.compile(rf"\s*(?:--[^\n]*\n\s*)*\(?\s*(?:{_ROWS})\b")
 _AS_SQL_ANY_CASE = re.compile(_AS_SQL.pattern, re.IGNORECASE)
 _SHAPE = re.compile(r"\b(?:from|into|join|using|update|truncate|copy)\s+(?:only\s+)?[\w\"]", re.IGNORECASE)
+#: Functions that tell people something: SQL in their words is run by nobody.
+_SAYS = frozenset(
+    {"print", "log", "debug", "info", "warn", "warning", "error", "exception", "fail", "skip", "help"}
+)
 _SHOWN = 80
 
 
@@ -118,6 +123,8 @@ def is_row_sql(text: Text) -> bool:
     """Say whether a string is SQL over rows: run as such, or written as SQL is (in capitals)."""
     if not _SHAPE.search(text.value):
         return False
+    if text.calls and text.calls[-1] in _SAYS:
+        return False
     run = not (RUNS | MAKES_SQL).isdisjoint(text.calls)
     return bool((_AS_SQL_ANY_CASE if run else _AS_SQL).match(text.value))
 
@@ -144,14 +151,11 @@ def _names(written: str, name: str) -> bool:
 
 def _constant_of(text: Text, source: Source) -> str | None:
     """Return the name of the module's constant that a string is the value of."""
-    module = source.functions.get("")
-    if module is None or text.function:
+    if text.function:
         return None
-    for step in module.body:
-        targets = getattr(step, "targets", ())
-        place = getattr(step, "place", None)
-        if len(targets) == 1 and place is not None and covers(place, text.place):
-            return str(targets[0])
+    for bind in binds_of(source.functions.get("")):
+        if len(bind.targets) == 1 and covers(bind.place, text.place):
+            return bind.targets[0]
     return None
 
 

@@ -114,9 +114,10 @@ class Connections:
         for source in self._program.sources:
             for call in source.calls:
                 target = (source.path, call.function)
-                if call.function and target not in self._bound and opens_connection(call, source):
-                    if _gives_away(source.functions.get(call.function), call):
-                        yield target
+                if not call.function or target in self._bound or not opens_connection(call, source):
+                    continue
+                if _gives_away(source.functions.get(call.function), call):
+                    yield target
 
     def _opened(self, source: Source) -> Iterator[tuple[str, str]]:
         for call, names in _bindings(source):

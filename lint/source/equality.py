@@ -70,9 +70,7 @@ def judged(uses: Sequence[tuple[Hashable, Table]], equal: Equalities) -> Judged 
     return Judged(names, f"{sides} are not held to the same tenant")
 
 
-def _hold_by_reference(
-    one: tuple[Hashable, Table], other: tuple[Hashable, Table], equal: Equalities
-) -> None:
+def _hold_by_reference(one: tuple[Hashable, Table], other: tuple[Hashable, Table], equal: Equalities) -> None:
     """Note that tenants are equal where a composite foreign key and a key of its own say so.
 
     `(tenant, b_id) -> (tenant, id)` with `id` unique alone: a row joined on `b_id = id` is the one

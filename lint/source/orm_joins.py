@@ -104,14 +104,15 @@ class _Reading:
                     self.equal.hold((table.qualified, argument.keyword), ("value", argument.text))
 
     def _hold(self, condition: ast.expr) -> None:
-        if isinstance(condition, ast.Compare) and len(condition.ops) == 1:
-            if isinstance(condition.ops[0], ast.Eq):
-                self.equal.hold(self._value(condition.left), self._value(condition.comparators[0]))
+        if isinstance(condition, ast.Compare) and [type(one) for one in condition.ops] == [ast.Eq]:
+            self.equal.hold(self._value(condition.left), self._value(condition.comparators[0]))
 
     def _value(self, node: ast.expr) -> tuple[str, str]:
         written = ast.unparse(node)
         table = self._table(written) if isinstance(node, ast.Attribute) else None
-        return (table.qualified, node.attr) if table and isinstance(node, ast.Attribute) else ("value", written)
+        return (
+            (table.qualified, node.attr) if table and isinstance(node, ast.Attribute) else ("value", written)
+        )
 
 
 def _conjuncts(text: str) -> Iterator[ast.expr]:

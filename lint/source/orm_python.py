@@ -80,7 +80,9 @@ def _nodes(root: Node) -> Iterator[Node]:
 def _class(node: Node, path: str) -> _Class:
     given = node.child_by_field_name("superclasses")
     arguments = given.named_children if given is not None else []
-    bases = tuple(_text(one).rpartition(".")[2] for one in arguments if one.type in {"identifier", "attribute"})
+    bases = tuple(
+        _text(one).rpartition(".")[2] for one in arguments if one.type in {"identifier", "attribute"}
+    )
     sqlmodel = any(_text(one).replace(" ", "") == "table=True" for one in arguments)
     read = _Class(
         _text(node.child_by_field_name("name")), path, node.start_point[0] + 1, bases, sqlmodel=sqlmodel

@@ -64,11 +64,12 @@ class Program:
         """Return where a function is called, or handed to what may call it."""
         edges = (edge for edge in self.graph.callers_of(target) if edge.how != "decorator")
         return tuple(
-            Site(self.graph.source_of(edge.caller), edge.caller[1], edge.place.line, edge.call) for edge in edges
+            Site(self.graph.source_of(edge.caller), edge.caller[1], edge.place.line, edge.call)
+            for edge in edges
         )
 
     def made(self, klass: str) -> tuple[Site, ...]:
-        """Return the calls that make an object of a class or one derived from it: `Class(…)`, `Class.of(…)`."""
+        """Return the calls `Class(…)` and `Class.of(…)`, of the classes derived from it too."""
         if self._made is None:
             self._made = {}
             for source in self.sources:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 Scope = Literal["tenant", "bypass", "raw", "unknown"]
 
-_BYPASS_WORD = re.compile(r"bypass|super_?user|as_?admin|service_?role|unscoped|without_?(?:rls|tenant)", re.I)
+_BYPASS_WORD = re.compile(
+    r"bypass|super_?user|as_?admin|service_?role|unscoped|without_?(?:rls|tenant)", re.IGNORECASE
+)
 _MANAGERS = frozenset({"contextmanager", "asynccontextmanager"})
 #: How far a function that calls a binder is a binder itself, and callers are asked for their scope.
 _DEPTH = 5

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from lint.source.sites import Call, Source, Text
 
 _UNKNOWN_NAME = re.compile(
-    rf"\bset_config\s*\(\s*(?:'?{HOLE}|%s|%\(|\$\d|:\w|\?)|\bset\s+(?:local\s+|session\s+)?{HOLE}", re.IGNORECASE
+    rf"\bset_config\s*\(\s*(?:'?{HOLE}|%s|%\(|\$\d|:\w|\?)|\bset\s+(?:local\s+|session\s+)?{HOLE}",
+    re.IGNORECASE,
 )
 _ARGUMENTS = 3
 _TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})

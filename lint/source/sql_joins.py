@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from lint.source.readers import Link
     from lint.source.sites import Source, Text
 
-_JOINS = re.compile(r"\bjoin\b|\bfrom\b.*,|\busing\b|\bin\s*\(\s*select|\bexists\b", re.IGNORECASE | re.DOTALL)
+_JOINS = re.compile(
+    r"\bjoin\b|\bfrom\b.*,|\busing\b|\bin\s*\(\s*select|\bexists\b", re.IGNORECASE | re.DOTALL
+)
 _ANONYMOUS = re.compile(r"%s|\?(?!\?)")
 _NAMED = re.compile(r"%\((\w+)\)s|\$(\d+)")
-_HOLDS = (exp.And, exp.Paren, exp.Where, exp.Join, exp.EQ)
 _LONGEST = 100_000
 
 
@@ -93,8 +94,8 @@ class _Reading:
         for node in self.tree.find_all(exp.EQ):
             if _holds(node):
                 self.equal.hold(self._value(node.this), self._value(node.expression))
-        for node in self.tree.find_all(exp.In):
-            self._in(node)
+        for listed in self.tree.find_all(exp.In):
+            self._in(listed)
         for join in self.tree.find_all(exp.Join):
             self._using(join)
         return self.equal
@@ -138,7 +139,7 @@ class _Reading:
         while query is not None:
             for source in _sources(query):
                 if column.table:
-                    if column.table in {source.alias_or_name}:
+                    if column.table == source.alias_or_name:
                         return self._column(source, column.name)
                 elif self._has(source, column.name):
                     return self._column(source, column.name)
@@ -158,8 +159,7 @@ class _Reading:
             selected = _selected(inner, name) if isinstance(inner, exp.Select) else None
             if selected is None:
                 return id(source), name
-            value = self._value(selected)
-            return value
+            return self._value(selected)
         return id(source), name
 
 
@@ -173,7 +173,11 @@ def _sources(query: exp.Expr) -> list[exp.Expr]:
     target = query.this if not isinstance(query, exp.Select) else None
     listed = query.args.get("from_") or query.args.get("from")
     using = query.args.get("using")
-    for one in (target, listed.this if listed is not None else None, *(using if isinstance(using, list) else [using])):
+    for one in (
+        target,
+        listed.this if listed is not None else None,
+        *(using if isinstance(using, list) else [using]),
+    ):
         if isinstance(one, (exp.Table, exp.Subquery)):
             found.append(one)
             found.extend(join.this for join in one.args.get("joins") or ())

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 AccessCommand = Literal["select", "insert", "update", "delete", "other"]
 
 #: Statements that touch rows; anything else (DDL, grants) is the history's business.
-_TOUCHES_ROWS = frozenset(
-    {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE"}
-)
+_TOUCHES_ROWS = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE"})
 #: What ends a FROM list at its own depth of parentheses.
 _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "GROUP BY", "ORDER", "ORDER BY", "HAVING", "LIMIT", "OFFSET", "FETCH", "UNION"}
@@ -113,24 +111,18 @@ class _Reading:
         cursor, level = self.cursor, self.levels[-1]
         if before[1] in {"FOR", "ON", "THEN", "DO", "KEY", "BEFORE", "AFTER", "OR"}:
             return
+        if word == "USING" and cursor.is_kind(TokenType.L_PAREN) and cursor.word(1) != "SELECT":
+            return  # the columns of a join
         level.query = True
-        level.listing = False
-        if word in {"INSERT", "MERGE"}:
-            if cursor.eat("INTO"):
-                yield from self._reference("insert" if word == "INSERT" else "update")
-        elif word == "UPDATE":
-            yield from self._reference("update")
-        elif word == "DELETE":
-            if cursor.eat("FROM"):
-                yield from self._reference("delete")
-        elif word == "USING":
-            if not cursor.is_kind(TokenType.L_PAREN) or cursor.word(1) == "SELECT":
-                level.listing = True
-                yield from self._reference("select")
-        elif word == "COPY":
+        level.listing = word == "USING"
+        if word == "COPY":
             yield from self._copy()
         elif word == "TRUNCATE":
             yield from self._targets("delete")
+        elif word == "USING":
+            yield from self._reference("select")
+        elif all(cursor.eat(second) for second in _SECOND.get(word, ())):
+            yield from self._reference(_COMMANDS[word])
 
     def _copy(self) -> Iterator[TableUse]:
         if self.cursor.is_kind(TokenType.L_PAREN):
@@ -167,6 +159,13 @@ class _Reading:
             yield TableUse(".".join(name[-2:]), command)
 
 
+_COMMANDS: dict[str, AccessCommand] = {
+    "INSERT": "insert",
+    "MERGE": "update",
+    "UPDATE": "update",
+    "DELETE": "delete",
+}
+_SECOND = {"INSERT": ("INTO",), "MERGE": ("INTO",), "DELETE": ("FROM",)}
 _VERBS = frozenset({"INSERT", "MERGE", "UPDATE", "DELETE", "USING", "COPY", "TRUNCATE"})
 
 

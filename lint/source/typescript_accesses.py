@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lint.source.sql_tables import AccessCommand
 
 _PRISMA: dict[str, AccessCommand] = {
-    **dict.fromkeys(("findMany", "findFirst", "findUnique", "findFirstOrThrow", "findUniqueOrThrow"), "select"),
-    **dict.fromkeys(("count", "aggregate", "groupBy"), "select"),
+    **dict.fromkeys(("findMany", "findFirst", "findUnique", "count", "aggregate", "groupBy"), "select"),
+    **dict.fromkeys(("findFirstOrThrow", "findUniqueOrThrow"), "select"),
     **dict.fromkeys(("create", "createMany", "createManyAndReturn", "upsert"), "insert"),
     **dict.fromkeys(("update", "updateMany", "updateManyAndReturn"), "update"),
     **dict.fromkeys(("delete", "deleteMany"), "delete"),
@@ -41,7 +41,7 @@ _DRIZZLE: dict[str, AccessCommand] = {
     **dict.fromkeys(_KYSELY_JOINS, "select"),
 }
 _SEQUELIZE: dict[str, AccessCommand] = {
-    **dict.fromkeys(("findAll", "findOne", "findByPk", "findAndCountAll", "count", "sum", "max", "min"), "select"),
+    **dict.fromkeys(("findAll", "findOne", "findByPk", "findAndCountAll", "count", "sum"), "select"),
     **dict.fromkeys(("create", "bulkCreate", "findOrCreate", "upsert"), "insert"),
     **dict.fromkeys(("update", "increment", "decrement", "restore"), "update"),
     **dict.fromkeys(("destroy", "truncate"), "delete"),
