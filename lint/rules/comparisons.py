@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import Place
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import called_functions, literal, uncast
 from lint.rules.predicates import PredicateError, bare, parse_predicate
@@ -19,7 +18,7 @@ from lint.rules.scopes import Scope, columns_with_meaning
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lint.catalogue import Function, Policy, Table
+    from lint.catalogue import Function, Place, Policy, Table
     from lint.report import Finding
     from lint.rules.expressions import SettingRead
     from lint.rules.viewpoint import Viewpoint
@@ -51,7 +50,7 @@ def _clause_findings(
     tree: exp.Expr, clause: str, policy: Policy, table: Table, view: Viewpoint
 ) -> Iterator[Finding]:
     where = f"policy {policy.name} on {table.qualified}: {clause}"
-    place = Place(view.catalogue.source)
+    place = view.place(policy, table)
     scope = Scope.of_table(table, view.catalogue)
     yield from _misses(tree, where, policy, table, scope, view)
     reads = tuple(view.session.reads_in(tree))
@@ -70,7 +69,7 @@ def _clause_findings(
 def _misses(
     tree: exp.Expr, where: str, policy: Policy, table: Table, scope: Scope, view: Viewpoint
 ) -> Iterator[Finding]:
-    place = Place(view.catalogue.source)
+    place = view.place(policy, table)
     for name, kind in _parsed_text(tree, table, scope):
         yield RLS014.finding(
             place,
@@ -243,7 +242,7 @@ def setting_findings(view: Viewpoint) -> Iterator[Finding]:
         if other and setting not in other and all(view.tenancy.uses[name] == 1 for name in other):
             names = ", ".join(sorted(other))
             yield RLS019.finding(
-                Place(view.catalogue.source),
+                view.place(*table.permissive, table),
                 f"the policies of {table.qualified} read the tenant from {names}, and those of "
                 f"{view.tenancy.uses[setting]} other tables from {setting}: where only that is set, "
                 "0 rows are seen, in silence",
@@ -265,7 +264,7 @@ def _volatility(
     scope: Scope,
     view: Viewpoint,
 ) -> Iterator[Finding]:
-    place, subject = Place(view.catalogue.source), f"{policy.name}:{function.qualified}"
+    place, subject = view.place(policy, table), f"{policy.name}:{function.qualified}"
     settings = view.session.settings_of(function.qualified)
     if function.volatility == "immutable" and settings:
         yield RLS020.finding(
@@ -315,7 +314,7 @@ def _sub_selects(
         told = _fault(table, other, view)
         if told is not None:
             yield RLS022.finding(
-                Place(view.catalogue.source),
+                view.place(policy, table),
                 f"{where} reads {name}: {told[0]}",
                 told[1],
                 table=table.qualified,

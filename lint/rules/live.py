@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Place
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
 from lint.rules.keys import key_findings
@@ -82,7 +81,7 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
 def _foreign(table: Table, view: Viewpoint) -> Iterator[Finding]:
     if table.tenant_column and view.commands(table):
         yield RLS031.finding(
-            Place(view.catalogue.source),
+            view.place(table),
             f"foreign table {table.qualified} holds tenant rows ({table.tenant_column}) and cannot have row "
             f"security, and {view.role} may read it",
             f"REVOKE ALL ON {table.written} FROM {view.role};",

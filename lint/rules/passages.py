@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Place
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
 from lint.rules.expressions import IDENTITY_FUNCTIONS, body_text, called_functions
 from lint.rules.predicates import PredicateError, parse_predicate
@@ -17,7 +16,7 @@ from lint.rules.predicates import PredicateError, parse_predicate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.catalogue import Catalogue, Function, Table, View
+    from lint.catalogue import Catalogue, Function, Place, RewriteRule, Table, Trigger, View
     from lint.report import Finding
     from lint.rules.viewpoint import Viewpoint
 
@@ -58,7 +57,7 @@ def view_findings(view: Viewpoint) -> Iterator[Finding]:
 
 def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
     return RLS031.finding(
-        Place(view.catalogue.source),
+        view.place(one),
         f"materialized view {one.qualified} stores rows of {_names(tables)} as {one.owner} saw them, and "
         f"{view.role} reads all of it: row security cannot bind it",
         f"REVOKE ALL ON {one.schema}.{one.name} FROM {view.role}; and serve it through a table",
@@ -72,7 +71,7 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
         why = view.exempt(one.owner, table)
         if why is not None:
             yield RLS030.finding(
-                Place(view.catalogue.source),
+                view.place(one),
                 f"view {one.qualified} reads {table.qualified} as {one.owner}, and {why}: {view.role} sees "
                 "every tenant's rows through it",
                 fix,
@@ -83,7 +82,7 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
     blind = [t for t in tables if one.owner and not view.permissive(t, "select", one.owner)]
     if blind:
         yield RLS030.finding(
-            Place(view.catalogue.source),
+            view.place(one),
             f"view {one.qualified} reads {blind[0].qualified} as {one.owner}, for whom no policy is: it "
             "shows 0 rows to everyone",
             fix,
@@ -97,7 +96,7 @@ def _without_grants(one: View, tables: list[Table], view: Viewpoint) -> Iterator
     closed = [table for table in tables if "select" not in view.privileges(table.qualified)]
     if closed:
         yield RLS030.finding(
-            Place(view.catalogue.source),
+            view.place(one),
             f"view {one.qualified} reads with its caller's rights, and {view.role} has none on "
             f"{closed[0].qualified}: it fails with 42501",
             f"GRANT SELECT ON {closed[0].written} TO {view.role};",
@@ -116,7 +115,7 @@ def publication_findings(view: Viewpoint) -> Iterator[Finding]:
     for publication, tables in published.items():
         more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
         yield RLS031.finding(
-            Place(view.catalogue.source),
+            view.place(view.catalogue.tables[tables[0]]),
             f"publication {publication} streams every tenant's rows of {tables[0]}{more} to whoever may "
             "subscribe",
             "nothing, if every subscriber may hold all tenants' rows; else a publication with a row filter",
@@ -161,7 +160,7 @@ def _called_by_tables(view: Viewpoint) -> frozenset[str]:
 
 
 def _definer(function: Function, view: Viewpoint) -> Iterator[Finding]:
-    place = Place(view.catalogue.source)
+    place = view.place(function)
     body = body_text(function)
     signature = function.signature
     if function.search_path is None and function.language != "c" and not _has_parsed_body(function):
@@ -243,7 +242,7 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
         name, _, value = setting.partition("=")
         if name.lower() in view.tenancy.settings:
             yield RLS035.finding(
-                Place(view.catalogue.source),
+                view.place(function),
                 f"function {function.signature} runs under {name} = {value} whoever calls it, and "
                 f"{view.role} may: it answers with that tenant's rows",
                 f"ALTER FUNCTION {function.signature} RESET {name};",
@@ -255,7 +254,7 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
     if not settings:
         return
     yield RLS035.finding(
-        Place(view.catalogue.source),
+        view.place(function),
         f"function {function.signature} sets {', '.join(sorted(settings))}, and {view.role} may call it: a "
         "client that may choose functions becomes any tenant",
         f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.role}; or check the caller",
@@ -277,7 +276,7 @@ def _settings_made(function: Function, view: Viewpoint) -> frozenset[str]:
 
 def _leakproof(function: Function, view: Viewpoint) -> Iterator[Finding]:
     yield RLS032.finding(
-        Place(view.catalogue.source),
+        view.place(function),
         f"function {function.signature} is LEAKPROOF by its maker's word: in a WHERE it sees rows before any "
         "policy has refused them",
         f"ALTER FUNCTION {function.signature} NOT LEAKPROOF;",
@@ -299,7 +298,7 @@ def child_findings(view: Viewpoint) -> Iterator[Finding]:
             continue
         kind = "partition" if table.parent else "child"
         yield RLS033.finding(
-            Place(view.catalogue.source),
+            view.place(table),
             f"{table.qualified} is a {kind} of {protected} without row security, and {view.role} may "
             f"{' and '.join(granted)} it directly: every tenant's rows in it",
             f"REVOKE ALL ON {table.written} FROM {_grantees(table, view)}; "
@@ -328,24 +327,28 @@ def copy_findings(view: Viewpoint) -> Iterator[Finding]:
     for table in view.catalogue.tables.values():
         if not view.is_protected(table.qualified):
             continue
-        written = {
-            (f"trigger {t.name}", target)
-            for t in table.triggers
-            if t.enabled
-            for target in _targets(t.function, view)
-        }
-        written |= {(f"rule {rule.name}", target) for rule in table.rules for target in rule.reads}
-        for what, name in sorted(written):
+        for what, source, name in _copies(table, view):
             target = view.catalogue.tables.get(name)
             if target is not None and _is_open_copy(target, table, view):
                 yield RLS034.finding(
-                    Place(view.catalogue.source),
+                    view.place(source, table),
                     f"{what} on {table.qualified} writes into {name}, which has no row security and which "
                     f"{view.role} may read: every tenant's rows in it",
-                    f"give {name} row security of its own, or take the right to read it from {view.role}",
+                    f"give {name} row security of its own, or take the right to read it from {view.sql_role}",
                     table=name,
                     subject=f"{table.qualified}:{what}",
                 )
+
+
+def _copies(table: Table, view: Viewpoint) -> Iterator[tuple[str, Trigger | RewriteRule, str]]:
+    """Yield (what writes, it, the table it writes into), triggers and rules by name."""
+    for trigger in sorted(table.triggers, key=lambda one: one.name):
+        if trigger.enabled:
+            for target in sorted(_targets(trigger.function, view)):
+                yield f"trigger {trigger.name}", trigger, target
+    for rule in sorted(table.rules, key=lambda one: one.name):
+        for target in sorted(rule.reads):
+            yield f"rule {rule.name}", rule, target
 
 
 def _is_open_copy(target: Table, table: Table, view: Viewpoint) -> bool:

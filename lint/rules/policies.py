@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import Place
 from lint.rules.branches import Branches
 from lint.rules.database_rules import (
     RLS006,
@@ -78,7 +77,6 @@ class TablePolicies:
     def __init__(self, table: Table, view: Viewpoint) -> None:
         self.table = table
         self.view = view
-        self.place = Place(view.catalogue.source)
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
         self.branches = Branches(scope, table.tenant_column, view.session)
@@ -101,7 +99,7 @@ class TablePolicies:
             if missing is None or not policy.permissive:
                 continue
             yield RLS007.finding(
-                self.place,
+                self.view.place(policy, self.table),
                 f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
                 f"no {missing}, which denies: {_WITHOUT[_first_command(policy)]}",
                 f"ALTER POLICY {policy.name} ON {self.table.written} {missing} "
@@ -123,7 +121,7 @@ class TablePolicies:
             names = ", ".join(command.upper() for command in missing)
             told = "; ".join(_WITHOUT[command] for command in missing)
             yield RLS006.finding(
-                self.place,
+                self.view.place(self.table.permissive[0], self.table),
                 f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
                 f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
                 f"or REVOKE {names} ON {self.table.written} FROM {self.view.role};",
@@ -136,7 +134,7 @@ class TablePolicies:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
         names = ", ".join(command.upper() for command in granted)
         return RLS008.finding(
-            self.place,
+            self.view.place(self.table.permissive[0], self.table),
             f"{self.table.qualified} grants {names} to {self.view.role}, and its policies are for "
             f"{', '.join(roles)} only: {self.view.role} gets 0 rows, in silence",
             f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.role};",
@@ -199,7 +197,7 @@ class TablePolicies:
 
     def _unset(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         return RLS016.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets every row through when no tenant "
             f"is set ({way.text})",
             "take the branch away: an unset tenant must see no row",
@@ -211,7 +209,7 @@ class TablePolicies:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
         return RLS015.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
             f"{' or '.join(settings)} ({way.text})",
             "give the bypass a login role and a policy of its own (TO that role)",
@@ -225,7 +223,7 @@ class TablePolicies:
             return
         writes = clause == "WITH CHECK" or (policy.check is None and policy.command in {"all", "update"})
         yield RLS016.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
             f"({column.name} IS NULL) "
             f"{'be written by any tenant and read by every other' if writes else 'be read by every tenant'}",
@@ -248,7 +246,7 @@ class TablePolicies:
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
         )
         yield rule.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} does not ask for {column} where "
             f"{way.text}, so {done}",
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
@@ -266,7 +264,7 @@ class TablePolicies:
         if not using or not check or using & check:
             return
         yield RLS012.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified} reads by {_told(using)} and writes by "
             f"{_told(check)}: a tenant's own rows are refused, or land where it cannot see them",
             "compare the same column with the same setting in USING and WITH CHECK",
@@ -300,7 +298,7 @@ class TablePolicies:
             ]
             if beside:
                 yield RLS013.finding(
-                    self.place,
+                    self.view.place(policy, self.table),
                     f"policy {policy.name} on {self.table.qualified} reads like a restriction and is "
                     f"permissive: it adds rows to those of {beside[0]}, and takes none away",
                     f"DROP POLICY and CREATE POLICY {policy.name} … AS RESTRICTIVE",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.catalogue import PUBLIC, Place
+from lint.catalogue import PUBLIC
 from lint.rules.database_rules import RLS053, RLS054, RLS055
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lint.catalogue import DefaultPrivilege, Grant, Membership
     from lint.report import Finding, Severity
     from lint.rules.viewpoint import Viewpoint
 
@@ -74,7 +75,7 @@ def _unfiltered(view: Viewpoint) -> Iterator[Finding]:
             continue
         names = ", ".join(name.upper() for name in found)
         yield RLS053.finding(
-            Place(view.catalogue.source),
+            view.place(_granted(table.qualified, found, view), table),
             f"{view.role} has {names} on {table.qualified}: {'; '.join(_TOLD[name] for name in found)}",
             f"REVOKE {names} ON {table.written} FROM {_holders(table.qualified, found, view)};",
             table=table.qualified,
@@ -87,6 +88,12 @@ def _holders(relation: str, privileges: list[str], view: Viewpoint) -> str:
         grant.grantee for grant in view.catalogue.grants_on(relation) if grant.privilege in privileges
     } & view.rights
     return ", ".join(sorted(name.upper() if name == PUBLIC else name for name in held)) or view.role
+
+
+def _granted(relation: str, privileges: list[str], view: Viewpoint) -> Grant | None:
+    """Return the grant that gives the role one of the privileges, None when ownership does."""
+    granted = view.catalogue.grants_on(relation)
+    return next((g for g in granted if g.privilege in privileges and g.grantee in view.rights), None)
 
 
 def _defaults(view: Viewpoint) -> Iterator[Finding]:
@@ -103,13 +110,21 @@ def _defaults(view: Viewpoint) -> Iterator[Finding]:
         names = ", ".join(name.upper() for name in told)
         within = f" IN SCHEMA {schema}" if schema else ""
         yield RLS053.finding(
-            Place(view.catalogue.source),
+            view.place(*_written(view, owner, schema, grantee)),
             f"each new table of {owner}{f' in {schema}' if schema else ''} grants {names} to {grantee} "
             "before anybody can protect it",
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner}{within} REVOKE {names} ON TABLES FROM {grantee};",
             subject=f"default:{owner}:{schema}:{grantee}",
             severity=_severity_of_default(unfiltered, view),
         )
+
+
+def _written(view: Viewpoint, owner: str, schema: str | None, grantee: str) -> list[DefaultPrivilege]:
+    return [
+        default
+        for default in view.catalogue.default_privileges
+        if (default.owner, default.schema, default.grantee) == (owner, schema, grantee)
+    ]
 
 
 def _severity_of_default(unfiltered: list[str], view: Viewpoint) -> Severity:
@@ -140,15 +155,21 @@ def _memberships(view: Viewpoint) -> Iterator[Finding]:
         if why is not None:
             how = "has the rights of" if name in view.rights else "may SET ROLE to"
             yield RLS054.finding(
-                Place(view.catalogue.source),
+                view.place(_membership(view, name)),
                 f"{view.role} {how} {name}, which {why}",
                 f"REVOKE {name} FROM {view.role};",
                 subject=f"member:{name}",
             )
 
 
+def _membership(view: Viewpoint, role: str) -> Membership | None:
+    return next((edge for edge in view.catalogue.memberships if edge.role == role), None)
+
+
 def _attributes(view: Viewpoint) -> Iterator[Finding]:
-    role = view.catalogue.roles[view.role]
+    role = view.catalogue.roles.get(view.role)
+    if role is None:
+        return
     held = [
         (role.create_role, "CREATEROLE", "it can give itself other roles"),
         (role.replication, "REPLICATION", "a replication slot streams every tenant's rows"),
@@ -156,7 +177,7 @@ def _attributes(view: Viewpoint) -> Iterator[Finding]:
     for has, attribute, told in held:
         if has:
             yield RLS054.finding(
-                Place(view.catalogue.source),
+                view.place(role),
                 f"{view.role} has {attribute}: {told}",
                 f"ALTER ROLE {view.role} NO{attribute};",
                 subject=f"attribute:{attribute}",
@@ -180,7 +201,7 @@ def _settings(view: Viewpoint) -> Iterator[Finding]:
         else:
             continue
         yield RLS054.finding(
-            Place(view.catalogue.source),
+            view.place(setting),
             f"ALTER {where} SET {told}",
             f"ALTER {where} RESET {setting.name};",
             subject=f"setting:{where}:{name}",
@@ -202,7 +223,7 @@ def _server(view: Viewpoint) -> Iterator[Finding]:
     needed = max((fixes[major] for _, _, fixes in open_faults if major in fixes), default=None)
     supported = needed is not None and major >= _OLDEST_SUPPORTED
     yield RLS055.finding(
-        Place(view.catalogue.source),
+        view.place(),
         f"PostgreSQL {major}.{minor} has {cves}: {open_faults[0][1]}",
         f"install {major}.{needed} or newer" if supported else "move to a supported major version",
         subject=f"server:{major}.{minor}",

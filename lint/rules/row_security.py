@@ -22,22 +22,11 @@ if TYPE_CHECKING:
     from lint.report import Finding
 
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
-#: The roles that a hosted Supabase database is reached with.
-_HOSTED_ROLES = frozenset({"anon", "authenticated", "service_role"})
+#: The roles as which a hosted Supabase database serves clients, and all it is reached with.
+HOSTED_CLIENTS = ("authenticated", "anon")
+_HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
 _OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
-
-
-def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
-    """Yield what the row security rules find in one catalogue."""
-    owner_reads = any(table.forced for table in catalogue.tables.values()) or not hosted(catalogue)
-    for table in catalogue.tables.values():
-        if table.schema in _SYSTEM_SCHEMAS or config.is_global(table.qualified):
-            continue
-        yield from unprotected(table)
-        yield from nothing_permitted(table, catalogue)
-        yield from not_forced(table, owner_reads=owner_reads)
-        yield from _always_true(table, catalogue, config)
 
 
 def role_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
@@ -141,12 +130,6 @@ def hosted(catalogue: Catalogue) -> bool:
         return True
     clauses = [clause for policy in policies for _, clause in policy.clauses()]
     return any(call in clause for clause in clauses for call in ("auth.uid(", "auth.jwt("))
-
-
-def _always_true(table: Table, catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
-    for policy in table.permissive:
-        if not policy.opaque and not set(policy.roles) <= set(config.privileged_roles):
-            yield from policy_always_true(policy, table, catalogue)
 
 
 def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> Iterator[Finding]:

@@ -62,6 +62,24 @@ class Viewpoint:
         places = (thing.place for thing in things if thing is not None)
         return next((place for place in places if place is not None), Place(self.catalogue.source))
 
+    @property
+    def from_history(self) -> bool:
+        """True when migrations told the catalogue, so that owners and grants may be unsaid."""
+        return False
+
+    @property
+    def sql_role(self) -> str:
+        """The role as SQL may name it."""
+        return self.role
+
+    def owner_text(self, owner: str | None) -> str:
+        """Return who an owner is, in words."""
+        return owner or "its owner"
+
+    def owns(self, table: Table) -> bool:
+        """Say whether the role has the rights of a table's owner."""
+        return table.owner in self.rights
+
     @cached_property
     def hosted(self) -> bool:
         """True on a hosted platform, which grants everything to its roles and lets policies decide."""
