@@ -78,6 +78,7 @@ def _misses(
             f"store {name} as {kind}, or test its form before the cast",
             table=table.qualified,
             subject=f"{policy.name}:{name}",
+            cause=f"{name} cast to {kind} in policies",
         )
     column = table.column(table.tenant_column or "")
     if column is None:
@@ -192,6 +193,7 @@ def _setting(
             f"{fix}{f'::{read.cast}' if read.cast else ''}",
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
+            cause=f"current_setting('{read.name}') without missing_ok",
         )
     elif read.cast and not read.nullif:
         yield RLS017.finding(
@@ -201,6 +203,7 @@ def _setting(
             f"{fix}::{read.cast}",
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
+            cause=f"current_setting('{read.name}') cast without nullif",
         )
     elif not read.nullif and _may_be_empty(table):
         yield RLS017.finding(
@@ -211,6 +214,7 @@ def _setting(
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
             severity="info",
+            cause=f"text compared with current_setting('{read.name}')",
         )
 
 
@@ -275,8 +279,9 @@ def _volatility(
             table=table.qualified,
             subject=subject,
             severity="error",
+            cause=f"{function.qualified} is IMMUTABLE",
         )
-    elif function.volatility == "volatile" and not _once(node, scope):
+    elif function.volatility == "volatile" and function.language and not _once(node, scope):
         yield RLS020.finding(
             place,
             f"{where} calls {function.qualified}, which is VOLATILE: it runs for every row of every tenant, "
@@ -285,6 +290,7 @@ def _volatility(
             table=table.qualified,
             subject=subject,
             severity="info" if where.endswith("CHECK") or _asks_the_row(node, scope) else None,
+            cause=f"{function.qualified} is VOLATILE",
         )
 
 
@@ -308,7 +314,7 @@ def _sub_selects(
     tree: exp.Expr, where: str, policy: Policy, table: Table, view: Viewpoint
 ) -> Iterator[Finding]:
     for name in _relations(tree):
-        other = view.catalogue.tables.get(name)
+        other = view.catalogue.table(name)
         if other is None:
             continue
         told = _fault(table, other, view)
@@ -325,7 +331,7 @@ def _sub_selects(
 def _relations(tree: exp.Expr) -> Iterator[str]:
     seen = set()
     for node in tree.find_all(exp.Table):
-        name = f"{node.db}.{node.name}"
+        name = f"{node.db}.{node.name}" if node.db else node.name
         if node.name and name not in seen:
             seen.add(name)
             yield name
@@ -336,10 +342,10 @@ def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | Non
     around = "read it through a SECURITY DEFINER function that checks the caller"
     if other.enabled and _comes_back(other, table, view, frozenset()):
         return "its policy reads the first table again, so every query fails with 42P17", around
-    if "select" not in view.privileges(other.qualified):
+    if not view.hosted and "select" not in view.privileges(other.qualified):
         return (
             f"{view.role} may not select from it, so every query fails with 42501",
-            f"GRANT SELECT ON {other.written} TO {view.role};",
+            f"GRANT SELECT ON {other.written} TO {view.sql_role};",
         )
     if other.enabled and not view.permissive(other, "select"):
         return (
@@ -356,9 +362,9 @@ def _comes_back(at: Table, start: Table, view: Viewpoint, seen: frozenset[str]) 
         return False
     reads = _reads_of(at, view)
     return any(
-        _comes_back(view.catalogue.tables[name], start, view, seen | {at.qualified})
-        for name in reads
-        if name in view.catalogue.tables
+        _comes_back(other, start, view, seen | {at.qualified})
+        for other in map(view.catalogue.table, reads)
+        if other is not None
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lint.rules.live import judged
+from lint.rules.live import schema_findings
 from lint.rules.row_security import role_findings
 from lint.rules.serving import viewpoints
 from lint.rules.tenancy import discover
@@ -45,7 +45,7 @@ def head_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
 
 def _findings(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> Iterator[Finding]:
     views = viewpoints(catalogue, tenancy, config)
-    yield from _once(finding for view in views for finding in judged(view))
+    yield from _once(finding for view in views for finding in schema_findings(view))
     yield from role_findings(catalogue, config)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lint.catalogue import written_name
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+from lint.rules.tenant_columns import TENANT_TABLES, singular, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 _INDEX_METHODS = frozenset({"btree", "hash", "gin", "gist"})
 #: Values nobody can guess, so that "it exists already" tells nothing.
 _SECRET_WORDS = frozenset({"token", "hash", "digest", "secret", "nonce", "fingerprint", "hmac"})
+#: Words of values that are unique in the world, or are how a person logs in.
+_WORLDWIDE_WORDS = frozenset(
+    {
+        *("email", "mail", "phone", "username", "login", "domain", "subdomain", "hostname", "host", "url"),
+        *("handle", "address", "fqdn", "arn", "stripe", "external", "webhook", "ip", "mac", "serial"),
+    }
+)
 _OVERWRITES = frozenset({"SET NULL", "SET DEFAULT"})
 _CONSTANT = re.compile(r"\(*'[^']*'(?:::[\w .\"]+)?\)*\Z|-?\d+\Z")
 
@@ -53,6 +61,8 @@ def _index(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
         f"{table.qualified} has no index that begins with {column.name}: each query reads all tenants' rows",
         f"CREATE INDEX ON {table.written} ({written_name(column.name)});",
         table=table.qualified,
+        severity="info" if view.from_history else None,
+        cause="no index begins with the tenant column",
     )
 
 
@@ -65,6 +75,8 @@ def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
             f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} SET NOT NULL;",
             table=table.qualified,
             subject="nullable",
+            severity="info" if view.from_history else None,
+            cause=f"{column.name} may be NULL",
         )
     if column.default is not None and not column.generated and _CONSTANT.match(column.default):
         yield RLS043.finding(
@@ -90,6 +102,8 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         return
     if any(_tells_nothing(table.column(name)) for name in key.columns) or _is_surrogate(table, key):
         return
+    if view.from_history and _is_global_by_nature(table, key, column):
+        return
     names = ", ".join(key.parts or key.columns)
     yield RLS050.finding(
         view.place(key, table),
@@ -112,13 +126,26 @@ def _is_surrogate(table: Table, key: Key) -> bool:
     return any(set(key.columns) <= set(foreign.columns) for foreign in table.foreign_keys)
 
 
+def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
+    """Say whether a key's value is one of the whole world, or made of ids that nobody can guess."""
+    if all(_is_id(name) for name in key.columns) or singular(table.name) in TENANT_TABLES:
+        return True
+    if any(other.kind == "primary" and other.columns == (column.name,) for other in table.keys):
+        return True  # one row for each tenant: the tenant itself
+    return len(key.columns) == 1 and not _WORLDWIDE_WORDS.isdisjoint(words(key.columns[0]))
+
+
+def _is_id(name: str) -> bool:
+    return words(name)[-1] in {"id", "uuid", "ulid", "key", "ref", "sha", "arn", "uri", "path"}
+
+
 def _tells_nothing(column: Column | None) -> bool:
     """Say whether a value cannot be guessed, or is the database's own choice."""
     if column is None:
         return True
     generated = column.identity is not None or "nextval(" in (column.default or "")
-    secret = not _SECRET_WORDS.isdisjoint(column.name.lower().split("_"))
-    return column.type == "uuid" or generated or secret
+    secret = not _SECRET_WORDS.isdisjoint(words(column.name))
+    return column.type.lower() == "uuid" or generated or secret
 
 
 def _overwriting(table: Table, foreign: ForeignKey, column: Column, view: Viewpoint) -> Iterator[Finding]:
@@ -139,14 +166,13 @@ def _overwriting(table: Table, foreign: ForeignKey, column: Column, view: Viewpo
             f"ON {event} {action} ({others})" if others else f"ON {event} RESTRICT",
             table=table.qualified,
             subject=f"{foreign.name}:{event}",
+            severity="info" if view.from_history and not others else None,
         )
 
 
-def _crossing(
-    table: Table, foreign: ForeignKey, column: Column, view: Viewpoint
-) -> Iterator[Finding]:
+def _crossing(table: Table, foreign: ForeignKey, column: Column, view: Viewpoint) -> Iterator[Finding]:
     target = view.catalogue.tables.get(foreign.target)
-    if target is None or not target.tenant_column or table.parent:
+    if target is None or not target.tenant_column or table.parent or foreign.columns == (column.name,):
         return
     pairs = dict(zip(foreign.columns, foreign.target_columns, strict=False))
     if pairs.get(column.name) == target.tenant_column or target.tenant_column in foreign.target_columns:
@@ -166,6 +192,8 @@ def _crossing(
         f"({target.tenant_column}, {', '.join(foreign.target_columns)})",
         table=table.qualified,
         subject=foreign.name or ",".join(foreign.columns),
+        severity="info" if view.from_history else None,
+        cause="foreign keys between tenant tables leave the tenant out",
     )
 
 

@@ -296,6 +296,8 @@ def child_findings(view: Viewpoint) -> Iterator[Finding]:
         granted = view.commands(table)
         if protected is None or table.enabled or not granted:
             continue
+        if not (view.hosted or view.granted_by_name(table)):
+            continue  # nobody knows whether the application was granted the partition itself
         kind = "partition" if table.parent else "child"
         yield RLS033.finding(
             view.place(table),

@@ -27,7 +27,7 @@ from lint.rules.scopes import Scope
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lint.catalogue import Command, Policy, Table
     from lint.report import Finding
@@ -96,7 +96,7 @@ class TablePolicies:
     def _absent_clauses(self) -> Iterator[Finding]:
         for policy in self.table.policies:
             missing = _missing_clause(policy)
-            if missing is None or not policy.permissive:
+            if missing is None or not policy.permissive or policy.opaque:
                 continue
             yield RLS007.finding(
                 self.view.place(policy, self.table),
@@ -113,22 +113,39 @@ class TablePolicies:
         if not granted or not self.table.permissive:
             return
         open_to = {c for c in granted if self.view.permissive(self.table, c)}
+        told = self.view.granted_by_name(self.table)
         if not open_to:
-            yield self._wrong_roles(granted)
+            if told:
+                yield self._wrong_roles(granted)
             return
         missing = [command for command in granted if command not in open_to]
-        if missing:
-            names = ", ".join(command.upper() for command in missing)
-            told = "; ".join(_WITHOUT[command] for command in missing)
-            yield RLS006.finding(
-                self.view.place(self.table.permissive[0], self.table),
-                f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
-                f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
-                f"or REVOKE {names} ON {self.table.written} FROM {self.view.role};",
-                table=self.table.qualified,
-                subject=names,
-                severity="info" if self.view.hosted else None,
+        if missing and (told or self._is_blind(open_to)):
+            yield self._gap(missing if told else ["select"], open_to)
+
+    def _is_blind(self, open_to: set[Command]) -> bool:
+        """Say whether rows may be changed that nobody may see, so that no WHERE finds them."""
+        return "select" not in open_to and not open_to.isdisjoint({"update", "delete"})
+
+    def _gap(self, missing: Sequence[Command], open_to: set[Command]) -> Finding:
+        names = ", ".join(command.upper() for command in missing)
+        if self._is_blind(open_to):
+            told = (
+                "UPDATE and DELETE find their rows by SELECT policies, and there is none: they touch 0 rows, "
+                "in silence"
             )
+        else:
+            told = "; ".join(_WITHOUT[command] for command in missing)
+        chosen = self.view.from_history and not self._is_blind(open_to)
+        return RLS006.finding(
+            self.view.place(self.table.permissive[0], self.table),
+            f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
+            f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
+            f"or REVOKE {names} ON {self.table.written} FROM {self.view.sql_role};",
+            table=self.table.qualified,
+            subject=names,
+            severity="info" if self.view.hosted or chosen else None,
+            cause=f"{names} granted and no policy for it",
+        )
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
@@ -137,7 +154,7 @@ class TablePolicies:
             self.view.place(self.table.permissive[0], self.table),
             f"{self.table.qualified} grants {names} to {self.view.role}, and its policies are for "
             f"{', '.join(roles)} only: {self.view.role} gets 0 rows, in silence",
-            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.role};",
+            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.sql_role};",
             table=self.table.qualified,
             subject="roles",
         )
@@ -152,7 +169,7 @@ class TablePolicies:
         yield from proven
         told = {finding.subject.rpartition(":")[2] for finding in proven}
         for clause, text in policy.clauses():
-            if clause not in told:
+            if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
 
     def _restricted(self, command: Command) -> bool:
@@ -215,6 +232,7 @@ class TablePolicies:
             "give the bypass a login role and a policy of its own (TO that role)",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
+            cause=f"any session that sets {' or '.join(settings)}",
         )
 
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:

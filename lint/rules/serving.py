@@ -91,6 +91,7 @@ class HeadViewpoint(Viewpoint):
     """
 
     origin: Origin = "assumed"
+    others: tuple[str, ...] = ()
     _found: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -102,6 +103,24 @@ class HeadViewpoint(Viewpoint):
     def hosted(self) -> bool:
         """True where the serving roles are a hosted platform's."""
         return self.origin == "hosted"
+
+    def granted_by_name(self, table: Table) -> bool:
+        """Say whether a table's privileges were granted to the role on purpose, and not assumed."""
+        if self.hosted:
+            return not self.from_history
+        return not self.rights.isdisjoint(
+            grant.grantee for grant in self.catalogue.grants_on(table.qualified) if grant.privilege in _ROWS
+        )
+
+    @property
+    def owner_stays_away(self) -> bool:
+        """True when migrations show that tenants are served by another role than the owner."""
+        return self.from_history and self.origin != "assumed" and not self.config.app_owns_tables
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """Every role that serves tenants, this one among them."""
+        return (self.role, *self.others)
 
     @property
     def sql_role(self) -> str:
@@ -171,5 +190,13 @@ def viewpoints(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> tu
     """Return a catalogue as each role that serves tenants meets it."""
     serving = serving_of(catalogue, config)
     return tuple(
-        HeadViewpoint(catalogue, role, tenancy, config, origin=serving.origin) for role in serving.roles
+        HeadViewpoint(
+            catalogue,
+            role,
+            tenancy,
+            config,
+            origin=serving.origin,
+            others=tuple(other for other in serving.roles if other != role),
+        )
+        for role in serving.roles
     )

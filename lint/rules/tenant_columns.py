@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 #: Names that also stand for something else than whose row it is.
 _WEAK = frozenset({"accountid", "teamid", "companyid"})
-_TENANT_TABLES = frozenset(
+#: Tables of tenants, by their singular names.
+TENANT_TABLES = frozenset(
     {"tenant", "organization", "organisation", "org", "workspace", "account", "team", "company"}
 )
 _PROVIDER_COLUMNS = frozenset({"accesstoken", "refreshtoken", "oauthname", "provideraccountid"})
@@ -90,9 +91,9 @@ def _points_at_tenant(key: ForeignKey, table: Table, catalogue: Catalogue) -> bo
     target = catalogue.tables.get(key.target)
     if len(key.columns) != 1 or key.target == table.qualified or _is_provider(target):
         return False
-    if not _POINTING_WORDS.isdisjoint(_words(key.columns[0])):
+    if not _POINTING_WORDS.isdisjoint(words(key.columns[0])):
         return False
-    return singular(key.target.rpartition(".")[2]) in _TENANT_TABLES
+    return singular(key.target.rpartition(".")[2]) in TENANT_TABLES
 
 
 def _is_provider(table: Table | None) -> bool:
@@ -102,7 +103,8 @@ def _is_provider(table: Table | None) -> bool:
     return not _PROVIDER_COLUMNS.isdisjoint(spelled(column.name) for column in table.columns)
 
 
-def _words(name: str) -> list[str]:
+def words(name: str) -> list[str]:
+    """Return the words of a name in either spelling, in lower case."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
 
 

@@ -67,6 +67,20 @@ class Viewpoint:
         """True when migrations told the catalogue, so that owners and grants may be unsaid."""
         return False
 
+    def granted_by_name(self, table: Table) -> bool:
+        """Say whether a table's privileges were granted to the role on purpose, and not assumed."""
+        return bool(self.commands(table))
+
+    @property
+    def owner_stays_away(self) -> bool:
+        """True when migrations show that tenants are served by another role than the owner."""
+        return False
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """Every role that serves tenants, this one among them."""
+        return (self.role,)
+
     @property
     def sql_role(self) -> str:
         """The role as SQL may name it."""

@@ -118,7 +118,7 @@ def _unplanned(catalogue: Catalogue, plan: Mapping[str, int], config: LintConfig
             done = "is enforced" if table.enforced else "holds tenant rows"
             yield COV001.finding(
                 _place(table, Place(catalogue.source)),
-                f"{table.qualified} {done} and stands in no wave of the plan: nobody notices when it falls back",
+                f"{table.qualified} {done} and stands in no wave: nobody would notice it fall back",
                 f"add {table.qualified} to lint.waves, or to lint.global_tables with the reason",
                 table=table.qualified,
                 subject="unplanned",
