@@ -46,6 +46,13 @@ STRINGS = _TEXT - {TokenType.IDENTIFIER}
 _COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW})
 _OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
 _CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+#: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
+_PHRASES = frozenset(
+    {TokenType.PRIMARY_KEY, TokenType.FOREIGN_KEY, TokenType.PARTITION_BY}
+    | {TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.SIMILAR_TO, TokenType.DOUBLE, TokenType.VARCHAR}
+    | {TokenType.CLUSTER_BY, TokenType.DISTRIBUTE_BY, TokenType.SORT_BY, TokenType.CONNECT_BY}
+)
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,31 @@ class Statement:
     @property
     def source(self) -> str:
         """The statement as written."""
-        return self.script.text[self.tokens[0].start : self.tokens[-1].end + 1]
+        return source_of(self.tokens, self.script)
+
+    def in_single_words(self) -> Statement:
+        """Return the statement with tokens such as PRIMARY KEY split into their words."""
+        if not any(token.token_type in _PHRASES for token in self.tokens):
+            return self
+        return Statement([one for token in self.tokens for one in _words_of(token, self.script)], self.script)
+
+
+def source_of(tokens: list[Token], script: Script) -> str:
+    """Return a run of tokens as written, "" for none."""
+    return script.text[tokens[0].start : tokens[-1].end + 1] if tokens else ""
+
+
+def flat(tokens: list[Token], script: Script) -> str:
+    """Return a run of tokens as written, on one line."""
+    return " ".join(source_of(tokens, script).split())
+
+
+def _words_of(token: Token, script: Script) -> Iterator[Token]:
+    if token.token_type not in _PHRASES:
+        yield token
+        return
+    for match in _WORD.finditer(script.text, token.start, token.end + 1):
+        yield Token(TokenType.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
 
 
 def _blank(text: str) -> str:
@@ -258,6 +289,48 @@ class Cursor:
         while self.take(TokenType.COMMA):
             found.append(self.name())
         return tuple(found)
+
+    def string(self) -> str:
+        """Read one string literal; raise ValueError for anything else."""
+        token = self.tokens[self.at]
+        if token.token_type not in STRINGS:
+            raise ValueError("expected a string")
+        self.at += 1
+        if token.token_type is TokenType.HEREDOC_STRING:  # the tokenizer was given @1 for $1
+            written = self.script.text[token.start : token.end + 1]
+            quote = written.index("$", 1) + 1
+            return written[quote:-quote]
+        return token.text
+
+    def skip_to(self, *words: str) -> bool:
+        """Step over tokens, groups at a time, up to one of the words; say whether there was one."""
+        while not self.done:
+            if self.word() in words:
+                return True
+            if self.tokens[self.at].token_type in _OPENING:
+                self.skip_group()
+            else:
+                self.at += 1
+        return False
+
+    def has(self, *words: str) -> bool:
+        """Say whether the words stand, in a row, anywhere from the position on."""
+        return any(
+            all(self.word(ahead + n) == word for n, word in enumerate(words))
+            for ahead in range(len(self.tokens) - self.at)
+        )
+
+    def part(self, tokens: list[Token]) -> Cursor:
+        """Return a cursor over some of the tokens."""
+        return Cursor(Statement(tokens, self.script))
+
+    def flat_since(self, first: int) -> str:
+        """Return what was read since a position, as written, on one line."""
+        return flat(self.tokens[first : self.at], self.script)
+
+    def elements(self) -> list[Cursor]:
+        """Read one ( ) group and return a cursor for each of its comma-separated elements."""
+        return [Cursor(element) for element in self.group_elements()]
 
     def skip_group(self) -> None:
         """Step over one balanced ( ) or [ ] group."""
