@@ -281,7 +281,10 @@ def _volatility(
             severity="error",
             cause=f"{function.qualified} is IMMUTABLE",
         )
-    elif function.volatility == "volatile" and function.language and not _once(node, scope):
+    elif function.volatility == "volatile" and not _once(node, scope):
+        per_row = where.endswith("CHECK") or _asks_the_row(node, scope)
+        if view.from_history and (per_row or not function.language):
+            return  # it runs for every row whatever it is, or nobody knows what it is
         yield RLS020.finding(
             place,
             f"{where} calls {function.qualified}, which is VOLATILE: it runs for every row of every tenant, "
@@ -289,7 +292,7 @@ def _volatility(
             f"ALTER FUNCTION {function.qualified}({function.arguments}) STABLE;",
             table=table.qualified,
             subject=subject,
-            severity="info" if where.endswith("CHECK") or _asks_the_row(node, scope) else None,
+            severity="info" if per_row else None,
             cause=f"{function.qualified} is VOLATILE",
         )
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import IDENTITY_FUNCTIONS, body_text, called_functions
+from lint.rules.expressions import body_text, called_functions
 from lint.rules.predicates import PredicateError, parse_predicate
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ _WRITES = re.compile(
 _SETS = re.compile(
     r"\bset_config\s*\(\s*(?:'(?P<literal>[^']+)'|(?P<name>[\w$]+))|"
     r"\bset\s+(?:local\s+|session\s+)?(?P<plain>[a-z_][\w$]*\.[\w$.]+)\s*(?:=|to)\s",
+    re.IGNORECASE,
+)
+#: Words of values that only the right caller knows.
+_SECRETS = re.compile(
+    r"\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)\w*\s*=|"
+    r"=\s*\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)",
     re.IGNORECASE,
 )
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
@@ -58,7 +64,8 @@ def view_findings(view: Viewpoint) -> Iterator[Finding]:
 def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
     return RLS031.finding(
         view.place(one),
-        f"materialized view {one.qualified} stores rows of {_names(tables)} as {one.owner} saw them, and "
+        f"materialized view {one.qualified} stores rows of {_names(tables)} as {view.owner_text(one.owner)} saw "
+        f"them, and "
         f"{view.role} reads all of it: row security cannot bind it",
         f"REVOKE ALL ON {one.schema}.{one.name} FROM {view.role}; and serve it through a table",
         table=one.qualified,
@@ -72,7 +79,7 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
         if why is not None:
             yield RLS030.finding(
                 view.place(one),
-                f"view {one.qualified} reads {table.qualified} as {one.owner}, and {why}: {view.role} sees "
+                f"view {one.qualified} reads {table.qualified} as {view.owner_text(one.owner)}, and {why}: {view.role} sees "
                 "every tenant's rows through it",
                 fix,
                 table=one.qualified,
@@ -153,7 +160,8 @@ def _called_by_tables(view: Viewpoint) -> frozenset[str]:
         for policy in table.policies:
             for _, text in policy.clauses():
                 try:
-                    found.update(name for name, _ in called_functions(parse_predicate(text)))
+                    called = called_functions(parse_predicate(text))
+                    found.update(view.session.qualified(name) for name, _ in called)
                 except PredicateError:
                     continue
     return frozenset(found)
@@ -166,10 +174,12 @@ def _definer(function: Function, view: Viewpoint) -> Iterator[Finding]:
     if function.search_path is None and function.language != "c" and not _has_parsed_body(function):
         yield RLS032.finding(
             place,
-            f"function {signature} runs as {function.owner} and has no search_path of its own: its caller "
-            "decides, with a temporary table or a schema, what its names mean",
+            f"function {signature} runs as {view.owner_text(function.owner)} and has no search_path of its "
+            "own: its caller decides, with a temporary table or a schema, what its names mean",
             f"ALTER FUNCTION {signature} SET search_path = pg_catalog, pg_temp;",
             subject=signature,
+            severity="warning" if view.hosted and view.from_history else None,
+            cause="SECURITY DEFINER without a search_path",
         )
     elif _is_empty_path(function) and _unqualified(body, view.catalogue):
         names = ", ".join(sorted(_unqualified(body, view.catalogue)))
@@ -189,31 +199,45 @@ def _has_parsed_body(function: Function) -> bool:
 
 
 def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
-    if function.is_trigger:
+    if function.is_trigger or (view.from_history and not _tells_rows(function, view)):
         return
     for table in view.catalogue.tables.values():
-        if not view.is_protected(table.qualified) or not names_relation(body, table.schema, table.name):
+        if not _holds_secrets(table, view) or not names_relation(body, table.schema, table.name):
             continue
         why = view.exempt(function.owner, table)
         if why is not None:
             yield RLS032.finding(
                 place,
-                f"function {function.signature} reads {table.qualified} as {function.owner}, and {why}: "
-                f"{view.role} reaches every tenant's rows through it",
-                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or let an owner that policies bind "
-                "own it",
+                f"function {function.signature} reads {table.qualified} as {view.owner_text(function.owner)}, "
+                f"and {why}: {view.role} reaches every tenant's rows through it",
+                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
                 table=table.qualified,
                 subject=function.signature,
-                severity="info" if _asks_who_calls(function, view) else "warning",
+                severity="info" if view.session.asks_caller(function) else "warning",
             )
             return
 
 
-def _asks_who_calls(function: Function, view: Viewpoint) -> bool:
-    """Say whether a body asks for the tenant or the user, so that its owner's rights are a choice."""
-    body = body_text(function)
-    asked = view.session.settings_of(function.qualified)
-    return bool(asked) or any(f"{name}(" in body for name in IDENTITY_FUNCTIONS) or "session_user" in body
+def _tells_rows(function: Function, view: Viewpoint) -> bool:
+    """Say whether a function can tell its caller another tenant's rows, as far as its text shows.
+
+    One that asks who calls, answers yes or no, or wants a secret that only the right caller has is a
+    reviewed way past row security and no fault.
+    """
+    returns = function.returns.lower()
+    if returns in {"", "void", "boolean", "bool", "trigger"} or view.session.asks_caller(function):
+        return False
+    return _SECRETS.search(body_text(function)) is None
+
+
+def _holds_secrets(table: Table, view: Viewpoint) -> bool:
+    """Say whether a table under row security hides rows from the role at all."""
+    if not view.is_protected(table.qualified):
+        return False
+    readable = view.permissive(table, "select")
+    return not view.from_history or not any(
+        (policy.using or "").strip().lower() == "true" for policy in readable
+    )
 
 
 def _is_empty_path(function: Function) -> bool:
@@ -248,8 +272,8 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
                 f"ALTER FUNCTION {function.signature} RESET {name};",
                 subject=function.signature,
             )
-    if not function.arguments:
-        return
+    if not function.arguments or (view.from_history and not view.hosted):
+        return  # an application's own login can set it without any function
     settings = _settings_made(function, view)
     if not settings:
         return
@@ -257,8 +281,9 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
         view.place(function),
         f"function {function.signature} sets {', '.join(sorted(settings))}, and {view.role} may call it: a "
         "client that may choose functions becomes any tenant",
-        f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.role}; or check the caller",
+        f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.sql_role}; or check the caller",
         subject=function.signature,
+        severity="error" if view.hosted and view.from_history else None,
     )
 
 

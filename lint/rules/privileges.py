@@ -99,6 +99,8 @@ def _granted(relation: str, privileges: list[str], view: Viewpoint) -> Grant | N
 
 
 def _defaults(view: Viewpoint) -> Iterator[Finding]:
+    if view.hosted and view.from_history:
+        return  # as the platform does itself
     gathered: dict[tuple[str, str | None, str], list[str]] = {}
     for default in view.catalogue.default_privileges:
         if default.objects == "tables" and default.grantee in view.rights:
@@ -110,12 +112,13 @@ def _defaults(view: Viewpoint) -> Iterator[Finding]:
         if not told:
             continue
         names = ", ".join(name.upper() for name in told)
+        maker = f" FOR ROLE {owner}" if owner else ""
         within = f" IN SCHEMA {schema}" if schema else ""
         yield RLS053.finding(
             view.place(*_written(view, owner, schema, grantee)),
-            f"each new table of {owner}{f' in {schema}' if schema else ''} grants {names} to {grantee} "
-            "before anybody can protect it",
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner}{within} REVOKE {names} ON TABLES FROM {grantee};",
+            f"each new table of {owner or 'the migrating role'}{f' in {schema}' if schema else ''} grants "
+            f"{names} to {grantee} before anybody can protect it",
+            f"ALTER DEFAULT PRIVILEGES{maker}{within} REVOKE {names} ON TABLES FROM {grantee};",
             subject=f"default:{owner}:{schema}:{grantee}",
             severity=_severity_of_default(unfiltered, view),
         )
@@ -131,6 +134,8 @@ def _written(view: Viewpoint, owner: str, schema: str | None, grantee: str) -> l
 
 def _severity_of_default(unfiltered: list[str], view: Viewpoint) -> Severity:
     if view.hosted:
+        return "info"
+    if view.from_history and not unfiltered:
         return "info"
     return "error" if unfiltered else "warning"
 

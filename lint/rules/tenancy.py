@@ -16,7 +16,7 @@ from sqlglot import expressions as exp
 from lint.catalogue import tenant_column_of
 from lint.rules.expressions import Session, called_functions, setting_reads, uncast
 from lint.rules.predicates import PredicateError, parse_predicate
-from lint.rules.tenant_columns import NamedColumns, named_columns
+from lint.rules.tenant_columns import NamedColumns, named_columns, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue, Policy, Table
     from lint.config import LintConfig
 
-_PERSON_WORDS = frozenset({"user", "member", "actor", "role", "sub", "subject", "email"})
+_PERSON_WORDS = frozenset({"user", "member", "actor", "role", "sub", "subject", "email", "session", "person"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,9 @@ def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
     for table in catalogue.tables.values():
         for column, value, _ in _comparisons(table):
             settings = session.settings_in(value)
-            if any(_carries_tenant(setting) for setting in settings):
+            if any(_carries_tenant(setting) for setting in settings) and _PERSON_WORDS.isdisjoint(
+                words(column)
+            ):
                 learned.setdefault(table.qualified, column)
     return learned
 
