@@ -76,12 +76,10 @@ def _drop_dependents(state: State, table: Table, column: str) -> None:
         if policies != other.policies or foreign != other.foreign_keys:
             state.tables[key] = replace(other, policies=policies, foreign_keys=foreign)
     for key, view in list(state.views.items()):
-        if table.qualified in view.reads and (
-            names_column(view.definition, column) or "*" in view.definition
-        ):
-            if state.views.pop(key, None) is not None:
-                state.forget_relation(key)
-                drop_readers(state, key)
+        named = "*" in view.definition or names_column(view.definition, column)
+        if named and table.qualified in view.reads and state.views.pop(key, None) is not None:
+            state.forget_relation(key)
+            drop_readers(state, key)
 
 
 def _policy_names(policy: Policy, table: Table, column: str, *, own: bool) -> bool:

@@ -89,28 +89,19 @@ def _change_grants(
     column: str | None = None,
 ) -> None:
     """Make or take away grants on one object, or on one column of it."""
-    gone = {(relation, privilege, grantee, column) for privilege in privileges for grantee in grantees}
-    same = [(g.relation, g.privilege, g.grantee, g.column) in gone for g in state.grants]
+    named = {(relation, privilege, grantee, column) for privilege in privileges for grantee in grantees}
+    before = [g for g in state.grants if (g.relation, g.privilege, g.grantee, g.column) in named]
     if change.option_only:
+        state.grants = [replace(g, grantable=False) if g in before else g for g in state.grants]
+        return
+    if before or change.revoked:
         state.grants = [
-            replace(grant, grantable=False) if hit else grant
-            for grant, hit in zip(state.grants, same, strict=True)
+            g for g in state.grants if (g.relation, g.privilege, g.grantee, g.column) not in named
         ]
-        return
-    granted = {
-        g.privilege + " " + g.grantee
-        for g, hit in zip(state.grants, same, strict=True)
-        if hit and g.grantable
-    }
-    state.grants = [grant for grant, hit in zip(state.grants, same, strict=True) if not hit]
     if change.revoked:
-        if column is None and kind == "relation":  # takes it from every column too
-            state.grants = [
-                g
-                for g in state.grants
-                if g.column is None or (g.relation, g.privilege, g.grantee, None) not in gone
-            ]
+        _revoke_columns(state, named)
         return
+    grantable = {(g.privilege, g.grantee) for g in before if g.grantable}
     owner = _owner_of(state, relation, kind)
     state.grants.extend(
         Grant(
@@ -120,12 +111,19 @@ def _change_grants(
             state.place,
             kind if column is None else "column",
             column,
-            change.grantable or f"{privilege} {grantee}" in granted,
+            change.grantable or (privilege, grantee) in grantable,
         )
         for grantee in grantees
         if grantee != owner
         for privilege in privileges
     )
+
+
+def _revoke_columns(state: State, named: set[tuple[str, str, str, str | None]]) -> None:
+    """REVOKE on a table takes the privilege from each of its columns too."""
+    state.grants = [
+        g for g in state.grants if g.column is None or (g.relation, g.privilege, g.grantee, None) not in named
+    ]
 
 
 def _on_columns(
@@ -291,7 +289,7 @@ def _membership(state: State, role: str, member: str, change: facts.GrantRoles) 
     made = existing or Membership(role, member, inherit=attributes.inherit if attributes else True)
     values = {"inherit": change.inherit, "set_role": change.set_role, "admin": change.admin}
     given = {name: value for name, value in values.items() if value is not None}
-    state.memberships = [*others, replace(made, **given, place=state.place)]
+    state.memberships = [*others, replace(made, **given, place=state.place)]  # type: ignore[arg-type]
 
 
 @handles(facts.ReassignOwned)

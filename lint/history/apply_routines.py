@@ -93,35 +93,25 @@ def _drop_callers(state: State, function: Function) -> None:
     if any(one.qualified == function.qualified for one in state.functions.values()):
         return
     for table in list(state.tables.values()):
-        policies = tuple(
-            policy
-            for policy in table.policies
-            if not any(names_function(text, function.schema, function.name) for _, text in policy.clauses())
-        )
-        triggers = tuple(one for one in table.triggers if one.function != function.qualified)
-        columns = tuple(
-            replace(column, default=None)
-            if column.default and names_function(column.default, function.schema, function.name)
-            else column
-            for column in table.columns
-        )
-        constraints = tuple(
-            one
-            for one in table.constraints
-            if not names_function(one.definition, function.schema, function.name)
-        )
-        if (policies, triggers, columns, constraints) != (
-            table.policies,
-            table.triggers,
-            table.columns,
-            table.constraints,
-        ):
-            state.put(
-                replace(table, policies=policies, triggers=triggers, columns=columns, constraints=constraints)
-            )
+        left = _without_calls(table, function)
+        if left != table:
+            state.put(left)
     for key, view in list(state.views.items()):
         if names_function(view.definition, function.schema, function.name):
             state.apply_one(facts.DropView(tuple(key.split(".", 1)), cascade=True))
+
+
+def _without_calls(table: Table, function: Function) -> Table:
+    def calls(text: str | None) -> bool:
+        return text is not None and names_function(text, function.schema, function.name)
+
+    return replace(
+        table,
+        policies=tuple(p for p in table.policies if not any(calls(text) for _, text in p.clauses())),
+        triggers=tuple(one for one in table.triggers if one.function != function.qualified),
+        columns=tuple(replace(c, default=None) if calls(c.default) else c for c in table.columns),
+        constraints=tuple(one for one in table.constraints if not calls(one.definition)),
+    )
 
 
 # Triggers

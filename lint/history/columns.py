@@ -215,12 +215,9 @@ def _key(cursor: Cursor, kind: Literal["primary", "unique"], given: str, into: E
 
 def _exclusion(cursor: Cursor, given: str) -> Constraint:
     first = cursor.at - 1
-    columns: list[str] = []
     if cursor.eat("USING"):
         cursor.identifier()
-    for element in cursor.elements():
-        if element.at + 1 < len(element.tokens) and element.word(1) == "WITH":
-            columns.append(element.identifier())
+    columns = [element.identifier() for element in cursor.elements() if element.word(1) == "WITH"]
     cursor.skip_to("DEFERRABLE", "INITIALLY", "NOT")
     return Constraint(given, "exclusion", cursor.flat_since(first), tuple(columns))
 

@@ -228,12 +228,14 @@ def _in(left: Value, right: Value) -> bool | None:
     )
 
 
+_LIKE = {"%": ".*", "_": "."}
+
+
 def _like(left: Value, right: Value) -> bool | None:
     if not isinstance(left, str) or not isinstance(right, str):
         return None
-    pattern = re.escape(right).replace("%", ".*").replace(r"\_", "\0").replace("_", ".").replace("\0", "_")
-    # re.escape leaves `_` and `%` as they are; `\_` in the pattern arrives here as `\\_`
-    return re.fullmatch(pattern.replace("\\\\_", "_"), left, re.DOTALL) is not None
+    pieces = (_LIKE.get(part, re.escape(part.removeprefix("\\"))) for part in re.findall(r"\\.|.", right))
+    return re.fullmatch("".join(pieces), left, re.DOTALL) is not None
 
 
 def _ilike(left: Value, right: Value) -> bool | None:

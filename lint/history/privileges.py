@@ -121,7 +121,7 @@ _Found = tuple["Objects", tuple[facts.Name, ...], tuple[facts.Routine, ...], tup
 def _objects(cursor: Cursor) -> _Found | None:
     """Read what stands behind ON: kind, relations, functions, schemas; None for what no rule reads."""
     if cursor.eat("ALL"):
-        kind = _PLURALS[cursor.word()] if cursor.word() in _PLURALS else None
+        kind = _PLURALS.get(cursor.word())
         if kind is None:
             raise ValueError("expected TABLES, SEQUENCES or FUNCTIONS")
         cursor.at += 1
@@ -199,12 +199,14 @@ def default_privileges(cursor: Cursor) -> list[Fact]:
         cursor.expect("GRANT")
     named, _ = _named_privileges(cursor)
     cursor.expect("ON")
-    objects = _DEFAULTS.get(cursor.word(), "other")
+    objects = _DEFAULTS.get(cursor.word())
     cursor.at += 1
-    if objects == "other":
+    if objects is None:
         cursor.skip_to("TO", "FROM")
     cursor.expect("FROM" if revoked else "TO")
-    return [facts.DefaultPrivileges(objects, tuple(named), grantees(cursor), owners, schemas, revoked)]
+    return [
+        facts.DefaultPrivileges(objects or "other", tuple(named), grantees(cursor), owners, schemas, revoked)
+    ]
 
 
 @dataclass

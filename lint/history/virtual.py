@@ -18,7 +18,6 @@ from lint.history.sql import Cursor, Script, Statement, fold, split_commas
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lint.catalogue import Table
     from lint.history.state import State
 
 Row = dict[str, Value]
@@ -140,7 +139,7 @@ class Virtual:
         alias = cursor.identifier()
         if not cursor.is_kind(TokenType.L_PAREN):
             if name == "unnest":
-                rows = [{alias: value for value in row.values()} for row in rows]
+                rows = [{alias: next(iter(row.values()), None)} for row in rows]
             return alias, rows
         names = [element.identifier() for element in cursor.elements()]
         return alias, [dict(zip(names, row.values(), strict=False)) for row in rows]
@@ -180,8 +179,8 @@ class Virtual:
     def _outputs(self, outputs: list[list[Token]], joined: Joined) -> Iterator[Row]:
         if len(outputs) == 1 and outputs[0][0].text.upper() == "UNNEST":
             closing = _closing(outputs[0])
-            for row in self._unnested(outputs[0][: closing + 1]) or []:
-                yield {output_name(outputs[0]): row.get("unnest")}
+            for item in self._unnested(outputs[0][: closing + 1]) or []:
+                yield {output_name(outputs[0]): item.get("unnest")}
             return
         row: Row = {}
         for run in outputs:
@@ -225,12 +224,8 @@ def _without_alias(tokens: list[Token]) -> list[Token]:
 # Relations
 
 
-def _own(state: State) -> Iterator[Table]:
-    yield from state.tables.values()
-
-
 def _pg_tables(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         if table.kind != "foreign":
             yield {
                 "schemaname": table.schema,
@@ -241,7 +236,7 @@ def _pg_tables(state: State) -> Iterator[Row]:
 
 
 def _tables(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         kind = "FOREIGN" if table.kind == "foreign" else "BASE TABLE"
         yield {"table_schema": table.schema, "table_name": table.name, "table_type": kind}
     for view in state.views.values():
@@ -250,7 +245,7 @@ def _tables(state: State) -> Iterator[Row]:
 
 
 def _columns(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         for column in table.columns:
             yield {
                 "table_schema": table.schema,
@@ -262,7 +257,7 @@ def _columns(state: State) -> Iterator[Row]:
 
 
 def _pg_policies(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         for policy in table.policies:
             yield {
                 "schemaname": table.schema,
@@ -280,7 +275,7 @@ _RELATION_KINDS = {"table": "r", "partitioned": "p", "foreign": "f"}
 
 
 def _pg_class(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         yield {
             "oid": table.qualified,
             "relname": table.name,
@@ -297,13 +292,15 @@ def _pg_class(state: State) -> Iterator[Row]:
 
 
 def _pg_namespace(state: State) -> Iterator[Row]:
-    items = (*state.tables.values(), *state.views.values(), *state.functions.values())
-    for name in sorted({item.schema for item in items} | set(state.schemas) | {"public"}):
+    names = {table.schema for table in state.tables.values()}
+    names |= {view.schema for view in state.views.values()}
+    names |= {function.schema for function in state.functions.values()}
+    for name in sorted(names | set(state.schemas) | {"public"}):
         yield {"oid": name, "nspname": name}
 
 
 def _pg_attribute(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         for number, column in enumerate(table.columns, 1):
             yield {
                 "attrelid": table.qualified,
@@ -315,7 +312,7 @@ def _pg_attribute(state: State) -> Iterator[Row]:
 
 
 def _pg_policy(state: State) -> Iterator[Row]:
-    for table in _own(state):
+    for table in state.tables.values():
         for policy in table.policies:
             yield {"polrelid": table.qualified, "polname": policy.name}
 
