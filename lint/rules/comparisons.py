@@ -345,12 +345,14 @@ def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | Non
     around = "read it through a SECURITY DEFINER function that checks the caller"
     if other.enabled and _comes_back(other, table, view, frozenset()):
         return "its policy reads the first table again, so every query fails with 42P17", around
+    if not other.known:
+        return None
     if not view.hosted and "select" not in view.privileges(other.qualified):
         return (
             f"{view.role} may not select from it, so every query fails with 42501",
             f"GRANT SELECT ON {other.written} TO {view.sql_role};",
         )
-    if other.enabled and not view.permissive(other, "select"):
+    if other.enabled and not any(view.permissive(other, "select", role) for role in view.serving):
         return (
             f"it has no SELECT policy for {view.role}, so the sub-select finds no row",
             f"CREATE POLICY … ON {other.written} FOR SELECT TO {view.role} …, or {around}",

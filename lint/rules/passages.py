@@ -36,6 +36,10 @@ _SECRETS = re.compile(
     r"=\s*\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)",
     re.IGNORECASE,
 )
+#: The name of a common table expression, which hides a table's.
+_COMMON_TABLE = re.compile(
+    r"\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(", re.IGNORECASE
+)
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
 _NOT_RELATIONS = frozenset(
     {"select", "lateral", "unnest", "json", "jsonb", "new", "old", "strict", "set", "values", "of", "pg_temp"}
@@ -64,8 +68,8 @@ def view_findings(view: Viewpoint) -> Iterator[Finding]:
 def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
     return RLS031.finding(
         view.place(one),
-        f"materialized view {one.qualified} stores rows of {_names(tables)} as {view.owner_text(one.owner)} saw "
-        f"them, and "
+        f"materialized view {one.qualified} stores rows of {_names(tables)} as "
+        f"{view.owner_text(one.owner)} saw them, and "
         f"{view.role} reads all of it: row security cannot bind it",
         f"REVOKE ALL ON {one.schema}.{one.name} FROM {view.role}; and serve it through a table",
         table=one.qualified,
@@ -79,13 +83,17 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
         if why is not None:
             yield RLS030.finding(
                 view.place(one),
-                f"view {one.qualified} reads {table.qualified} as {view.owner_text(one.owner)}, and {why}: {view.role} sees "
+                f"view {one.qualified} reads {table.qualified} as {view.owner_text(one.owner)}, and "
+                f"{why}: {view.role} sees "
                 "every tenant's rows through it",
                 fix,
                 table=one.qualified,
                 subject=table.qualified,
             )
             return
+    if view.from_history and one.owner is None:
+        yield _as_unknown_owner(one, tables[0], view)
+        return
     blind = [t for t in tables if one.owner and not view.permissive(t, "select", one.owner)]
     if blind:
         yield RLS030.finding(
@@ -97,6 +105,19 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
             subject=blind[0].qualified,
             severity="warning",
         )
+
+
+def _as_unknown_owner(one: View, table: Table, view: Viewpoint) -> Finding:
+    return RLS030.finding(
+        view.place(one),
+        f"view {one.qualified} reads {table.qualified} with the rights of whoever runs the migrations: a "
+        f"superuser, or a role with BYPASSRLS, and {view.role} sees every tenant's rows through it",
+        f"ALTER VIEW {one.schema}.{one.name} SET (security_invoker = true);",
+        table=one.qualified,
+        subject=table.qualified,
+        severity="warning",
+        cause="views without security_invoker over forced tables",
+    )
 
 
 def _without_grants(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Finding]:
@@ -208,8 +229,8 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
         if why is not None:
             yield RLS032.finding(
                 place,
-                f"function {function.signature} reads {table.qualified} as {view.owner_text(function.owner)}, "
-                f"and {why}: {view.role} reaches every tenant's rows through it",
+                f"function {function.signature} reads {table.qualified} as "
+                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches every tenant's rows through it",
                 f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
                 table=table.qualified,
                 subject=function.signature,
@@ -235,9 +256,8 @@ def _holds_secrets(table: Table, view: Viewpoint) -> bool:
     if not view.is_protected(table.qualified):
         return False
     readable = view.permissive(table, "select")
-    return not view.from_history or not any(
-        (policy.using or "").strip().lower() == "true" for policy in readable
-    )
+    shared = any((policy.using or "").strip().lower() == "true" for policy in readable)
+    return not (shared and view.from_history)
 
 
 def _is_empty_path(function: Function) -> bool:
@@ -247,8 +267,9 @@ def _is_empty_path(function: Function) -> bool:
 def _unqualified(body: str, catalogue: Catalogue) -> frozenset[str]:
     """Return the tables that a body names without a schema."""
     tables = {table.name for table in catalogue.tables.values()}
-    found = {name.strip('"') for name in _BARE_RELATION.findall(_STRINGS.sub("''", body))}
-    return frozenset((found & tables) - _NOT_RELATIONS)
+    text = _STRINGS.sub("''", body)
+    found = {name.strip('"') for name in _BARE_RELATION.findall(text)}
+    return frozenset((found & tables) - _NOT_RELATIONS - set(_COMMON_TABLE.findall(text)))
 
 
 def names_relation(body: str, schema: str, name: str) -> bool:

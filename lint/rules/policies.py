@@ -6,6 +6,7 @@ role are judged; a RESTRICTIVE policy that asks for the tenant cures what permis
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
@@ -59,6 +60,10 @@ _ASSERTING = frozenset(
         "never",
         "cannot",
     }
+)
+#: First words of a name that can only be a restriction.
+_ORDERS = frozenset(
+    {"ensure", "require", "restrict", "prevent", "deny", "block", "forbid", "enforce", "disallow", "only"}
 )
 #: Columns that say a row is meant for everyone, so that reading it needs no tenant.
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
@@ -257,7 +262,7 @@ class TablePolicies:
         if column is None:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
-        words = {word for name in columns for word in name.lower().split("_")}
+        words = {word for name in (*columns, way.text) for word in re.findall(r"[a-z]+", name.lower())}
         shared = not words.isdisjoint(_SHARED_WORDS) and policy.command == "select"
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
@@ -322,7 +327,15 @@ class TablePolicies:
                     f"DROP POLICY and CREATE POLICY {policy.name} … AS RESTRICTIVE",
                     table=self.table.qualified,
                     subject=policy.name,
+                    severity="info" if self.view.from_history and not _orders(policy.name) else None,
+                    cause="permissive policies named like restrictions",
                 )
+
+
+def _orders(name: str) -> bool:
+    """Say whether a name begins with the verb of a restriction, such as `deny`."""
+    first = next(iter(name.lower().replace("_", " ").replace("-", " ").split()), "")
+    return first in _ORDERS
 
 
 def _commands(policy: Policy) -> tuple[Command, ...]:

@@ -178,6 +178,8 @@ def _attributes(view: Viewpoint) -> Iterator[Finding]:
     if role is None:
         return
     held = [
+        (role.superuser, "SUPERUSER", "no policy binds it"),
+        (role.bypass_row_security, "BYPASSRLS", "no policy binds it"),
         (role.create_role, "CREATEROLE", "it can give itself other roles"),
         (role.replication, "REPLICATION", "a replication slot streams every tenant's rows"),
     ]
@@ -193,7 +195,7 @@ def _attributes(view: Viewpoint) -> Iterator[Finding]:
 
 def _settings(view: Viewpoint) -> Iterator[Finding]:
     for setting in view.catalogue.settings:
-        if setting.role is not None and setting.role != view.role:
+        if setting.role is not None and not view.may_be(setting.role):
             continue
         name = setting.name.lower()
         where = f"ROLE {setting.role}" if setting.role else f"DATABASE {setting.database}"

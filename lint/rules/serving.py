@@ -112,6 +112,10 @@ class HeadViewpoint(Viewpoint):
             grant.grantee for grant in self.catalogue.grants_on(table.qualified) if grant.privilege in _ROWS
         )
 
+    def may_be(self, role: str) -> bool:
+        """Say whether a role is the one that serves tenants; nameless, any that could serve may be."""
+        return role == self.role or (self.role == APPLICATION and _serves(role, self.catalogue))
+
     @property
     def owner_stays_away(self) -> bool:
         """True when migrations show that tenants are served by another role than the owner."""

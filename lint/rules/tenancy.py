@@ -132,10 +132,8 @@ def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
     learned: dict[str, str] = {}
     for table in catalogue.tables.values():
         for column, value, _ in _comparisons(table):
-            settings = session.settings_in(value)
-            if any(_carries_tenant(setting) for setting in settings) and _PERSON_WORDS.isdisjoint(
-                words(column)
-            ):
+            told = any(_carries_tenant(setting) for setting in session.settings_in(value))
+            if told and _PERSON_WORDS.isdisjoint(words(column)):
                 learned.setdefault(table.qualified, column)
     return learned
 

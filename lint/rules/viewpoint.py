@@ -71,6 +71,10 @@ class Viewpoint:
         """Say whether a table's privileges were granted to the role on purpose, and not assumed."""
         return bool(self.commands(table))
 
+    def may_be(self, role: str) -> bool:
+        """Say whether a role is the one that serves tenants."""
+        return role == self.role
+
     @property
     def owner_stays_away(self) -> bool:
         """True when migrations show that tenants are served by another role than the owner."""
