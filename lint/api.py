@@ -66,8 +66,7 @@ def lint_paths(
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
     )
-    tenancy = "; ".join(dict.fromkeys(head.tenancy.text for head in heads))
-    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed), tenancy)
+    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed), _tenancy_text(heads))
 
 
 def replay_paths(
@@ -170,6 +169,13 @@ def _heads(catalogues: Iterable[Catalogue], config: LintConfig) -> list[Head]:
     from lint.rules.head import judge_head
 
     return [judge_head(catalogue, config) for catalogue in catalogues]
+
+
+def _tenancy_text(heads: Iterable[Head]) -> str:
+    """Tell what was found; a history without tenants is told only where no other has any."""
+    found = [head.tenancy for head in heads]
+    telling = [tenancy for tenancy in found if tenancy.columns] or found
+    return "; ".join(dict.fromkeys(tenancy.text for tenancy in telling))
 
 
 def _rollout_findings(

@@ -161,4 +161,5 @@ def _owners(catalogue: Catalogue) -> dict[str, int]:
 
 def _user_columns(text: str) -> Iterable[str]:
     for left, right in _USER_COLUMN.findall(text):
-        yield left or right
+        if (left or right).lower() != "id":  # the user's own row, such as a profile
+            yield left or right
