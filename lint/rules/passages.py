@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lint.rules.viewpoint import Viewpoint
 
 _RELATION_WORD = r"\b(?:from|join|into|update|only|using|table|delete\s+from)\s+(?:only\s+)?"
-_BARE_RELATION = re.compile(rf'{_RELATION_WORD}("?[a-z_][\w$]*"?)(?!\s*[.\w(])', re.IGNORECASE)
+_BARE_RELATION = re.compile(rf'{_RELATION_WORD}("?[a-z_][\w$]*"?)(?![\w$])(?!\s*[.(])', re.IGNORECASE)
 _WRITES = re.compile(
     r'\b(?:insert\s+into|update(?:\s+only)?)\s+("?[\w$]+"?(?:\s*\.\s*"?[\w$]+"?)?)', re.IGNORECASE
 )
