@@ -16,10 +16,12 @@ from lint.errors import LintConfigError
 TENANT_COLUMNS = (
     "tenant_id",
     "organization_id",
+    "organisation_id",
     "org_id",
     "workspace_id",
     "account_id",
     "team_id",
+    "company_id",
 )
 #: Where code may open a connection when a project has not said: its database modules by habit.
 ENTRY_POINTS = (
@@ -153,6 +155,20 @@ class LintConfig:
     #: The project's own operations that ENABLE, FORCE and add policies, and which ones they add.
     rls_operations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(RLS_OPERATIONS))
     privileged_roles: tuple[str, ...] = PRIVILEGED_ROLES
+    #: The one tenant column, where names and policies would lead astray; None lets it be found.
+    tenant_column: str | None = None
+    #: Roles that serve tenants, where grants and policies of the migrations do not show them.
+    serving_roles: tuple[str, ...] = ()
+    #: True when the application connects as the role that runs the migrations and owns the tables.
+    app_owns_tables: bool = False
+    #: Rollout plan: the wave in which each table ("schema.name") is to be enforced.
+    waves: Mapping[str, int] = field(default_factory=dict)
+    #: Path of a YAML file that holds such a plan.
+    wave_plan: str | None = None
+    #: The wave the rollout has reached; without it every planned table is due.
+    current_wave: int | None = None
+    #: How many tenant tables must be enforced at least: a count that may only rise.
+    coverage_floor: int | None = None
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> LintConfig:
@@ -184,7 +200,7 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 def _path(key: str, value: object) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    raise LintConfigError(f"lint.{key}: expected a path, got {value!r}")
+    raise LintConfigError(f"lint.{key}: expected a text, got {value!r}")
 
 
 def _reasons(key: str, value: object) -> dict[str, str]:
@@ -208,10 +224,31 @@ def _operations(key: str, value: object) -> dict[str, tuple[str, ...]]:
     return operations
 
 
+def _flag(key: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise LintConfigError(f"lint.{key}: expected true or false, got {value!r}")
+
+
 def _count(key: str, value: object) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
-    raise LintConfigError(f"lint.{key}: expected a count, got {value!r}")
+    raise LintConfigError(f"lint.{key}: expected a whole number, 0 or more, got {value!r}")
+
+
+def wave_mapping(key: str, value: object) -> dict[str, int]:
+    """Read a plan, as table to wave or as wave to tables; raise LintConfigError naming the entry."""
+    if not isinstance(value, Mapping):
+        raise LintConfigError(f"lint.{key}: expected a mapping of table to wave, got {type(value).__name__}")
+    plan: dict[str, int] = {}
+    for name, entry in value.items():
+        if isinstance(name, int) and not isinstance(name, bool):
+            plan |= dict.fromkeys(_texts(f"{key}.{name}", entry), name)
+        elif isinstance(entry, int) and not isinstance(entry, bool):
+            plan[str(name)] = entry
+        else:
+            raise LintConfigError(f"lint.{key}.{name}: expected the number of its wave, got {entry!r}")
+    return plan
 
 
 _READERS = {
@@ -219,6 +256,12 @@ _READERS = {
     "bypass_ceiling": _count,
     "global_tables": _reasons,
     "rls_operations": _operations,
+    "tenant_column": _path,
+    "app_owns_tables": _flag,
+    "waves": wave_mapping,
+    "wave_plan": _path,
+    "current_wave": _count,
+    "coverage_floor": _count,
 }
 
 

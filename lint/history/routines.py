@@ -123,7 +123,11 @@ def _function_clause(cursor: Cursor, function: Function) -> Function:
     if cursor.eat("SET"):
         return with_setting(function, *read_setting(cursor))
     if cursor.eat("LANGUAGE"):
-        return replace(function, language=cursor.identifier().lower())
+        language = cursor.identifier().lower()
+        if language != "sql security":
+            return replace(function, language=language)
+        definer = cursor.eat("DEFINER")  # the tokenizer reads SQL SECURITY as one word
+        return replace(function, language="sql", security_definer=bool(definer))
     if cursor.word() in {"BEGIN", "RETURN"}:
         body = source_of(cursor.rest(), cursor.script)
         cursor.at = len(cursor.tokens)
