@@ -7,6 +7,7 @@ nothing; the command line and the collectors call only what stands here.
 from __future__ import annotations
 
 import time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ __all__ = [
     "coverage_of",
     "explain",
     "lint_catalogue",
+    "lint_corpus",
     "lint_paths",
     "read_live",
     "replay_paths",
@@ -36,25 +38,35 @@ _HISTORY_RULES = "RLS"
 
 
 def lint_paths(
-    paths: Sequence[Path | str], config: LintConfig | None = None, root: Path | str = "."
+    paths: Sequence[Path | str],
+    config: LintConfig | None = None,
+    root: Path | str = ".",
+    *,
+    as_of: date | None = None,
 ) -> Report:
     """Lint files and folders; paths in the report are relative to `root`.
 
-    Raises LintError for a path that does not exist and LintConfigError for a registry that cannot
+    `as_of` is the day on which suppressions are judged, today when it is not given. Raises LintError for a path that does not exist and LintConfigError for a registry that cannot
     be used. A file that cannot be read is a finding (RLS090), never an exception.
     """
     from lint.files import gather
+
+    settings, base = config or LintConfig(), Path(root)
+    corpus = gather([Path(path) for path in paths], base, settings.exclude)
+    return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+
+
+def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
+    """Lint files already read, as `lint_paths` does."""
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
-    settings, base = config or LintConfig(), Path(root)
-    corpus = gather([Path(path) for path in paths], base, settings.exclude)
     catalogues, findings, statements = _histories(corpus, settings, base)
     for catalogue in catalogues:
         findings.extend(_catalogue_findings(catalogue, settings))
     findings.extend(_source_findings(corpus, settings, base))
     findings.extend(_unreadable(file) for file in corpus.unreadable)
-    kept, suppressed = apply_suppressions(findings, corpus)
+    kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
     stats = Stats(
         corpus.count,
         statements,
@@ -63,7 +75,7 @@ def lint_paths(
         len(suppressed),
     )
     coverage = merged(coverage_of(one, settings.global_tables) for one in catalogues)
-    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed))
+    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed), suppressions)
 
 
 def replay_paths(

@@ -63,12 +63,16 @@ class LintConfig:
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None
     bypass_kinds: tuple[str, ...] = BYPASS_KINDS
+    #: Path of the file of known findings, relative to the root; None looks for `.posture-baseline.json`.
+    baseline: str | None = None
     exclude: tuple[str, ...] = ()
     #: Tables that hold no tenant's rows in spite of a tenant column, each with its reason.
     global_tables: Mapping[str, str] = field(default_factory=dict)
     #: The project's own operations that ENABLE, FORCE and add policies, and which ones they add.
     rls_operations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(RLS_OPERATIONS))
     privileged_roles: tuple[str, ...] = PRIVILEGED_ROLES
+    #: The one tenant column, where names and policies would lead astray; None lets it be found.
+    tenant_column: str | None = None
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> LintConfig:
@@ -124,7 +128,13 @@ def _operations(key: str, value: object) -> dict[str, tuple[str, ...]]:
     return operations
 
 
-_READERS = {"registry": _path, "global_tables": _reasons, "rls_operations": _operations}
+_READERS = {
+    "registry": _path,
+    "baseline": _path,
+    "global_tables": _reasons,
+    "rls_operations": _operations,
+    "tenant_column": _path,
+}
 
 
 def path_matches(path: str, patterns: Sequence[str]) -> bool:

@@ -11,10 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from lint.catalogue import RowSecurity  # at run time: stored reports are decoded by these types
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from lint.catalogue import RowSecurity
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -39,6 +39,8 @@ class Finding:
     end_line: int = 0
     subject: str = ""
     fingerprint: str = ""
+    #: The habit behind the finding: findings of one rule with an equal cause are one thing to change.
+    cause: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the published form."""
@@ -52,6 +54,36 @@ class Finding:
             "message": self.message,
             "fix": self.fix,
             "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """One `posture: ignore` comment: what it silences, until when, who answers for it, and why.
+
+    `until` is the last day on which it holds, as ISO 8601. `used` is false when it silenced nothing.
+    """
+
+    path: str
+    line: int
+    rules: tuple[str, ...]
+    until: str
+    owner: str
+    reason: str
+    whole_file: bool = False
+    used: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the published form."""
+        return {
+            "path": self.path,
+            "line": self.line,
+            "rules": list(self.rules),
+            "until": self.until,
+            "owner": self.owner,
+            "reason": self.reason,
+            "whole_file": self.whole_file,
+            "used": self.used,
         }
 
 
@@ -108,12 +140,13 @@ class Stats:
     suppressed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the published form; suppressions are shown in the text output."""
+        """Return the published form."""
         return {
             "files": self.files,
             "statements": self.statements,
             "seconds": round(self.seconds, 3),
             "not_analysed": self.not_analysed,
+            "suppressed": self.suppressed,
         }
 
 
@@ -125,6 +158,10 @@ class Report:
     coverage: Coverage
     stats: Stats
     suppressed: tuple[Finding, ...] = ()
+    #: Every suppression that is heard, used or not; expired and malformed ones are findings.
+    suppressions: tuple[Suppression, ...] = ()
+    #: Findings that the baseline knows; they stand, and do not fail the run.
+    known: tuple[Finding, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -140,6 +177,8 @@ class Report:
         """Return exactly the published JSON object."""
         return {
             "findings": [finding.to_json() for finding in self.findings],
+            "known": [finding.to_json() for finding in self.known],
+            "suppressions": [suppression.to_json() for suppression in self.suppressions],
             "coverage": self.coverage.to_json(),
             "stats": self.stats.to_json(),
         }
