@@ -46,8 +46,9 @@ def lint_paths(
 ) -> Report:
     """Lint files and folders; paths in the report are relative to `root`.
 
-    `as_of` is the day on which suppressions are judged, today when it is not given. Raises LintError for a path that does not exist and LintConfigError for a registry that cannot
-    be used. A file that cannot be read is a finding (RLS090), never an exception.
+    `as_of` is the day on which suppressions are judged, today when it is not given. Raises LintError
+    for a path that does not exist and LintConfigError for a registry that cannot be used. A file that
+    cannot be read is a finding (RLS090), never an exception.
     """
     from lint.files import gather
 
@@ -93,7 +94,7 @@ def lint_catalogue(catalogue: Catalogue, config: LintConfig | None = None) -> Re
     """Judge one catalogue, such as a live database's; the finding's path is its source."""
     started = time.perf_counter()
     settings = config or LintConfig()
-    judged = with_tenant_columns(catalogue, settings.tenant_columns)
+    judged = with_tenant_columns(catalogue, _columns(settings))
     findings = fingerprinted(_catalogue_findings(judged, settings))
     unread = sum(finding.rule == RLS090.code for finding in findings)
     stats = Stats(seconds=time.perf_counter() - started, not_analysed=unread)
@@ -130,6 +131,10 @@ def explain(code: str) -> str:
     return rule.explanation
 
 
+def _columns(config: LintConfig) -> tuple[str, ...]:
+    return (config.tenant_column,) if config.tenant_column else config.tenant_columns
+
+
 def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Catalogue], list[Finding], int]:
     """Replay every history of a corpus: catalogues, what was not analysed, statements read."""
     from lint.history.alembic import replay_revisions
@@ -143,12 +148,12 @@ def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Cat
     for folder, files in corpus.histories.items():
         replay = Replay(folder)
         statements += replay_files(files, replay, operations)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        catalogues.append(with_tenant_columns(replay.catalogue(), _columns(config)))
         findings.extend(_not_analysed(replay.not_analysed))
     for folder, files in corpus.revisions.items():
         replay = Replay(folder)
         statements += replay_revisions(files, replay, operations, root)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        catalogues.append(with_tenant_columns(replay.catalogue(), _columns(config)))
         findings.extend(_not_analysed(replay.not_analysed))
     return catalogues, findings, statements
 
@@ -179,6 +184,9 @@ def _catalogue_findings(catalogue: Catalogue, config: LintConfig) -> list[Findin
 
 
 def _source_findings(corpus: Corpus, config: LintConfig, root: Path) -> list[Finding]:
+    from lint.reads import noted
     from lint.rules.source import source_findings
 
+    if config.registry:
+        noted(root / config.registry)
     return list(source_findings(corpus, config, root))

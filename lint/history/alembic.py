@@ -20,6 +20,8 @@ from lint.history.evaluate import BudgetExceededError, Evaluator
 from lint.history.sql import Script, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE, UNKNOWN, Built, Imported, Module, Value
+from lint.limits import TooSlowError, file_deadline
+from lint.reads import noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,8 +83,9 @@ class _Revision:
         if self.module is None:
             return
         try:
-            Evaluator(self.module, self._effect).call_function("upgrade")
-        except (BudgetExceededError, RecursionError) as error:
+            with file_deadline():
+                Evaluator(self.module, self._effect).call_function("upgrade")
+        except (BudgetExceededError, RecursionError, TooSlowError) as error:
             self._note(f"upgrade() cannot be followed to its end ({error})")
 
     def _note(self, reason: str, node: ast.expr | None = None) -> None:
@@ -226,7 +229,7 @@ class _Importer:
 
     def _module(self, path: Path) -> Module:
         try:
-            module = _evaluated(ast.parse(path.read_bytes()))
+            module = _evaluated(ast.parse(noted(path).read_bytes()))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             return Module()
         module.load = _Importer(path, self.root, self.depth + 1).load
@@ -242,7 +245,7 @@ class _Importer:
             for base in (folder, folder / "src"):
                 found = base.joinpath(*parts)
                 for candidate in (found.with_suffix(".py"), found / "__init__.py"):
-                    if parts and candidate.is_file() and candidate != self.location:
+                    if parts and noted(candidate).is_file() and candidate != self.location:
                         return candidate
         return None
 

@@ -16,6 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, split_commas, statements, tokenize_body
+from lint.limits import check_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,7 @@ class _Block:
         self.depth -= 1
 
     def _statement(self) -> None:
+        check_time()
         self.steps += 1
         if self.steps > MAX_UNROLLED:
             raise ValueError(f"more than {MAX_UNROLLED} steps")

@@ -25,6 +25,7 @@ from lint.history.values import (
     ordered,
     without_holes,
 )
+from lint.limits import check_time
 
 MAX_STEPS = 200_000
 MAX_DEPTH = 25
@@ -96,6 +97,7 @@ class Evaluator:
             self._follow(function, [], {})
 
     def _count(self) -> None:
+        check_time()
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise BudgetExceededError(f"more than {MAX_STEPS} steps")

@@ -15,6 +15,7 @@ from lint.files import text_of
 from lint.history.facts import NotAnalysed
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
+from lint.limits import TooSlowError, check_time, file_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,8 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operat
         if unreadable:
             replay.apply([NotAnalysed(unreadable)], Place(file.path))
         replay.begin_file()
-        count += replay_text(way_up(text), file.path, replay, operations)
+        with file_deadline():
+            count += replay_text(way_up(text), file.path, replay, operations)
     return count
 
 
@@ -62,10 +64,13 @@ def replay_text(text: str, path: str, replay: Replay, operations: Operations) ->
     count = 0
     try:
         for statement in statements(Script(text)):
+            check_time()
             count += 1
             changes = statement_facts(statement, operations)
             if changes:
                 replay.apply(changes, place_of(statement, path))
     except SqlUnreadableError as error:
         replay.apply([NotAnalysed(f"it cannot be tokenized: {error}")], Place(path))
+    except TooSlowError as error:
+        replay.apply([NotAnalysed(f"the rest of the file: {error}")], Place(path))
     return count

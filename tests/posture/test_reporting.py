@@ -45,10 +45,13 @@ ARTIFACT = {
     "properties": {"uri": {"type": "string", "format": "uri-reference"}, "uriBaseId": {"type": "string"}},
     "additionalProperties": False,
 }
+AT_LEAST_1 = {"type": "integer", "minimum": 1}
 REGION = {
     "type": "object",
     "required": ["startLine"],
-    "properties": {name: {"type": "integer", "minimum": 1} for name in ("startLine", "startColumn")},
+    "properties": {
+        name: {"type": "integer", "minimum": 1} for name in ("startLine", "startColumn", "endLine")
+    },
     "additionalProperties": False,
 }
 RESULT = {
