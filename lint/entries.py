@@ -34,14 +34,11 @@ def entries_of(findings: Iterable[Finding]) -> list[Entry]:
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.rule, _sameness(finding)), []).append(finding)
-    return [
-        Entry(tuple(group))
-        for _, group in sorted(groups.items(), key=lambda item: (_rank(item[1][0]), item[0][1]))
-    ]
+    return [Entry(tuple(group)) for group in sorted(groups.values(), key=lambda group: _order(group[0]))]
 
 
-def _rank(finding: Finding) -> int:
-    return SEVERITIES.index(finding.severity)
+def _order(finding: Finding) -> tuple[int, str, str, int]:
+    return SEVERITIES.index(finding.severity), finding.rule, finding.path, finding.line
 
 
 def _sameness(finding: Finding) -> str:

@@ -16,6 +16,7 @@ Contents = Callable[[str], bytes | None]
 
 _TAB = 4
 _DOTTED = re.compile(r"[\w.]+\(?")
+_QUOTED = re.compile(r"""(?:[fFrRbB]{0,2})(?:'[^'\n]*'?|"[^"\n]*"?|`[^`\n]*`?)""")
 _CUT = "…"
 #: How much of a long line stays visible before the column.
 _BEFORE = 24
@@ -57,10 +58,13 @@ def frame_of(mark: Mark, contents: Contents, width: int) -> Frame | None:
 
 
 def _end(text: str, start: int, *, is_sql: bool) -> int:
-    """Where the mark ends: a statement's line, up to its `;`; in other source, the name called."""
+    """Where the mark ends: a statement's line, up to its `;`; in other source, the string or name there."""
     if is_sql:
         end = text.find(";", start + 1)
         return len(text) if end < 0 else end
+    quoted = _QUOTED.match(text, start)
+    if quoted:
+        return quoted.end()
     named = _DOTTED.match(text, start)
     return named.end() - named[0].endswith("(") if named else start + 1
 

@@ -30,6 +30,8 @@ _COLOURS: dict[Severity, str] = {"error": "1;31", "warning": "1;33", "info": "1;
 _BLUE, _BOLD, _GREEN = "1;34", "1", "1;32"
 _SQL_STARTS = ("ALTER ", "CREATE ", "DROP ", "GRANT ", "REVOKE ", "SELECT ", "SET ", "UPDATE ", "BEGIN")
 _LABEL = 13
+#: Places not analysed that the summary names.
+_GAPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class _Page:
             yield from self._note(gutter, "cause", shown(cause))
         yield from self._fix(gutter, first)
         if len(entry.findings) > 1:
-            yield from self._note(gutter, "also", ", ".join(self._places(entry.findings)))
+            yield self._label(gutter, "also at")
+            yield from (f"{gutter}     {place}" for place in self._places(entry.findings))
 
     def _fix(self, gutter: str, finding: Finding) -> Iterator[str]:
         """SQL stands on its own lines, to be copied; words are wrapped."""
@@ -128,10 +131,19 @@ class _Page:
         return f"{gutter} {self.style.paint('=', _BLUE)} {self.style.paint(f'{name}:', _BOLD)}"
 
     def _places(self, findings: Sequence[Finding]) -> list[str]:
-        rest = findings[1:]
-        limit = len(rest) if self.style.verbose else _PLACES[findings[0].severity]
-        places = [_named_place(finding) for finding in rest[:limit]]
-        return places + ([f"and {len(rest) - limit} more (-v lists them)"] if len(rest) > limit else [])
+        """The other places, one a line: what is told of the same line stands together."""
+        tables: dict[str, list[str]] = {}
+        for finding in findings[1:]:
+            here = tables.setdefault(f"{shown(finding.path)}:{finding.line}", [])
+            if finding.table:
+                here.append(shown(finding.table))
+        lines = [
+            textwrap.shorten(" ".join((place, ", ".join(names))), 4 * self.style.width, placeholder=" …")
+            for place, names in tables.items()
+        ]
+        limit = len(lines) if self.style.verbose else _PLACES[findings[0].severity]
+        more = [f"and {len(lines) - limit} more places (-v lists them)"] if len(lines) > limit else []
+        return [line.rstrip() for line in lines[:limit]] + more
 
     def information(self, findings: Sequence[Finding]) -> list[str]:
         """One line for each rule that only informs."""
@@ -151,12 +163,6 @@ class _Page:
         return f"{level}: {message}\n  {places} (-v shows {'it' if count == 1 else 'them'})"
 
 
-def _named_place(finding: Finding) -> str:
-    name = finding.table or ""
-    where = f"{shown(finding.path)}:{finding.line}"
-    return f"{shown(name)} ({where})" if name else where
-
-
 def _summary(report: Report, entries: int, style: Style) -> Iterator[str]:
     coverage, stats = report.coverage, report.stats
     yield style.paint(_found(report, entries), _BOLD)
@@ -168,8 +174,10 @@ def _summary(report: Report, entries: int, style: Style) -> Iterator[str]:
         yield from (_line("tenancy" if not n else "", line) for n, line in enumerate(tenancy.splitlines()))
     if stats.not_analysed:
         gaps = [f"{shown(f.path)}:{f.line}" for f in report.findings if f.rule == "RLS090"]
-        more = ", …" if len(gaps) > 3 else ""
-        yield _line("not analysed", f"{stats.not_analysed} (RLS090) {', '.join(gaps[:3])}{more}")
+        told = gaps if style.verbose else gaps[:_GAPS]
+        more = [f"and {len(gaps) - len(told)} more"] if len(gaps) > len(told) else []
+        yield _line("not analysed", f"{stats.not_analysed} (RLS090), so nothing is known of what they do:")
+        yield from (_line("", gap) for gap in (*told, *more))
     if stats.suppressed:
         ends = min((s.until for s in report.suppressions if s.used), default="")
         yield _line("suppressed", f"{stats.suppressed}, the next suppression ends on {ends}")
@@ -185,7 +193,9 @@ def _found(report: Report, entries: int) -> str:
     if not told:
         return "no findings"
     total = sum(counts.values())
-    return ", ".join(told) + (f" in {entries} entries" if entries < total else "")
+    return ", ".join(told) + (
+        f" in {entries} {'entry' if entries == 1 else 'entries'}" if entries < total else ""
+    )
 
 
 def _line(label: str, text: str) -> str:
