@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lint.errors import LintError
-from lint.rules.suppression_rules import SUP001
-from lint.rules.table_rules import RLS090
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
 NAME = ".posture-baseline.json"
 _VERSION = 1
+_NOT_ANALYSED, _SUPPRESSION = "RLS090", "SUP001"
 _REMEDY = "write it anew with `posture lint --write-baseline`"
 
 
@@ -36,8 +35,8 @@ class Baseline:
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Baseline:
-        """Take what stands now; only what is not told as information of the lint's own comments."""
-        return cls(frozenset(_key(finding) for finding in findings if finding.rule != SUP001.code))
+        """Take what stands now, but for what is wrong with suppressions."""
+        return cls(frozenset(_key(finding) for finding in findings if finding.rule != _SUPPRESSION))
 
     def counts(self) -> dict[str, int]:
         """How many findings of each rule are known."""
@@ -55,7 +54,7 @@ class Baseline:
         """Set the known findings of a report apart; what is left is new."""
         known = tuple(finding for finding in report.findings if _key(finding) in self.known)
         new = tuple(finding for finding in report.findings if _key(finding) not in self.known)
-        unread = sum(finding.rule == RLS090.code for finding in known)
+        unread = sum(finding.rule == _NOT_ANALYSED for finding in known)
         stats = replace(report.stats, not_analysed=report.stats.not_analysed - unread)
         return replace(report, findings=new, known=known, stats=stats)
 

@@ -1,25 +1,25 @@
 """Answers stored by their content: the same files, settings, lint and day give the stored report.
 
-An entry holds the report as JSON, decoded by its types, and the digests of files read beyond those
-linted; anything that does not fit is no entry. Entries are written beside and renamed, so a run that
+An entry holds the report as JSON and the digests of files read beyond those linted; anything that does
+not fit is no entry. This path is taken by every run over an unchanged project, so it imports neither the
+rules nor a parser. Entries are written beside and renamed, so a run that
 is killed leaves none half-written, and the oldest go when the folder grows over its bound.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from lint.reads import recording
-from lint.report import Report
+from lint.report import Coverage, Finding, Report, Stats, Suppression, TableCoverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ENTRIES = 64
 _ABSENT = ""
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    """What a file of the cache holds."""
-
-    #: Path to digest of each file read beyond the corpus, "" for one that was not there.
-    reads: dict[str, str]
-    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ class Cache:
         if not reads.passing:
             digests = {str(one): _digest_of(one) for one in sorted(reads.paths)}
             with suppress(OSError):  # a folder that cannot be written to only costs time
-                self._write(path, msgspec.json.encode(_Entry(digests, made)))
+                self._write(path, json.dumps({"reads": digests, "report": asdict(made)}).encode())
         return made, False
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -90,14 +82,29 @@ class Cache:
 
 def _stored(path: Path) -> Report | None:
     try:
-        entry = msgspec.json.decode(path.read_bytes(), type=_Entry)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if any(_digest_of(Path(read)) != digest for read, digest in entry.reads.items()):
+        entry = json.loads(path.read_bytes())
+        report = _report(entry["report"])
+        if any(_digest_of(Path(read)) != digest for read, digest in entry["reads"].items()):
+            return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     with suppress(OSError):
         os.utime(path)
-    return entry.report
+    return report
+
+
+def _report(stored: dict[str, Any]) -> Report:
+    """Build a report from its JSON; raise as the constructors do when it is something else."""
+    findings = {
+        name: tuple(Finding(**finding) for finding in stored.pop(name))
+        for name in ("findings", "suppressed", "known")
+    }
+    suppressions = tuple(
+        Suppression(**one | {"rules": tuple(one["rules"])}) for one in stored.pop("suppressions")
+    )
+    coverage = Coverage(tuple(TableCoverage(**table) for table in stored.pop("coverage")["tables"]))
+    stats = Stats(**stored.pop("stats"))
+    return Report(coverage=coverage, stats=stats, suppressions=suppressions, **findings, **stored)
 
 
 def _digest_of(path: Path) -> str:
@@ -112,7 +119,7 @@ def _key(corpus: Corpus, config: LintConfig, root: Path, as_of: date) -> str:
     settings = replace(config, baseline=None)  # applied to the answer, not part of it
     total = hashlib.sha256(_lint_digest())
     for part in (
-        msgspec.json.encode(asdict(settings), order="sorted"),
+        json.dumps(asdict(settings), sort_keys=True).encode(),
         as_of.isoformat().encode(),
         os.fsencode(root.resolve()),
         *_files(corpus),

@@ -11,10 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from lint.catalogue import RowSecurity  # at run time: stored reports are decoded by these types
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lint.catalogue import RowSecurity
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

@@ -104,7 +104,6 @@ def _explained(code: str | None) -> int:
 
 def _linted(arguments: argparse.Namespace) -> int:
     from lint.files import gather
-    from lint.selection import selected
     from posture.commands.lint_output import Output, written
 
     paths = [Path(path) for path in arguments.paths or ["."]]
@@ -112,7 +111,10 @@ def _linted(arguments: argparse.Namespace) -> int:
     root, config = linted_root(file, paths), _config(arguments, file)
     corpus = gather(paths, root, config.exclude)
     report, stored = _report(arguments, corpus, config, root)
-    report = selected(report, arguments.select, arguments.ignore)
+    if arguments.select or arguments.ignore:
+        from lint.selection import selected
+
+        report = selected(report, arguments.select, arguments.ignore)
     report, notes = _known(arguments, report, root, config)
     if arguments.changed:
         report, note = _changed(arguments.changed, report, root, corpus)
@@ -188,21 +190,24 @@ def _known(
     if arguments.write_baseline:
         baseline = Baseline.of(report.findings)
         write_baseline(baseline, path)
-        return baseline.apply(report), [f"{'':13} {len(baseline.known)} findings are now known in {path}"]
-    if not (path.is_file() or arguments.baseline or config.baseline):
-        if arguments.update_baseline:
-            raise UsageError(f"{path}: there is no baseline to update; --write-baseline makes one")
+        return baseline.apply(report), [_noted(f"{len(baseline.known)} findings are now known in {path}")]
+    if not (path.is_file() or arguments.baseline or config.baseline or arguments.update_baseline):
         return report, []
     baseline = read_baseline(path)
     if arguments.update_baseline:
         shrunk = baseline.shrunk(report.findings)
         write_baseline(shrunk, path)
         gone = len(baseline.known) - len(shrunk.known)
-        return shrunk.apply(report), [f"{'':13} {gone} known findings are gone and taken out of {path}"]
+        return shrunk.apply(report), [_noted(f"{gone} known findings are gone and taken out of {path}")]
     judged = baseline.apply(report)
     gone = 0 if arguments.select or arguments.ignore else baseline.gone(judged)
-    note = f"{'':13} {gone} known findings are gone: the baseline can shrink, run --update-baseline"
+    note = _noted(f"{gone} known findings are gone: the baseline can shrink, run --update-baseline")
     return judged, [note] if gone else []
+
+
+def _noted(text: str) -> str:
+    """A line of the summary that goes on from the one above."""
+    return f"{'':13} {text}"
 
 
 def _refuse_parts(arguments: argparse.Namespace) -> None:
