@@ -131,6 +131,7 @@ def _key(corpus: Corpus, config: LintConfig, root: Path, as_of: date) -> str:
 
 def _files(corpus: Corpus) -> Iterable[bytes]:
     """Each file's path, content and reason why it was not read, in the order they are applied."""
+    yield from (note.encode("utf-8", "surrogateescape") for note in getattr(corpus, "notes", ()))
     for file in (*corpus.readable(), *corpus.unreadable):
         yield file.path.encode("utf-8", "surrogateescape")
         yield _content_of(file)

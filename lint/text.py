@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 #: Places listed below an entry of this severity; `verbose` lists all.
 _PLACES: dict[Severity, int] = {"error": 24, "warning": 8, "info": 4}
-_PLURALS: dict[Severity, str] = {"error": "errors", "warning": "warnings", "info": "notes"}
+_NAMES: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
 _COLOURS: dict[Severity, str] = {"error": "1;31", "warning": "1;33", "info": "1;36"}
 _BLUE, _BOLD, _GREEN = "1;34", "1", "1;32"
 _SQL_STARTS = ("ALTER ", "CREATE ", "DROP ", "GRANT ", "REVOKE ", "SELECT ", "SET ", "UPDATE ", "BEGIN")
@@ -166,7 +166,10 @@ class _Page:
 def _summary(report: Report, entries: int, style: Style) -> Iterator[str]:
     coverage, stats = report.coverage, report.stats
     yield style.paint(_found(report, entries), _BOLD)
-    yield _line("read", f"{stats.files:,} files, {stats.statements:,} SQL statements, {stats.seconds:.2f} s")
+    yield _line(
+        "read",
+        f"{counted(stats.files, 'file')}, {counted(stats.statements, 'statement')}, {stats.seconds:.2f} s",
+    )
     tables = f"{coverage.enforced} of {len(coverage.tables)} tenant tables enforced"
     yield _line("coverage", tables if coverage.tables else "no table that holds tenant rows was found")
     tenancy = getattr(report, "tenancy", "")
@@ -182,20 +185,23 @@ def _summary(report: Report, entries: int, style: Style) -> Iterator[str]:
         ends = min((s.until for s in report.suppressions if s.used), default="")
         yield _line("suppressed", f"{stats.suppressed}, the next suppression ends on {ends}")
     if report.known:
-        yield _line("baseline", f"{len(report.known)} known findings are not counted")
+        yield _line("baseline", f"{counted(len(report.known), 'known finding')} not told again")
 
 
 def _found(report: Report, entries: int) -> str:
     counts = Counter(finding.severity for finding in report.findings)
-    told = [
-        f"{counts[s]} {_PLURALS[s] if counts[s] != 1 else _PLURALS[s][:-1]}" for s in SEVERITIES if counts[s]
-    ]
+    told = [counted(counts[severity], _NAMES[severity]) for severity in SEVERITIES if counts[severity]]
     if not told:
-        return "no findings"
+        return "no new findings" if report.known else "no findings"
     total = sum(counts.values())
     return ", ".join(told) + (
         f" in {entries} {'entry' if entries == 1 else 'entries'}" if entries < total else ""
     )
+
+
+def counted(count: int, name: str) -> str:
+    """A number with what it counts: 1 finding, 2 findings."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def _line(label: str, text: str) -> str:

@@ -16,7 +16,7 @@ from posture.errors import UsageError
 
 if TYPE_CHECKING:
     from lint.config import LintConfig
-    from lint.files import Corpus
+    from lint.files import Corpus, SourceFile
     from lint.report import Report
 
 FORMATS = ("text", "json", "sarif", "junit", "github")
@@ -190,7 +190,7 @@ def _known(
     if arguments.write_baseline:
         baseline = Baseline.of(report.findings)
         write_baseline(baseline, path)
-        return baseline.apply(report), [_noted(f"{len(baseline.known)} findings are now known in {path}")]
+        return baseline.apply(report), [_noted(f"now known in {_near(path)}: {len(baseline.known)}")]
     if not (path.is_file() or arguments.baseline or config.baseline or arguments.update_baseline):
         return report, []
     baseline = read_baseline(path)
@@ -198,11 +198,17 @@ def _known(
         shrunk = baseline.shrunk(report.findings)
         write_baseline(shrunk, path)
         gone = len(baseline.known) - len(shrunk.known)
-        return shrunk.apply(report), [_noted(f"{gone} known findings are gone and taken out of {path}")]
+        return shrunk.apply(report), [_noted(f"gone, and taken out of {_near(path)}: {gone}")]
     judged = baseline.apply(report)
     gone = 0 if arguments.select or arguments.ignore else baseline.gone(judged)
-    note = _noted(f"{gone} known findings are gone: the baseline can shrink, run --update-baseline")
+    note = _noted(f"known and gone by now: {gone}; the baseline can shrink, run --update-baseline")
     return judged, [note] if gone else []
+
+
+def _near(path: Path) -> str:
+    """A path as a person would write it here."""
+    here = Path.cwd()
+    return str(path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path)
 
 
 def _noted(text: str) -> str:
@@ -223,10 +229,11 @@ def _changed(base: str, report: Report, root: Path, corpus: Corpus) -> tuple[Rep
     from lint.changed import changes_since
 
     changes = changes_since(base, root)
-    histories = (*corpus.histories.values(), *corpus.revisions.values())
+    scripts: dict[str, list[SourceFile]] = getattr(corpus, "scripts", {})
+    histories = (*corpus.histories.values(), *corpus.revisions.values(), *scripts.values())
     migrations = {file.path for history in histories for file in history}
     told = tuple(finding for finding in report.findings if changes.touch(finding, migrations))
     elsewhere = len(report.findings) - len(told)
     unread = sum(finding.rule == "RLS090" for finding in told)
     limited = replace(report, findings=told, stats=replace(report.stats, not_analysed=unread))
-    return limited, f"{'changed':13} since {base}: {elsewhere} findings elsewhere are not told"
+    return limited, f"{'changed':13} since {base}; findings elsewhere, not told: {elsewhere}"

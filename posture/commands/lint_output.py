@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from posture.reporting import Level, ReportItem, ReportRule, Silenced
 
 _MOST_COLUMNS = 120
+_NOTES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ def _text(output: Output, *, verbose: bool) -> str:
 
 def _notes(output: Output) -> Iterator[str]:
     yield from output.notes
+    left_out: list[str] = getattr(output.corpus, "notes", [])
+    yield from (f"{'left out':13} {note}" for note in left_out[:_NOTES_SHOWN])
+    if len(left_out) > _NOTES_SHOWN:
+        yield f"{'':13} and {len(left_out) - _NOTES_SHOWN} more"
     if not output.corpus.count:
         yield f"{'':13} nothing was linted: there is no SQL migration and no source file here"
     if output.stored:

@@ -79,7 +79,7 @@ def _descriptor(rule: ReportRule) -> dict[str, Any]:
 def _properties(rule: ReportRule) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     if rule.tags:
-        properties["tags"] = list(rule.tags[:MAX_TAGS])
+        properties["tags"] = list(dict.fromkeys(rule.tags))[:MAX_TAGS]
     if rule.security_severity is not None:
         properties["security-severity"] = f"{rule.security_severity:.1f}"
     return {"properties": properties} if properties else {}
