@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -106,6 +107,7 @@ def _linted(arguments: argparse.Namespace) -> int:
     from lint.files import gather
     from posture.commands.lint_output import Output, written
 
+    started = time.perf_counter()
     paths = [Path(path) for path in arguments.paths or ["."]]
     file = project_file(arguments.config, paths[0])
     root, config = linted_root(file, paths), _config(arguments, file)
@@ -119,7 +121,8 @@ def _linted(arguments: argparse.Namespace) -> int:
     if arguments.changed:
         report, note = _changed(arguments.changed, report, root, corpus)
         notes.append(note)
-    output = Output(report, corpus, tuple(notes), stored, arguments.show_suppressed)
+    seconds = time.perf_counter() - started
+    output = Output(report, corpus, seconds, tuple(notes), stored, arguments.show_suppressed)
     sys.stdout.write(written(output, arguments.format, verbose=arguments.verbose))
     if arguments.write_baseline:
         return Exit.HOLDS

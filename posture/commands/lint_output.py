@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ _NOTES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What there is to tell: the report, the files it speaks of, and notes for a person."""
+    """What there is to tell: the report, the files it speaks of, and notes for a person.
+
+    `seconds` is what this run took; the report's own are those of the run that made it.
+    """
 
     report: Report
     corpus: Corpus
+    seconds: float
     notes: tuple[str, ...] = ()
     #: True when the report was stored by an earlier run over the same files.
     stored: bool = False
@@ -59,7 +63,8 @@ def _text(output: Output, *, verbose: bool) -> str:
     is_terminal = sys.stdout.isatty()
     width = min(shutil.get_terminal_size().columns, _MOST_COLUMNS) if is_terminal else WIDTH
     style = Style(coloured(os.environ, is_terminal=is_terminal), width, verbose)
-    return render(output.report, RULES, contents.get, style, tuple(_notes(output)))
+    report = replace(output.report, stats=replace(output.report.stats, seconds=output.seconds))
+    return render(report, RULES, contents.get, style, tuple(_notes(output)))
 
 
 def _notes(output: Output) -> Iterator[str]:
