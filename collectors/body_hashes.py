@@ -42,7 +42,8 @@ class BodyHashCollector:
     def collect(self, unit: Unit, access: CanaryAccess) -> Iterable[Sighting]:
         """One `BodyHashes`."""
         with connect(access.dsn) as connection:
-            # posture: allow BYP006 the auditor's login must see every row, or be refused loudly
+            # posture: ignore BYP006 until 2027-11-30 (posture): the auditor's login must see every row, or
+            # be refused loudly
             connection.execute("SELECT set_config('row_security', 'off', false)")
             found = list(_hashes(connection, access.spend))
         yield Observed(_judged(found, access.bodies), unit.subject)

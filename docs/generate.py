@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 import grimp
 
 DOCS = Path(__file__).resolve().parent
+RULE_PAGES = DOCS / "rules"
 HOUSE = ("evidence", "core_platform", "lint", "controls", "collectors", "checks", "trust_portal", "posture")
 
 
@@ -38,6 +41,44 @@ def lint_rules() -> str:
     return "\n".join(["| rule | severity | what it finds |", "|---|---|---|", *rows])
 
 
+def rule_links() -> str:
+    """Every rule with a link to its page, for the index of `docs/rules`."""
+    from lint.rules.registry import RULES
+
+    rows = [f"| [{rule.code}]({rule.code}.md) | {rule.severity} | {rule.title} |" for rule in RULES.values()]
+    return "\n".join(["| rule | severity | what it finds |", "|---|---|---|", *rows])
+
+
+def lint_settings() -> str:
+    """Every setting of the `lint` section, from the comments and defaults of `LintConfig`."""
+    from lint.config import LintConfig
+
+    told = _told_by_comments(Path(inspect.getfile(LintConfig)).read_text())
+    shown = LintConfig()
+    rows = [
+        f"| `{setting.name}` | {_default(getattr(shown, setting.name))} | {told[setting.name]} |"
+        for setting in dataclasses.fields(LintConfig)
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+def _told_by_comments(source: str) -> dict[str, str]:
+    """The `#:` comment above each field; a field without one is an error of the documentation."""
+    field = re.compile(r"((?:^    #: .*\n)+)^    (\w+):", re.MULTILINE)
+    return {
+        match[2]: " ".join(line.removeprefix("    #: ") for line in match[1].splitlines())
+        for match in field.finditer(source)
+    }
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return "<br>".join(f"`{item}`" for item in value) or "none"
+    if isinstance(value, dict):
+        return "<br>".join(f"`{key}`" for key in value) or "none"
+    return f"`{value}`" if value else "none"
+
+
 def checks_and_sabotages() -> str:
     """Every check with what must turn it red."""
     from checks.check import SABOTAGES, load_checks
@@ -54,16 +95,23 @@ def checks_and_sabotages() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "imports": import_diagram,
     "lint-rules": lint_rules,
+    "lint-settings": lint_settings,
+    "rule-links": rule_links,
     "checks": checks_and_sabotages,
 }
 
 
 def pages() -> Iterator[tuple[Path, str]]:
-    """Every page that has a generated part, with the text that it should have."""
-    for page in sorted(DOCS.glob("*.md")):
+    """Every page that has a generated part, and the page of each rule, with the text that it should have."""
+    from lint.rules.pages import page as page_of
+    from lint.rules.registry import RULES
+
+    for page in (*sorted(DOCS.glob("*.md")), RULE_PAGES / "README.md"):
         text = page.read_text()
         if "<!-- generated:" in text:
             yield page, _filled(text)
+    for rule in RULES.values():
+        yield RULE_PAGES / f"{rule.code}.md", page_of(rule)
 
 
 def _filled(text: str) -> str:
@@ -84,10 +132,14 @@ def _imports(graph: grimp.ImportGraph, importer: str, imported: str) -> Iterator
 
 
 def main() -> int:
-    """Write every page anew; returns 0."""
+    """Write every page anew and remove those of rules that are gone; returns 0."""
+    written = set()
     for page, text in pages():
         page.write_text(text)
+        written.add(page)
         print(f"docs: {page.name}")
+    for page in set(RULE_PAGES.glob("*.md")) - written:
+        page.unlink()
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ __all__ = [
     "coverage_of",
     "explain",
     "lint_catalogue",
+    "lint_corpus",
     "lint_paths",
     "read_live",
     "replay_paths",
@@ -38,19 +40,30 @@ _HISTORY_RULES = "RLS"
 
 
 def lint_paths(
-    paths: Sequence[Path | str], config: LintConfig | None = None, root: Path | str = "."
+    paths: Sequence[Path | str],
+    config: LintConfig | None = None,
+    root: Path | str = ".",
+    *,
+    as_of: date | None = None,
 ) -> Report:
     """Lint files and folders; paths in the report are relative to `root`.
 
-    Raises LintError for a path that does not exist and LintConfigError for a registry that cannot
-    be used. A file that cannot be read is a finding (RLS090), never an exception.
+    `as_of` is the day on which suppressions are judged, today when it is not given. Raises LintError
+    for a path that does not exist and LintConfigError for a registry that cannot be used. A file that
+    cannot be read is a finding (RLS090), never an exception.
     """
     from lint.files import gather
+
+    settings, base = config or LintConfig(), Path(root)
+    corpus = gather([Path(path) for path in paths], base, settings.exclude)
+    return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+
+
+def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
+    """Lint files already read, as `lint_paths` does."""
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
-    settings, base = config or LintConfig(), Path(root)
-    corpus = gather([Path(path) for path in paths], base, settings.exclude)
     catalogues, findings, statements = _histories(corpus, settings, base)
     heads = _heads(catalogues, settings)
     findings.extend(finding for head in heads for finding in head.findings)
@@ -59,7 +72,7 @@ def lint_paths(
     judged = [head.catalogue for head in heads]
     findings.extend(_source_findings(corpus, judged, settings, base))
     findings.extend(_unreadable(file) for file in corpus.unreadable)
-    kept, suppressed = apply_suppressions(findings, corpus)
+    kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
     stats = Stats(
         corpus.count,
         statements,
@@ -67,7 +80,15 @@ def lint_paths(
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
     )
-    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed), _tenancy_text(heads))
+    return Report(
+        fingerprinted(kept),
+        coverage,
+        stats,
+        fingerprinted(suppressed),
+        suppressions=suppressions,
+        tenancy=_tenancy_text(heads),
+        notes=tuple(corpus.notes),
+    )
 
 
 def replay_paths(
@@ -122,6 +143,10 @@ def explain(code: str) -> str:
     if rule is None:
         raise LintError(f"{code}: no such rule; known are {', '.join(sorted(RULES))}")
     return rule.explanation
+
+
+def _columns(config: LintConfig) -> tuple[str, ...]:
+    return (config.tenant_column,) if config.tenant_column else config.tenant_columns
 
 
 def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Catalogue], list[Finding], int]:
@@ -189,8 +214,11 @@ def _tenancy_text(heads: Iterable[Head]) -> str:
 def _rollout_findings(
     heads: Sequence[Head], coverage: Coverage, config: LintConfig, root: Path
 ) -> Iterator[Finding]:
+    from lint.reads import noted
     from lint.rules.waves import floor_findings, planned_waves, wave_findings
 
+    if config.wave_plan:
+        noted(root / config.wave_plan)
     planned = replace(config, waves=planned_waves(config, root))
     catalogues = [head.catalogue for head in heads]
     yield from wave_findings(catalogues, planned)
@@ -206,7 +234,10 @@ def _with_tenants(catalogue: Catalogue, config: LintConfig) -> Catalogue:
 def _source_findings(
     corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig, root: Path
 ) -> list[Finding]:
+    from lint.reads import noted
     from lint.rules.source import source_findings
     from lint.rules.wrap import wrap_findings
 
+    if config.registry:
+        noted(root / config.registry)
     return [*source_findings(corpus, config, root), *wrap_findings(corpus, catalogues, config)]

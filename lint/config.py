@@ -114,6 +114,7 @@ BYPASS_KINDS = ("grpc-after-hmac", "cron", "cross-service")
 class LintConfig:
     """Settings of one lint run; paths and globs are relative to the linted root."""
 
+    #: Names of the column that holds the tenant, the likeliest first.
     tenant_columns: tuple[str, ...] = TENANT_COLUMNS
     #: Session settings that carry the tenant, beyond dotted names that say so themselves.
     tenant_gucs: tuple[str, ...] = ()
@@ -123,15 +124,19 @@ class LintConfig:
     bypass_contexts: tuple[str, ...] = BYPASS_CONTEXTS
     #: Calls that go around row security by an argument: `using(MainRouter.admin_db)`.
     bypass_markers: tuple[str, ...] = ()
+    #: Functions that bind a tenant and hand over a session.
     tenant_scopes: tuple[str, ...] = TENANT_SCOPES
     #: Types of a parameter that is a session already bound, to a tenant or to a bypass.
     tenant_session_types: tuple[str, ...] = ("TenantSession", "AsyncTenantSession")
     bypass_session_types: tuple[str, ...] = ("BypassSession", "AsyncBypassSession")
+    #: Files that may open connections.
     entry_points: tuple[str, ...] = ENTRY_POINTS
+    #: Files that implement the bypass and the tenant scope, and may do by hand what others may not.
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
     bypass_packages: tuple[str, ...] = BYPASS_PACKAGES
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None
+    #: Kinds of sites that the registry may hold.
     bypass_kinds: tuple[str, ...] = BYPASS_KINDS
     #: How many bypass sites there may be at most, when the registry does not say.
     bypass_ceiling: int | None = None
@@ -149,11 +154,15 @@ class LintConfig:
     handler_bases: tuple[str, ...] = ("*Servicer",)
     #: Globs of further request handlers, as "path:function".
     handlers: tuple[str, ...] = ()
+    #: Path of the file of known findings, relative to the root; None looks for `.posture-baseline.json`.
+    baseline: str | None = None
+    #: Files and folders that are not read.
     exclude: tuple[str, ...] = ()
     #: Tables that hold no tenant's rows in spite of a tenant column, each with its reason.
     global_tables: Mapping[str, str] = field(default_factory=dict)
     #: The project's own operations that ENABLE, FORCE and add policies, and which ones they add.
     rls_operations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(RLS_OPERATIONS))
+    #: Roles that bypass row security anyway, so that a policy for them opens nothing.
     privileged_roles: tuple[str, ...] = PRIVILEGED_ROLES
     #: The one tenant column, where names and policies would lead astray; None lets it be found.
     tenant_column: str | None = None
@@ -253,6 +262,7 @@ def wave_mapping(key: str, value: object) -> dict[str, int]:
 
 _READERS = {
     "registry": _path,
+    "baseline": _path,
     "bypass_ceiling": _count,
     "global_tables": _reasons,
     "rls_operations": _operations,

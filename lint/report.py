@@ -58,6 +58,36 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """One `posture: ignore` comment: what it silences, until when, who answers for it, and why.
+
+    `until` is the last day on which it holds, as ISO 8601. `used` is false when it silenced nothing.
+    """
+
+    path: str
+    line: int
+    rules: tuple[str, ...]
+    until: str
+    owner: str
+    reason: str
+    whole_file: bool = False
+    used: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the published form."""
+        return {
+            "path": self.path,
+            "line": self.line,
+            "rules": list(self.rules),
+            "until": self.until,
+            "owner": self.owner,
+            "reason": self.reason,
+            "whole_file": self.whole_file,
+            "used": self.used,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TableCoverage:
     """How far one tenant table is protected; `wave` is its rollout wave, where one is known."""
 
@@ -110,12 +140,13 @@ class Stats:
     suppressed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the published form; suppressions are shown in the text output."""
+        """Return the published form."""
         return {
             "files": self.files,
             "statements": self.statements,
             "seconds": round(self.seconds, 3),
             "not_analysed": self.not_analysed,
+            "suppressed": self.suppressed,
         }
 
 
@@ -129,6 +160,12 @@ class Report:
     suppressed: tuple[Finding, ...] = ()
     #: Which tenant columns and settings were found, in one line for a person.
     tenancy: str = ""
+    #: What was left unread on purpose, such as a dump beside its migrations, each in one line.
+    notes: tuple[str, ...] = ()
+    #: Every suppression that is heard, used or not; expired and malformed ones are findings.
+    suppressions: tuple[Suppression, ...] = ()
+    #: Findings that the baseline knows; they stand, and do not fail the run.
+    known: tuple[Finding, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -144,6 +181,8 @@ class Report:
         """Return exactly the published JSON object."""
         return {
             "findings": [finding.to_json() for finding in self.findings],
+            "known": [finding.to_json() for finding in self.known],
+            "suppressions": [suppression.to_json() for suppression in self.suppressions],
             "coverage": self.coverage.to_json(),
             "stats": self.stats.to_json(),
         }

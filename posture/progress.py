@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,3 +57,25 @@ class Console:
     def _clear(self) -> None:
         if self.stream.isatty():
             print("\r\033[K", end="", file=self.stream, flush=True)
+
+
+@contextmanager
+def late_line(text: str, after_seconds: float = 1.0, every_seconds: float = 0.2) -> Iterator[None]:
+    """Show a passing line with the seconds on a terminal, once something takes longer than a moment."""
+    console, done = Console(), threading.Event()
+    started = time.monotonic()
+
+    def show() -> None:
+        if done.wait(after_seconds):
+            return
+        while not done.wait(every_seconds):
+            console.detail(f"{text}, {time.monotonic() - started:.0f} s")
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        console.done()

@@ -28,6 +28,7 @@ from lint.history.newest_python import parsed
 from lint.history.program import Program
 from lint.history.revision_graph import Node, in_order
 from lint.history.values import HOLE, UNKNOWN, Built, Module, Unknown, Value
+from lint.limits import TooSlowError, file_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,8 +83,9 @@ class _Revision:
             return
         function = self.module.names.get("upgrade")
         try:
-            ended = Evaluator(self.module, self._effect).call_function("upgrade")
-        except (BudgetExceededError, RecursionError) as error:
+            with file_deadline():
+                ended = Evaluator(self.module, self._effect).call_function("upgrade")
+        except (BudgetExceededError, RecursionError, TooSlowError) as error:
             self.program.note(f"upgrade() cannot be followed to its end ({error})")
             return
         if not ended and function is not None:

@@ -19,6 +19,7 @@ from lint.history import facts
 from lint.history.expressions import Expressions, Value
 from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, statements, tokenize_body
 from lint.history.virtual import Virtual
+from lint.limits import check_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -131,6 +132,7 @@ class _Block:
         self.depth -= 1
 
     def _step(self) -> None:
+        check_time()
         self.steps += 1
         if self.steps > MAX_UNROLLED:
             raise ValueError(f"more than {MAX_UNROLLED} steps")

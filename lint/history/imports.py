@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lint.history.evaluate import Evaluator
 from lint.history.newest_python import parsed
 from lint.history.values import UNKNOWN, Imported, Module, Unknown, Value
+from lint.reads import noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,7 @@ class Project:
         try:
             if found is None or not found.is_file() or found.stat().st_size > MAX_BYTES:
                 return UNKNOWN
-            return found.read_text(encoding="utf-8")
+            return noted(found).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return UNKNOWN
 
@@ -129,7 +130,7 @@ class Project:
 
 def _file(path: Path) -> Path | None:
     for candidate in (path.with_name(f"{path.name}.py") if path.name else path, path / "__init__.py"):
-        if candidate.is_file():
+        if noted(candidate).is_file():
             return candidate
     return None
 

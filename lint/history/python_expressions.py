@@ -26,6 +26,7 @@ from lint.history.values import (
     is_known,
     ordered,
 )
+from lint.limits import check_time
 
 MAX_STEPS = 200_000
 MAX_DEPTH = 25
@@ -97,6 +98,7 @@ class Expressions:
 
     def count(self) -> None:
         """Take one step; raise BudgetExceededError when there were too many."""
+        check_time()
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise BudgetExceededError(f"more than {MAX_STEPS} steps")

@@ -14,6 +14,7 @@ from lint.history.facts import NotAnalysed
 from lint.history.sections import way_up
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
+from lint.limits import TooSlowError, check_time, file_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,8 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operat
         if unreadable:
             replay.apply([NotAnalysed(unreadable)], Place(file.path))
         replay.begin_file()
-        count += replay_text(way_up(text), file.path, replay, operations)
+        with file_deadline():
+            count += replay_text(way_up(text), file.path, replay, operations)
     return count
 
 
@@ -52,9 +54,13 @@ def replay_text(text: str, path: str, replay: Replay, operations: Operations) ->
         place = Place(path, line, column, script.line_and_column(last)[0])
         replay.apply([NotAnalysed(f"it cannot be tokenized up to line {place.end_line}: {reason}")], place)
 
-    for statement in statements(script, broken):
-        count += 1
-        changes = statement_facts(statement, operations)
-        if changes:
-            replay.apply(changes, place_of(statement, path))
+    try:
+        for statement in statements(script, broken):
+            check_time()
+            count += 1
+            changes = statement_facts(statement, operations)
+            if changes:
+                replay.apply(changes, place_of(statement, path))
+    except TooSlowError as error:
+        replay.apply([NotAnalysed(f"the rest of the file: {error}")], Place(path))
     return count

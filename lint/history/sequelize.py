@@ -16,6 +16,7 @@ from lint.history.javascript import DEFAULT_EXPORT, EXPORTS, REQUIRED, TooDeepEr
 from lint.history.program import Program
 from lint.history.sequelize_operations import OPERATIONS, NotKnownError
 from lint.history.values import UNKNOWN, Class, Function, Imported, Module, SqlText, Unknown, Value
+from lint.reads import noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +93,7 @@ class _Modules:
         """Return the text of a file below the root, UNKNOWN of any other."""
         found = Path(path).resolve()
         try:
-            return found.read_text(encoding="utf-8") if self.root in found.parents else UNKNOWN
+            return noted(found).read_text(encoding="utf-8") if self.root in found.parents else UNKNOWN
         except (OSError, UnicodeDecodeError):
             return UNKNOWN
 
@@ -104,7 +105,7 @@ def _resolved(wanted: str, importer: Path) -> Path | None:
     candidates = [plain, *(Path(f"{plain}{suffix}") for suffix in _SUFFIXES)]
     if plain.suffix in {".js", ".mjs", ".cjs"}:  # TypeScript imports by the name of the output
         candidates.append(plain.with_suffix(plain.suffix.replace("js", "ts")))
-    return next((path for path in candidates if path.is_file() and path.suffix != ".json"), None)
+    return next((path for path in candidates if noted(path).is_file() and path.suffix != ".json"), None)
 
 
 def _constructor(call: Call) -> Value:

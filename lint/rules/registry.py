@@ -10,6 +10,7 @@ from lint.rules.bypass_rules import BYPASS_RULES
 from lint.rules.database_rules import DATABASE_RULES
 from lint.rules.path_rules import PATH_RULES
 from lint.rules.rule import Rule
+from lint.rules.suppression_rules import SUPPRESSION_RULES
 from lint.rules.table_rules import TABLE_RULES
 from lint.rules.wrap_rules import WRAP_RULES
 
@@ -17,6 +18,7 @@ from lint.rules.wrap_rules import WRAP_RULES
 RULES: dict[str, Rule] = {
     rule.code: rule
     for rule in sorted(
-        (*TABLE_RULES, *DATABASE_RULES, *PATH_RULES, *BYPASS_RULES, *WRAP_RULES), key=lambda rule: rule.code
+        (*TABLE_RULES, *DATABASE_RULES, *PATH_RULES, *BYPASS_RULES, *WRAP_RULES, *SUPPRESSION_RULES),
+        key=lambda rule: rule.code,
     )
 }

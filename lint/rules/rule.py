@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: what it says, what fails it, what cures it, and when silence is right."""
+    """One rule: what it says, what fails it, what cures it, and when silence is right.
+
+    `fix` says how to get from `bad` to `good` where the two do not; `source` is where the rule comes
+    from: a section of the PostgreSQL manual, a CVE, what was observed.
+    """
 
     code: str
     severity: Severity
@@ -23,15 +27,22 @@ class Rule:
     bad: str
     good: str
     suppress: str
+    fix: str = ""
+    source: str = ""
 
     @property
     def explanation(self) -> str:
         """The text of `posture lint --explain CODE`."""
-        return (
-            f"{self.code} ({self.severity}): {self.title}\n\n{self.why.strip()}\n\n"
-            f"Fails:\n{_indented(self.bad)}\n\nPasses:\n{_indented(self.good)}\n\n"
-            f"When to suppress: {self.suppress.strip()}"
-        )
+        parts = [
+            f"{self.code} ({self.severity}): {self.title}",
+            self.why.strip(),
+            f"Fails:\n{_indented(self.bad)}",
+            f"Passes:\n{_indented(self.good)}",
+            f"How to fix it: {self.fix.strip()}" if self.fix else "",
+            f"When to suppress: {self.suppress.strip()}",
+            f"Source: {self.source.strip()}" if self.source else "",
+        ]
+        return "\n\n".join(part for part in parts if part)
 
     def finding(
         self,

@@ -13,7 +13,7 @@ TOOL_FORMATS = ("sarif", "junit", "github")
 def in_tool_format(items: Sequence[ReportItem], run: RunInfo, form: str) -> str:
     """The findings in one of `TOOL_FORMATS`."""
     if form == "junit":
-        return to_junit(items, run.tool)
+        return to_junit(items, run.tool, run)
     if form == "github":
         return to_github(items)
     return json.dumps(to_sarif(items, run), indent=2) + "\n"

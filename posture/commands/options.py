@@ -44,10 +44,23 @@ def load(named: str | None) -> Project:
 
 
 def linted_root(file: Path | None, paths: Sequence[Path]) -> Path:
-    """What paths are relative to: the folder of posture.yaml, else the one folder that is linted."""
+    """What paths are relative to: the folder of posture.yaml, else the repository, else here.
+
+    Code-scanning services want paths from the repository's top. A single folder elsewhere is its own root.
+    """
     if file is not None:
         return file.absolute().parent
-    return paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
+    repository = repository_of(paths[0])
+    if repository is not None:
+        return repository
+    outside = not paths[0].resolve().is_relative_to(Path.cwd())
+    return paths[0] if outside and len(paths) == 1 and paths[0].is_dir() else Path()
+
+
+def repository_of(path: Path) -> Path | None:
+    """The top of the git repository that a path lies in, None outside of one."""
+    begin = path.absolute()
+    return next((folder for folder in (begin, *begin.parents) if (folder / ".git").exists()), None)
 
 
 def lint_config(path: Path | None) -> LintConfig:

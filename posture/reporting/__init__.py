@@ -5,8 +5,8 @@ The one place that writes them, for every command of Posture. A caller turns its
 """
 
 from posture.reporting.github import to_github
-from posture.reporting.items import Level, ReportItem, ReportRule, RunInfo
+from posture.reporting.items import Level, ReportItem, ReportRule, RunInfo, Silenced
 from posture.reporting.junit import to_junit
 from posture.reporting.sarif import to_sarif
 
-__all__ = ["Level", "ReportItem", "ReportRule", "RunInfo", "to_github", "to_junit", "to_sarif"]
+__all__ = ["Level", "ReportItem", "ReportRule", "RunInfo", "Silenced", "to_github", "to_junit", "to_sarif"]

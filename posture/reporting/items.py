@@ -10,6 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """Why a finding does not count: silenced in its source, or known from outside (a baseline)."""
+
+    kind: Literal["inSource", "external"]
+    justification: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +37,27 @@ class ReportItem:
     column: int | None = None
     help: str | None = None
     fingerprint: str | None = None
+    end_line: int | None = None
+    silenced: Silenced | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRule:
-    """One rule that was applied, whether or not it found something."""
+    """One rule that was applied, whether or not it found something.
+
+    `markdown` is the help again, dressed. `security_severity` is a score from 0.1 to 10.0, by which
+    code-scanning services sort. `tags` name what the rule is about.
+    """
 
     id: str
     title: str
     level: Level = "error"
     help: str | None = None
     help_uri: str | None = None
+    description: str | None = None
+    markdown: str | None = None
+    tags: Sequence[str] = ()
+    security_severity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

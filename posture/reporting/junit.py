@@ -38,6 +38,8 @@ def _by_rule(items: Sequence[ReportItem], run: RunInfo | None) -> list[tuple[Rep
     rules = {rule.id: rule for rule in (run.rules if run else ())}
     found: dict[str, list[ReportItem]] = {rule_id: [] for rule_id in rules}
     for item in items:
+        if item.silenced is not None:
+            continue
         rules.setdefault(item.rule, ReportRule(item.rule, item.title))
         found.setdefault(item.rule, []).append(item)
     return [(rules[rule_id], found[rule_id]) for rule_id in sorted(found)]

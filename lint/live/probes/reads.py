@@ -195,7 +195,7 @@ def _injected(settings: dict[str, str]) -> list[str]:
 
 def row_security_off(scene: Scene, target: Target) -> None:
     """`row_security = off` must raise for the role (manual, 5.9); an answer means it is exempt."""
-    # posture: allow BYP006 the probe asserts that PostgreSQL refuses it
+    # posture: ignore BYP006 until 2027-11-30 (posture): the probe asserts that PostgreSQL refuses it
     answer = scene.as_a("SET LOCAL row_security = off", visible(target, scene.a))
     if not answer.failed:
         blame = leak(scene, target, "select")
