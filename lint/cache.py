@@ -104,7 +104,16 @@ def _report(stored: dict[str, Any]) -> Report:
     )
     coverage = Coverage(tuple(TableCoverage(**table) for table in stored.pop("coverage")["tables"]))
     stats = Stats(**stored.pop("stats"))
-    return Report(coverage=coverage, stats=stats, suppressions=suppressions, **findings, **stored)
+    return Report(
+        findings["findings"],
+        coverage,
+        stats,
+        findings["suppressed"],
+        suppressions=suppressions,
+        known=findings["known"],
+        tenancy=str(stored["tenancy"]),
+        notes=tuple(map(str, stored["notes"])),
+    )
 
 
 def _digest_of(path: Path) -> str:

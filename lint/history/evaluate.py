@@ -34,7 +34,6 @@ from lint.history.values import (
     is_known,
     ordered,
 )
-from lint.limits import check_time
 
 __all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
 
