@@ -50,11 +50,18 @@ class Elements:
 def column_definition(cursor: Cursor, into: Elements) -> None:
     """Read `name type constraint…` into `into`."""
     name = cursor.identifier()
-    kind = "" if cursor.done or cursor.word() in _COLUMN_WORDS else read_type(cursor)
+    kind = "" if cursor.done or _begins_constraint(cursor) else read_type(cursor)
     column = Column(name, kind)
     if kind in SERIALS:
         column = Column(name, SERIALS[kind], nullable=False, default="nextval()")
     column_constraints(cursor, column, into)
+
+
+def _begins_constraint(cursor: Cursor) -> bool:
+    """Say whether a column's constraint begins here; `storage.x` is a type of a schema named so."""
+    following = cursor.at + 1
+    is_qualified = following < len(cursor.tokens) and cursor.tokens[following].token_type is TokenType.DOT
+    return cursor.word() in _COLUMN_WORDS and not is_qualified
 
 
 def column_constraints(cursor: Cursor, column: Column, into: Elements) -> None:
@@ -76,7 +83,7 @@ def _column_constraint(cursor: Cursor, column: Column, given: str, into: Element
     if word == "NOT" and cursor.eat("NULL"):
         return replace(column, nullable=False)
     if word == "DEFAULT":
-        return replace(column, default=_expression(cursor))
+        return replace(column, default=stored_default(_expression(cursor)))
     if word == "GENERATED":
         return _generated(cursor, column)
     if word == "PRIMARY":
@@ -109,6 +116,11 @@ def _expression(cursor: Cursor) -> str:
         else:
             cursor.at += 1
     return cursor.flat_since(first)
+
+
+def stored_default(text: str) -> str | None:
+    """Return a default as PostgreSQL keeps it: NULL is none."""
+    return None if text.upper() == "NULL" or text.upper().startswith("NULL::") else text
 
 
 def _goes_on(cursor: Cursor, word: str) -> bool:
@@ -236,6 +248,10 @@ def index_part(cursor: Cursor) -> IndexPart:
     first = cursor.tokens[0]
     if first.token_type is TokenType.L_PAREN:
         text = cursor.group_text()
+        inner = cursor.part(cursor.tokens[1 : cursor.at - 1])
+        if len(inner.tokens) == 1 or inner.word(1) == "COLLATE":  # a column all the same
+            name = (inner.identifier(),)
+            return IndexPart(name[-1], name[-1], _operator_class(cursor))
         return IndexPart(f"({text})", None, _operator_class(cursor))
     name = cursor.name()
     if cursor.is_kind(TokenType.L_PAREN):

@@ -149,6 +149,14 @@ def alter_sequence(cursor: Cursor) -> list[Fact]:
     return [facts.OwnSequence(name, _owned_by(cursor))] if cursor.has("OWNED", "BY") else []
 
 
+def create_extension(cursor: Cursor) -> list[Fact]:
+    """Read CREATE EXTENSION with the cursor behind it."""
+    cursor.eat("IF", "NOT", "EXISTS")
+    name = cursor.identifier()
+    cursor.eat("WITH")
+    return [facts.CreateExtension(name, cursor.identifier() if cursor.eat("SCHEMA") else None)]
+
+
 def create_type(cursor: Cursor) -> list[Fact]:
     """Read CREATE TYPE … AS ENUM with the cursor behind TYPE; other kinds hold nothing a rule reads."""
     name = cursor.name()

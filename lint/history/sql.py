@@ -170,9 +170,7 @@ def statements(script: Script, broken: Callable[[int, int, str], None] | None = 
             yield Statement(part, script)
 
 
-def _readable(
-    script: Script, broken: Callable[[int, int, str], None] | None
-) -> Iterator[list[Token]]:
+def _readable(script: Script, broken: Callable[[int, int, str], None] | None) -> Iterator[list[Token]]:
     """Yield the tokens of a script: all of them, or those of its statements that can be read."""
     try:
         yield tokenize(script.text)

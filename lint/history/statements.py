@@ -334,6 +334,7 @@ _CREATED: dict[str, Callable[[Cursor], list[Fact]]] = {
     "CONSTRAINT": routines.create_trigger,
     "RULE": _behind(routines.create_rule),
     "SEQUENCE": relations.create_sequence,
+    "EXTENSION": _behind(relations.create_extension),
     "TYPE": _behind(relations.create_type),
     "DOMAIN": _behind(relations.create_domain),
     "SCHEMA": _create_schema,

@@ -13,6 +13,7 @@ from lint.history.columns import (
     Elements,
     column_constraints,
     column_definition,
+    stored_default,
     table_constraint,
 )
 from lint.history.queries import read_query
@@ -223,7 +224,7 @@ def _alter(cursor: Cursor, name: Name) -> Iterator[Fact]:
 def _column_changes(cursor: Cursor) -> dict[str, object]:
     """Read SET DEFAULT, TYPE, ADD GENERATED and their opposites as fields of a column."""
     if cursor.eat("SET", "DEFAULT"):
-        return {"default": flat(cursor.rest(), cursor.script)}
+        return {"default": stored_default(flat(cursor.rest(), cursor.script))}
     if cursor.eat("DROP", "DEFAULT"):
         return {"default": None}
     if cursor.eat("DROP", "EXPRESSION"):

@@ -49,7 +49,19 @@ _SINGLE_PRECISION_BITS = 24
 BUILT_IN = frozenset(
     {*_ALIASES.values(), *SERIALS, "smallint", "bigint", "text", "uuid", "json", "jsonb", "xml", "bytea"}
     | {"date", "interval", "money", "inet", "cidr", "macaddr", "macaddr8", "bit", "point", "line", "lseg"}
-    | {"bpchar", "box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "name", "regclass", "regproc"}
+    | {
+        "bpchar",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "tsvector",
+        "tsquery",
+        "oid",
+        "name",
+        "regclass",
+        "regproc",
+    }
     | {"regtype", "regrole", "regnamespace", "regprocedure", "void", "record", "trigger", "event_trigger"}
     | {"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anycompatible", "internal", "cstring"}
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}

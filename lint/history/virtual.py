@@ -18,6 +18,7 @@ from lint.history.sql import Cursor, Script, Statement, fold, split_commas
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lint.catalogue import Table
     from lint.history.state import State
 
 Row = dict[str, Value]
@@ -317,6 +318,38 @@ def _pg_policy(state: State) -> Iterator[Row]:
             yield {"polrelid": table.qualified, "polname": policy.name}
 
 
+_CONSTRAINTS = {"primary": ("p", "PRIMARY KEY"), "unique": ("u", "UNIQUE"), "check": ("c", "CHECK")}
+
+
+def _constraints(state: State) -> Iterator[tuple[Table, str, str, str]]:
+    """Yield (table, name, letter of `pg_constraint.contype`, word of the information schema)."""
+    for table in state.tables.values():
+        for key in table.keys:
+            if key.kind != "index":
+                yield table, key.name, *_CONSTRAINTS[key.kind]
+        for foreign in table.foreign_keys:
+            yield table, foreign.name, "f", "FOREIGN KEY"
+        for check in table.constraints:
+            if check.kind == "check":
+                yield table, check.name, *_CONSTRAINTS["check"]
+
+
+def _pg_constraint(state: State) -> Iterator[Row]:
+    for table, name, letter, _ in _constraints(state):
+        yield {"conname": name, "conrelid": table.qualified, "connamespace": table.schema, "contype": letter}
+
+
+def _table_constraints(state: State) -> Iterator[Row]:
+    for table, name, _, word in _constraints(state):
+        yield {
+            "constraint_schema": table.schema,
+            "constraint_name": name,
+            "table_schema": table.schema,
+            "table_name": table.name,
+            "constraint_type": word,
+        }
+
+
 def _views(state: State) -> Iterator[Row]:
     for view in state.views.values():
         yield {
@@ -358,6 +391,8 @@ _RELATIONS: dict[str, Callable[[State], Iterator[Row]]] = {
     "pg_class": _pg_class,
     "pg_namespace": _pg_namespace,
     "pg_attribute": _pg_attribute,
+    "pg_constraint": _pg_constraint,
+    "table_constraints": _table_constraints,
     "pg_views": _views,
     "pg_matviews": _views,
     "views": _views,

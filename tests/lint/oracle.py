@@ -73,7 +73,9 @@ def _type(node: Any, *, modifiers: bool = True) -> str:
         base = _quoted(base)
     if len(names) == 1 and names[-1] == "char":
         base = '"char"'
-    numbers = [m.val.ival for m in node.typmods or () if isinstance(m, ast.A_Const) and hasattr(m.val, "ival")]
+    numbers = [
+        m.val.ival for m in node.typmods or () if isinstance(m, ast.A_Const) and hasattr(m.val, "ival")
+    ]
     if base == "bpchar" and (numbers or not modifiers):
         base = "character"
     if base in {"interval"}:
@@ -301,9 +303,7 @@ _TRIGGERS = {
 
 
 def _index(node: Any) -> Iterator[tuple[Any, ...]]:
-    parts = tuple(
-        part.name if part.expr is None else _deparsed(part.expr) for part in node.indexParams or ()
-    )
+    parts = tuple(part.name if part.expr is None else _deparsed(part.expr) for part in node.indexParams or ())
     yield (
         "index",
         _relation(node.relation),
@@ -558,7 +558,13 @@ def _rename(node: Any) -> Iterator[tuple[Any, ...]]:
     what, to = node.renameType, node.newname
     if what == _O.OBJECT_POLICY:
         yield "rename policy", _relation(node.relation), node.subname, to
-    elif what in {_O.OBJECT_TABLE, _O.OBJECT_VIEW, _O.OBJECT_MATVIEW, _O.OBJECT_FOREIGN_TABLE, _O.OBJECT_SEQUENCE}:
+    elif what in {
+        _O.OBJECT_TABLE,
+        _O.OBJECT_VIEW,
+        _O.OBJECT_MATVIEW,
+        _O.OBJECT_FOREIGN_TABLE,
+        _O.OBJECT_SEQUENCE,
+    }:
         yield "rename", _relation(node.relation), to
     elif what in {_O.OBJECT_COLUMN} and node.relationType != _O.OBJECT_TYPE:
         yield "rename column", _relation(node.relation), node.subname, to
