@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
+from lint.history import kinds
 from lint.history.expressions import Expressions, Value, split_words
 from lint.history.queries import output_name
 from lint.history.sql import Cursor, Script, Statement, fold, split_commas
@@ -86,7 +87,7 @@ class Virtual:
     def _joined(self, cursor: Cursor) -> list[Joined] | None:
         joined = self._product([{}], cursor)
         while joined is not None:
-            if cursor.take(TokenType.COMMA) or cursor.eat("CROSS", "JOIN"):
+            if cursor.take(kinds.COMMA) or cursor.eat("CROSS", "JOIN"):
                 joined = self._product(joined, cursor)
                 continue
             if not (cursor.eat("INNER", "JOIN") or cursor.eat("JOIN")):
@@ -112,7 +113,7 @@ class Virtual:
         """Read one item of FROM and return its alias and rows."""
         cursor.eat("LATERAL")
         rows: list[Row] | None
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             first = cursor.at
             cursor.skip_group()
             rows, name = self.select(cursor.tokens[first + 1 : cursor.at - 1]), ""
@@ -125,9 +126,7 @@ class Virtual:
         else:
             name = cursor.name()[-1]
             make = _RELATIONS.get(name)
-            rows = (
-                list(make(self.state)) if make is not None and not cursor.is_kind(TokenType.L_PAREN) else None
-            )
+            rows = list(make(self.state)) if make is not None and not cursor.is_kind(kinds.L_PAREN) else None
         if rows is None:
             return None
         return self._aliased(cursor, name, rows)
@@ -138,7 +137,7 @@ class Virtual:
         if not is_alias:
             return name, rows
         alias = cursor.identifier()
-        if not cursor.is_kind(TokenType.L_PAREN):
+        if not cursor.is_kind(kinds.L_PAREN):
             if name == "unnest":
                 rows = [{alias: next(iter(row.values()), None)} for row in rows]
             return alias, rows
@@ -185,7 +184,7 @@ class Virtual:
             return
         row: Row = {}
         for run in outputs:
-            if run[-1].token_type is TokenType.STAR:
+            if run[-1].token_type is kinds.STAR:
                 for name, one in joined.items():
                     if len(run) == 1 or fold(run[0]) == name:
                         row |= one
@@ -196,7 +195,7 @@ class Virtual:
 
 def _is_word(cursor: Cursor) -> bool:
     token = cursor.tokens[cursor.at]
-    return token.token_type is TokenType.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
+    return token.token_type is kinds.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
 
 
 def _closing(tokens: list[Token]) -> int:
@@ -213,9 +212,9 @@ def _without_alias(tokens: list[Token]) -> list[Token]:
         and tokens[-1].text[:1].isalpha()
         and tokens[-2].token_type
         in {
-            TokenType.R_PAREN,
-            TokenType.VAR,
-            TokenType.IDENTIFIER,
+            kinds.R_PAREN,
+            kinds.VAR,
+            kinds.IDENTIFIER,
         }
     ):
         return tokens[:-1]
