@@ -36,6 +36,7 @@ prove:
 
 bench:
 	@$(PYTHON) deploy/bootstrap.py dev
+	@$(PYTHON) deploy/bootstrap.py peers
 	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 soak:
@@ -48,6 +49,8 @@ lock:
 	  --all-extras --group build pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 	  --all-extras --group build --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+	  --group peers -o requirements/peers.txt
 	echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
 	  - -o requirements/bootstrap.txt
 

@@ -24,7 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-REQUIREMENTS = {"run": ROOT / "requirements" / "run.txt", "dev": ROOT / "requirements" / "dev.txt"}
+REQUIREMENTS = {name: ROOT / "requirements" / f"{name}.txt" for name in ("run", "dev", "peers")}
+#: The other linters that `make bench` measures: their pins disagree with ours, so they live apart.
+PEERS = VENV / "peers"
 BOOTSTRAP_REQUIREMENTS = ROOT / "requirements" / "bootstrap.txt"
 APT_TIMEOUT_SECONDS = 600
 PROGRAM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
@@ -70,7 +72,7 @@ SYSTEM_PACKAGES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Set up for `run` (make demo) or `dev` (make test); 0 when the environment is ready."""
+    """Set up for `run` (make demo), `dev` (make test) or `peers` (make bench); 0 when it is ready."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("purpose", choices=sorted(REQUIREMENTS))
     purpose: str = parser.parse_args(arguments).purpose
@@ -80,7 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with (ROOT / ".bootstrap.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            _environment(purpose)
+            if purpose == "peers":
+                _peers()
+            else:
+                _environment(purpose)
         except subprocess.CalledProcessError as error:
             command = " ".join(map(str, error.cmd))
             return _refuse(f"`{command}` ended with {error.returncode}; its words are above")
@@ -102,6 +107,21 @@ def _environment(purpose: str) -> None:
     _install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     stamp.write_text(wanted)
     _say(f"ready after {time.monotonic() - started:.0f} s")
+
+
+def _peers() -> None:
+    """The peers' own environment, made by uv with the locked versions and their hashes."""
+    stamp = PEERS / ".ready"
+    wanted = _digest(REQUIREMENTS["peers"])
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    _say(f"installing the peers to measure against ({REQUIREMENTS['peers'].name})")
+    uv = str(VENV / "bin" / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--clear", "--python", str(PYTHON), str(PEERS)], check=True)
+    locked = ["--require-hashes", "-r", str(REQUIREMENTS["peers"])]
+    target = ["--python", str(PEERS / "bin" / "python")]
+    subprocess.run([uv, "pip", "install", "--quiet", *target, *locked], check=True)
+    stamp.write_text(wanted)
 
 
 def _make_venv() -> None:

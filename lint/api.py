@@ -7,10 +7,11 @@ nothing; the command line and the collectors call only what stands here.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Catalogue, Place, with_tenant_columns
+from lint.catalogue import Catalogue, Place
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
 from lint.report import Report, Stats, fingerprinted
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from lint.files import Corpus, SourceFile
     from lint.report import Coverage, Finding
+    from lint.rules.head import Head
 
 __all__ = [
     "coverage_live",
@@ -50,9 +52,12 @@ def lint_paths(
     settings, base = config or LintConfig(), Path(root)
     corpus = gather([Path(path) for path in paths], base, settings.exclude)
     catalogues, findings, statements = _histories(corpus, settings, base)
-    for catalogue in catalogues:
-        findings.extend(_catalogue_findings(catalogue, settings))
-    findings.extend(_source_findings(corpus, settings, base))
+    heads = _heads(catalogues, settings)
+    findings.extend(finding for head in heads for finding in head.findings)
+    coverage = merged(coverage_of(head.catalogue, settings.global_tables) for head in heads)
+    findings.extend(_rollout_findings(heads, coverage, settings, base))
+    judged = [head.catalogue for head in heads]
+    findings.extend(_source_findings(corpus, judged, settings, base))
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed = apply_suppressions(findings, corpus)
     stats = Stats(
@@ -62,8 +67,7 @@ def lint_paths(
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
     )
-    coverage = merged(coverage_of(one, settings.global_tables) for one in catalogues)
-    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed))
+    return Report(fingerprinted(kept), coverage, stats, fingerprinted(suppressed), _tenancy_text(heads))
 
 
 def replay_paths(
@@ -74,25 +78,27 @@ def replay_paths(
 
     settings, base = config or LintConfig(), Path(root)
     corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    return _histories(corpus, settings, base)[0]
+    found = _histories(corpus, settings, base)[0]
+    return [_with_tenants(catalogue, settings) for catalogue in found]
 
 
 def lint_catalogue(catalogue: Catalogue, config: LintConfig | None = None) -> Report:
     """Judge one catalogue, such as a live database's; the finding's path is its source."""
     started = time.perf_counter()
     settings = config or LintConfig()
-    judged = with_tenant_columns(catalogue, settings.tenant_columns)
-    findings = fingerprinted(_catalogue_findings(judged, settings))
+    (head,) = _heads([catalogue], settings)
+    findings = fingerprinted(head.findings)
     unread = sum(finding.rule == RLS090.code for finding in findings)
     stats = Stats(seconds=time.perf_counter() - started, not_analysed=unread)
-    return Report(findings, coverage_of(judged, settings.global_tables), stats)
+    coverage = coverage_of(head.catalogue, settings.global_tables)
+    return Report(findings, coverage, stats, tenancy=head.tenancy.text)
 
 
 def read_live(dsn: str, tenant_columns: Iterable[str] = TENANT_COLUMNS) -> Catalogue:
     """Read the catalogue of a PostgreSQL database; raise LintError when it cannot be reached."""
     from lint.live.read import read_database
 
-    return with_tenant_columns(read_database(dsn), tenant_columns)
+    return _with_tenants(read_database(dsn), LintConfig(tenant_columns=tuple(tenant_columns)))
 
 
 def coverage_live(dsn: str, role: str, config: LintConfig | None = None) -> Coverage:
@@ -131,19 +137,19 @@ def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Cat
     for folder, files in corpus.histories.items():
         replay = Replay(folder)
         statements += replay_files(files, replay, operations)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        catalogues.append(replay.catalogue())
         findings.extend(_not_analysed(replay.not_analysed))
     for folder, files in corpus.revisions.items():
         replay = Replay(folder)
         statements += replay_revisions(files, replay, operations, root)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        catalogues.append(replay.catalogue())
         findings.extend(_not_analysed(replay.not_analysed))
     for folder, files in corpus.scripts.items():
         from lint.history.sequelize import replay_scripts
 
         replay = Replay(folder)
         statements += replay_scripts(files, replay, operations, root)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
+        catalogues.append(replay.catalogue())
         findings.extend(_not_analysed(replay.not_analysed))
     return catalogues, findings, statements
 
@@ -167,13 +173,40 @@ def _unreadable(file: SourceFile) -> Finding:
     )
 
 
-def _catalogue_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
-    from lint.rules.row_security import role_findings, table_findings
+def _heads(catalogues: Iterable[Catalogue], config: LintConfig) -> list[Head]:
+    from lint.rules.head import judge_head
 
-    return [*table_findings(catalogue, config), *role_findings(catalogue, config)]
+    return [judge_head(catalogue, config) for catalogue in catalogues]
 
 
-def _source_findings(corpus: Corpus, config: LintConfig, root: Path) -> list[Finding]:
+def _tenancy_text(heads: Iterable[Head]) -> str:
+    """Tell what was found; a history without tenants is told only where no other has any."""
+    found = [head.tenancy for head in heads]
+    telling = [tenancy for tenancy in found if tenancy.columns] or found
+    return "; ".join(dict.fromkeys(tenancy.text for tenancy in telling))
+
+
+def _rollout_findings(
+    heads: Sequence[Head], coverage: Coverage, config: LintConfig, root: Path
+) -> Iterator[Finding]:
+    from lint.rules.waves import floor_findings, planned_waves, wave_findings
+
+    planned = replace(config, waves=planned_waves(config, root))
+    catalogues = [head.catalogue for head in heads]
+    yield from wave_findings(catalogues, planned)
+    yield from floor_findings(coverage, config, catalogues[0].source if catalogues else ".")
+
+
+def _with_tenants(catalogue: Catalogue, config: LintConfig) -> Catalogue:
+    from lint.rules.tenancy import discover
+
+    return discover(catalogue, config, tenant_column=config.tenant_column)[0]
+
+
+def _source_findings(
+    corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig, root: Path
+) -> list[Finding]:
     from lint.rules.source import source_findings
+    from lint.rules.wrap import wrap_findings
 
-    return list(source_findings(corpus, config, root))
+    return [*source_findings(corpus, config, root), *wrap_findings(corpus, catalogues, config)]

@@ -53,6 +53,7 @@ __all__ = [
     "TableKind",
     "Trigger",
     "View",
+    "spelled",
     "tenant_column_of",
     "with_tenant_columns",
     "written_name",
@@ -324,14 +325,15 @@ def tenant_column_of(columns: Iterable[Column], names: Iterable[str]) -> str | N
     `tenantId` is the same name as `tenant_id`. `account_id` beside a provider's tokens is the
     user's account there, not a tenant.
     """
-    present = {_spelled(column.name): column.name for column in columns}
+    present = {spelled(column.name): column.name for column in columns}
     if not _PROVIDER_COLUMNS.isdisjoint(present):
         present.pop("accountid", None)
-    found = (present[_spelled(name)] for name in names if _spelled(name) in present)
+    found = (present[spelled(name)] for name in names if spelled(name) in present)
     return next(found, None)
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
+    """Return a name as it is compared: `tenantId` and `tenant_id` are one."""
     return name.replace("_", "").lower()
 
 

@@ -31,6 +31,7 @@ from core_platform.agent import (
 )
 from core_platform.events import append_event
 from core_platform.integrity import answer, decide_day, recommend, set_budget, spend_days
+from core_platform.integrity.silent_agents import record_silent_agents
 from core_platform.lifecycle import make_export, place_hold, release_hold, set_retention
 from core_platform.onboarding.connections import connect_account, credential_key
 from core_platform.redaction import SampleLogs, sample_logs
@@ -169,7 +170,8 @@ def _answer(session: TenantSession, asked: tuple[uuid.UUID, uuid.UUID]) -> None:
 
 
 def sweep(database: PlatformDatabase) -> SweepReport:
-    """The background sweep for idle GPUs, as the platform's scheduler would run it."""
+    """The background sweeps, for silent agents and idle GPUs, as the platform's scheduler would run them."""
+    record_silent_agents(database, change_ref="demo:silent-agents")
     return sweep_idle_gpus(database, change_ref="demo:idle-gpu-sweep")
 
 

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar, cast
 
 from lint.history import pure
-from lint.history.expressions import BudgetExceededError, Expressions, TakenApart
+from lint.history.python_expressions import BudgetExceededError, Expressions, TakenApart
 from lint.history.values import (
     UNKNOWN,
     Built,

@@ -1,356 +1,338 @@
-"""What a Python expression is worth, as far as its text decides it."""
+"""Values of PL/pgSQL expressions, as far as literals, known variables and the catalogue decide them.
+
+None means "known only when it runs". Booleans have three values for the same reason, which is what
+SQL does with NULL too. PostgreSQL manual, chapters 9 and 43.
+"""
 
 from __future__ import annotations
 
-import ast
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
-from typing import Any, ClassVar
+import re
+from typing import TYPE_CHECKING, TypeAlias
 
-from lint.history import pure
-from lint.history.values import (
-    HOLE,
-    UNKNOWN,
-    Built,
-    Class,
-    Function,
-    Imported,
-    Module,
-    Names,
-    Record,
-    SqlText,
-    Unknown,
-    Value,
-    bounded,
-    is_known,
-    ordered,
-)
+from sqlglot.tokenizer_core import Token, TokenType
 
-MAX_STEPS = 200_000
-MAX_DEPTH = 25
-_CATCH = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
-_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
-    ast.Is: lambda left, right: left is right or left == right,
-    ast.IsNot: lambda left, right: not (left is right or left == right),
-}
-_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: pure.repeated,
-    ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.truediv,
-    ast.BitOr: operator.or_,
-    ast.BitAnd: operator.and_,
-}
-#: What the text does not say but every migration of a PostgreSQL database meets.
-_ALWAYS: Mapping[str, object] = {"dialect.name": "postgresql", "engine.name": "postgresql", "as_sql": False}
+from lint.history.sql import STRINGS, fold, split_commas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
+
+_FORMAT = re.compile(r"%(?:(\d+)\$)?(?:-?\d+)?([sIL%])")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+_MAX_DEPTH = 60
+_CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False}
 
 
-class BudgetExceededError(Exception):
-    """The file asks for more steps than a migration ever needs."""
+def quote_ident(name: str) -> str:
+    """Return a name as `quote_ident` writes it (always quoting is equal in meaning)."""
+    return name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '""') + '"'
 
 
-class FunctionExpression(ast.expr):
-    """A function written where a value stands, with statements inside, as JavaScript has them."""
-
-    function: ast.FunctionDef
-
-
-class TakenApart(ast.stmt):
-    """`const {a, b: [c]} = value`: each name with the steps that lead to it."""
-
-    names: list[tuple[tuple[str | int, ...], str]]
-    value: ast.expr
+def quote_literal(text: str) -> str:
+    """Return a string literal as `quote_literal` writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 class Expressions:
-    """Evaluates expressions over local names; calls are the part of `lint.history.evaluate`."""
+    """Evaluates token runs; `lookup` knows variables and columns, `select` the rows of a query."""
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.steps = 0
-        self.depth = 0
+    def __init__(
+        self,
+        lookup: Callable[[tuple[str, ...]], Value],
+        select: Callable[[list[Token]], list[dict[str, Value]] | None],
+        *,
+        absent: bool | None = None,
+    ) -> None:
+        self.lookup = lookup
+        self.select = select
+        #: What EXISTS is when no row is known: None where a history may have begun before.
+        self.absent = absent
+        self._depth = 0
 
-    def value(self, node: ast.expr, names: Names) -> Value:
-        """Return what an expression is, UNKNOWN when its text does not decide it."""
-        self.count()
-        if isinstance(node, ast.Constant):
-            return node.value
-        evaluate = self._EXPRESSIONS.get(type(node))
-        if evaluate is None:
-            return UNKNOWN
-        if self.depth > MAX_DEPTH:
-            raise BudgetExceededError("nested too deeply")
-        try:
-            return evaluate(self, node, names)
-        except _CATCH:
-            return UNKNOWN
-
-    def count(self) -> None:
-        """Take one step; raise BudgetExceededError when there were too many."""
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise BudgetExceededError(f"more than {MAX_STEPS} steps")
-
-    def call(self, node: ast.Call, names: Names) -> Value:
-        """Return what a call is worth; a walk without calls knows of none."""
-        del node, names
-        return UNKNOWN
-
-    def bind(self, target: ast.expr, value: Value, names: Names) -> None:
-        """Bind the names of a target; what it cannot be unpacked into is not known."""
-        if isinstance(target, ast.Name):
-            names[target.id] = value
-        elif isinstance(target, ast.Starred):
-            self.bind(target.value, value, names)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            self._unpack(target.elts, value, names)
-        elif isinstance(target, ast.Subscript):
-            owner, key = self.value(target.value, names), self.value(target.slice, names)
-            if isinstance(owner, dict) and is_known(key):
-                owner[key] = value
-        elif isinstance(target, ast.Attribute):
-            owner = self.value(target.value, names)
-            if isinstance(owner, Record):
-                owner.names[target.attr] = value
-
-    def _unpack(self, targets: Sequence[ast.expr], value: Value, names: Names) -> None:
-        parts = list(value) if isinstance(value, (tuple, list)) else []
-        star = next((i for i, target in enumerate(targets) if isinstance(target, ast.Starred)), None)
-        if star is not None and len(parts) >= len(targets) - 1:
-            after = len(targets) - star - 1
-            middle = len(parts) - after
-            parts = [*parts[:star], parts[star:middle], *parts[middle:]]
-        exact = len(parts) == len(targets)
-        for index, element in enumerate(targets):
-            self.bind(element, parts[index] if exact else UNKNOWN, names)
-
-    def name(self, name: str, names: Names) -> Value:
-        """Return what a name stands for; an unbound one is unknown by its own name."""
-        found = names.get(name, self.module.names.get(name, names))
-        if found is names:
-            return Unknown(name)
-        if isinstance(found, Imported):
-            found = self.module.load(found)
-            names[name] = found
+    def value(self, tokens: list[Token]) -> Value:
+        """Return the value of an expression; raise ValueError when it is nested too deeply."""
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError("an expression nested too deeply")
+        found = self._any(tokens) if tokens else None
+        self._depth -= 1
         return found
 
-    def _load(self, node: ast.Name, names: Names) -> Value:
-        return self.name(node.id, names)
+    def truth(self, tokens: list[Token]) -> bool | None:
+        """Return what a condition is, None when it cannot be told."""
+        found = self.value(tokens)
+        return found if isinstance(found, bool) else None
 
-    def _sequence(self, node: ast.List | ast.Tuple | ast.Set, names: Names) -> Value:
-        items = self.elements(node.elts, names)
-        if isinstance(node, ast.List):
-            return items
-        return tuple(items) if isinstance(node, ast.Tuple) else set(items)
+    def _any(self, tokens: list[Token]) -> Value:
+        for word, decisive in (("OR", True), ("AND", False)):
+            parts = split_words(tokens, word)
+            if len(parts) > 1:
+                return _combined([self.truth(part) for part in parts], decisive=decisive)
+        if tokens[0].token_type is TokenType.NOT:
+            inner = self.truth(tokens[1:])
+            return None if inner is None else not inner
+        compared = self._compared(tokens)
+        if compared is not _NOT_COMPARED:
+            return compared if isinstance(compared, bool) else None
+        parts = split_at(tokens, TokenType.DPIPE)
+        if len(parts) > 1:
+            return _joined([self.value(part) for part in parts])
+        return self._single(split_at(tokens, TokenType.DCOLON)[0])
 
-    def elements(self, nodes: Sequence[ast.expr], names: Names) -> list[Any]:
-        """Return the values of expressions, with those that are starred spread out."""
-        items: list[Any] = []
-        for element in nodes:
-            if isinstance(element, ast.Starred):
-                inner = self.value(element.value, names)
-                items.extend(ordered(inner) if pure.is_iterable(inner) else [UNKNOWN])
-            else:
-                items.append(self.value(element, names))
-        return items
-
-    def _dict(self, node: ast.Dict, names: Names) -> Value:
-        found: dict[Any, Any] = {}
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is not None:
-                found[self.value(key, names)] = self.value(value, names)
+    def _compared(self, tokens: list[Token]) -> Value:
+        """Return what a comparison is, `_NOT_COMPARED` when the tokens are none."""
+        depth = 0
+        for at, token in enumerate(tokens):
+            kind = token.token_type
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            if depth or at == 0:
                 continue
-            spread = self.value(value, names)
-            if isinstance(spread, dict):
-                found.update(spread)
-        return found
+            operator = "NOT IN" if kind is TokenType.IN else token.text.upper()
+            compare = _COMPARISONS.get(operator.removeprefix("NOT "))
+            if compare is None:
+                continue
+            negated = tokens[at - 1].token_type is TokenType.NOT
+            left = self.value(tokens[: at - 1 if negated else at])
+            found = compare(left, self._right(tokens[at + 1 :]))
+            return found if found is None or not negated else not found
+        return _NOT_COMPARED
 
-    def _joined(self, node: ast.JoinedStr, names: Names) -> Value:
-        return "".join(self._piece(part, names) for part in node.values)
+    def _right(self, tokens: list[Token]) -> Value:
+        """Return the right side of a comparison: a value, a list in parentheses, or ANY (array)."""
+        if len(tokens) > 1 and tokens[0].text.upper() in {"ANY", "SOME"}:
+            inner = self.value(tokens[2:-1])
+            return inner if isinstance(inner, tuple) else None
+        if tokens and tokens[0].token_type is TokenType.L_PAREN and not _is_select(tokens[1:]):
+            items = [self.value(run) for run in split_commas(tokens[1:-1])]
+            return items[0] if len(items) == 1 else tuple(items)
+        return self.value(tokens)
 
-    def _piece(self, node: ast.expr, names: Names) -> str:
-        if not isinstance(node, ast.FormattedValue):
-            return pure.piece(self.value(node, names))
-        value = self.value(node.value, names)
-        text = pure.piece(value)
-        return repr(value) if node.conversion == ord("r") and text != HOLE else text
+    def _single(self, tokens: list[Token]) -> Value:
+        if not tokens:
+            return None
+        first = tokens[0]
+        if first.token_type is TokenType.L_PAREN:
+            return self._parenthesised(tokens)
+        if len(tokens) == 1:
+            return self._word(first)
+        word = first.text.upper()
+        if tokens[1].token_type is TokenType.DOT:
+            return (
+                self.lookup(tuple(fold(token) for token in tokens[::2]))
+                if _is_dotted(tokens)
+                else self._call(tokens)
+            )
+        if word == "ARRAY":
+            return self._array(tokens)
+        if word == "EXISTS":
+            rows = self.select(tokens[2:-1])
+            return None if rows is None else bool(rows) or self.absent
+        return self._call(tokens)
 
-    def _bin_op(self, node: ast.BinOp, names: Names) -> Value:
-        return self.binary(node.op, self.value(node.left, names), self.value(node.right, names))
+    def _word(self, token: Token) -> Value:
+        if token.token_type in STRINGS or token.token_type is TokenType.NUMBER:
+            return str(token.text)
+        constant = _CONSTANTS.get(token.text.upper())
+        return self.lookup((fold(token),)) if constant is None else constant
 
-    def binary(self, kind: ast.operator, left: Value, right: Value) -> Value:
-        """Return what an operator makes of two values; an unknown part of a text is a hole in it."""
-        if isinstance(kind, ast.Mod) and isinstance(left, str):
-            return bounded(pure.percent(left, right))
-        if isinstance(kind, ast.Add) and (isinstance(left, str) or isinstance(right, str)):
-            sql = isinstance(left, SqlText) or isinstance(right, SqlText)
-            text = bounded(pure.piece(left) + pure.piece(right))
-            return SqlText(text) if sql and isinstance(text, str) else text
-        work = _BINARY.get(type(kind))
-        if work is None or not (is_known(left) and is_known(right)):
-            return UNKNOWN
-        if isinstance(kind, ast.Div) and not isinstance(left, PurePosixPath):
-            return UNKNOWN
-        return bounded(work(left, right))
+    def _parenthesised(self, tokens: list[Token]) -> Value:
+        inner = tokens[1:-1]
+        if not _is_select(inner):
+            return self.value(inner)
+        rows = self.select(inner)
+        return next(iter(rows[0].values()), None) if rows and len(rows) == 1 else None
 
-    def _bool_op(self, node: ast.BoolOp, names: Names) -> Value:
-        """Any part that decides it decides it, wherever it stands."""
-        ends = isinstance(node.op, ast.Or)
-        values = [self.value(part, names) for part in node.values]
-        for value in values:
-            if is_known(value) and bool(value) is ends:
-                return value
-        return values[-1] if all(is_known(value) for value in values) else UNKNOWN
+    def _array(self, tokens: list[Token]) -> Value:
+        if tokens[1].token_type is TokenType.L_PAREN:
+            rows = self.select(tokens[2:-1])
+            return None if rows is None else _known([next(iter(row.values()), None) for row in rows])
+        items = [self._element(run) for run in split_commas(tokens[2:-1])]
+        return _known(items)
 
-    def _unary_op(self, node: ast.UnaryOp, names: Names) -> Value:
-        value = self.value(node.operand, names)
-        if not is_known(value):
-            return UNKNOWN
-        if isinstance(node.op, ast.Not):
-            return not value
-        return -value if isinstance(node.op, ast.USub) else UNKNOWN
+    def _element(self, tokens: list[Token]) -> Value:
+        """Return an element of ARRAY[…], which may be an array without the word."""
+        if tokens[0].token_type is TokenType.L_BRACKET:
+            return _known([self._element(run) for run in split_commas(tokens[1:-1])])
+        return self.value(tokens)
 
-    def _compare(self, node: ast.Compare, names: Names) -> Value:
-        left = self.value(node.left, names)
-        for kind, comparator in zip(node.ops, node.comparators, strict=True):
-            right = self.value(comparator, names)
-            if not (is_known(left) and is_known(right)) or isinstance(left, Built):
-                return UNKNOWN
-            if isinstance(right, (list, tuple, dict)) and pure.has_unknown(right):
-                return UNKNOWN
-            if not _COMPARISONS[type(kind)](left, right):
-                return False
-            left = right
-        return True
+    def _call(self, tokens: list[Token]) -> Value:
+        opening = next((at for at, t in enumerate(tokens) if t.token_type in _OPENING), None)
+        if opening is None or tokens[-1].token_type not in _CLOSING:
+            return None
+        arguments = [self.value(run) for run in split_commas(tokens[opening + 1 : -1])]
+        if tokens[opening].token_type is TokenType.L_BRACKET:
+            return _subscript(self._single(tokens[:opening]), arguments)
+        return called(tokens[opening - 1].text.upper(), arguments)
 
-    def _if_exp(self, node: ast.IfExp, names: Names) -> Value:
-        test = self.value(node.test, names)
-        if not is_known(test):
-            return UNKNOWN
-        return self.value(node.body if test else node.orelse, names)
 
-    def _subscript(self, node: ast.Subscript, names: Names) -> Value:
-        owner, key = self.value(node.value, names), self.value(node.slice, names)
-        if isinstance(owner, Class) and isinstance(key, str):
-            return owner.names[key]
-        return owner[key] if is_known(owner) else Unknown()
+_NOT_COMPARED: Value = {"not": "compared"}
 
-    def _slice(self, node: ast.Slice, names: Names) -> Value:
-        ends = (node.lower, node.upper, node.step)
-        return slice(*(None if end is None else self.value(end, names) for end in ends))
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, names: Names) -> Value:
-        found: list[Any] = []
-        known = self._generate(
-            node.generators, names, lambda local: found.append(self.value(node.elt, local))
+def _combined(truths: list[bool | None], *, decisive: bool) -> bool | None:
+    """Combine with OR (decided by one True) or AND (decided by one False)."""
+    if decisive in truths:
+        return decisive
+    return None if None in truths else not decisive
+
+
+def _joined(values: list[Value]) -> Value:
+    """Apply `||` to texts, or to arrays."""
+    if any(isinstance(value, tuple) for value in values):
+        return _known(
+            [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
         )
-        if not known:
-            return UNKNOWN
-        return set(found) if isinstance(node, ast.SetComp) else found
-
-    def _dict_comprehension(self, node: ast.DictComp, names: Names) -> Value:
-        found: dict[Any, Any] = {}
-
-        def add(local: Names) -> None:
-            found[self.value(node.key, local)] = self.value(node.value, local)
-
-        return found if self._generate(node.generators, names, add) else UNKNOWN
-
-    def _generate(
-        self, generators: Sequence[ast.comprehension], names: Names, add: Callable[[Names], None]
-    ) -> bool:
-        """Call `add` with the names of each round; False when what is gone through is not known."""
-        if not generators:
-            add(names)
-            return True
-        first, *rest = generators
-        items = self.value(first.iter, names)
-        if not pure.is_iterable(items):
-            return False
-        for item in ordered(items):
-            local = dict(names)
-            self.bind(first.target, item, local)
-            tests = [self.value(test, local) for test in first.ifs]
-            if all(not is_known(test) or test for test in tests) and not self._generate(rest, local, add):
-                return False
-        return True
-
-    def _lambda(self, node: ast.Lambda, names: Names) -> Value:
-        return Function(node, self.module, names)
-
-    def _function(self, node: FunctionExpression, names: Names) -> Value:
-        return Function(node.function, self.module, names)
-
-    def _named(self, node: ast.NamedExpr, names: Names) -> Value:
-        value = self.value(node.value, names)
-        self.bind(node.target, value, names)
-        return value
-
-    def _await(self, node: ast.Await, names: Names) -> Value:
-        return self.value(node.value, names)
-
-    def _attribute(self, node: ast.Attribute, names: Names) -> Value:
-        return self.attribute(self.value(node.value, names), node.attr)
-
-    def attribute(self, owner: Value, name: str) -> Value:
-        """Return an attribute of a value, unknown by its dotted name when it is a library's."""
-        if isinstance(owner, Unknown):
-            path = f"{owner.path}.{name}"
-            known = next((v for end, v in _ALWAYS.items() if path.endswith(f".{end}")), None)
-            return owner.member(name) if known is None else known
-        if isinstance(owner, Module):
-            found = owner.names.get(name, Imported("", name, 1))
-            return owner.load(found) if isinstance(found, Imported) else found
-        if isinstance(owner, (Record, Class)):
-            return _member(owner, name)
-        if isinstance(owner, dict):
-            return owner[name]
-        if isinstance(owner, PurePosixPath) and name in pure.PATH_ATTRIBUTES:
-            return getattr(owner, name)
-        if isinstance(owner, list) and name == "length":
-            return len(owner)
-        return owner if name == "value" and isinstance(owner, (str, int)) else UNKNOWN
-
-    _EXPRESSIONS: ClassVar[dict[type[ast.expr], Callable[[Any, Any, Names], Any]]] = {
-        ast.Name: _load,
-        ast.List: _sequence,
-        ast.Tuple: _sequence,
-        ast.Set: _sequence,
-        ast.Dict: _dict,
-        ast.JoinedStr: _joined,
-        ast.BinOp: _bin_op,
-        ast.BoolOp: _bool_op,
-        ast.UnaryOp: _unary_op,
-        ast.Compare: _compare,
-        ast.IfExp: _if_exp,
-        ast.Subscript: _subscript,
-        ast.Slice: _slice,
-        ast.ListComp: _comprehension,
-        ast.SetComp: _comprehension,
-        ast.GeneratorExp: _comprehension,
-        ast.DictComp: _dict_comprehension,
-        ast.Lambda: _lambda,
-        FunctionExpression: _function,
-        ast.NamedExpr: _named,
-        ast.Await: _await,
-        ast.Attribute: _attribute,
-        ast.Call: lambda self, node, names: self.call(node, names),
-    }
+    texts = [value for value in values if isinstance(value, str)]
+    return "".join(texts) if len(texts) == len(values) else None
 
 
-def _member(owner: Record | Class, name: str) -> Value:
-    if name in owner.names:
-        return owner.names[name]
-    if isinstance(owner, Record):
-        return owner.made_by.names.get(name, UNKNOWN)
-    return owner.members if name == "__members__" else UNKNOWN
+def _known(items: Sequence[Value]) -> Value:
+    return None if any(item is None for item in items) else tuple(items)
+
+
+def _subscript(array: Value, index: list[Value]) -> Value:
+    number = index[0] if index else None
+    if not isinstance(array, tuple) or not isinstance(number, str) or not number.isdecimal():
+        return None
+    return array[int(number) - 1] if 0 < int(number) <= len(array) else None
+
+
+def _is_select(tokens: list[Token]) -> bool:
+    return bool(tokens) and tokens[0].text.upper() in {"SELECT", "WITH", "VALUES"}
+
+
+def _is_dotted(tokens: list[Token]) -> bool:
+    return len(tokens) % 2 == 1 and all(token.token_type is TokenType.DOT for token in tokens[1::2])
+
+
+def _scalars(left: Value, right: Value) -> bool:
+    return isinstance(left, (str, bool)) and isinstance(right, (str, bool))
+
+
+def _equal(left: Value, right: Value) -> bool | None:
+    if isinstance(right, tuple):
+        return _in(left, right)
+    return left == right if _scalars(left, right) else None
+
+
+def _unequal(left: Value, right: Value) -> bool | None:
+    return left != right if _scalars(left, right) else None
+
+
+def _in(left: Value, right: Value) -> bool | None:
+    items = right if isinstance(right, tuple) else (right,)
+    return _combined(
+        [_equal(left, item) if not isinstance(item, tuple) else None for item in items], decisive=True
+    )
+
+
+_LIKE = {"%": ".*", "_": "."}
+
+
+def _like(left: Value, right: Value) -> bool | None:
+    if not isinstance(left, str) or not isinstance(right, str):
+        return None
+    pieces = (_LIKE.get(part, re.escape(part.removeprefix("\\"))) for part in re.findall(r"\\.|.", right))
+    return re.fullmatch("".join(pieces), left, re.DOTALL) is not None
+
+
+def _ilike(left: Value, right: Value) -> bool | None:
+    if not isinstance(left, str) or not isinstance(right, str):
+        return None
+    return _like(left.lower(), right.lower())
+
+
+_COMPARISONS: dict[str, Callable[[Value, Value], bool | None]] = {
+    "=": _equal,
+    "<>": _unequal,
+    "!=": _unequal,
+    "IN": _in,
+    "LIKE": _like,
+    "ILIKE": _ilike,
+    "~~": _like,
+}
+
+
+def split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:
+    """Split a token run at tokens of one kind outside of parentheses."""
+    return _split(tokens, lambda token: token.token_type is kind)
+
+
+def split_words(tokens: list[Token], word: str) -> list[list[Token]]:
+    """Split a token run at a word outside of parentheses."""
+    if not any(token.text.upper() == word for token in tokens):
+        return [tokens]
+    return _split(tokens, lambda token: token.text.upper() == word and token.token_type not in STRINGS)
+
+
+def _split(tokens: list[Token], is_separator: Callable[[Token], bool]) -> list[list[Token]]:
+    runs: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth == 0 and is_separator(token):
+            runs.append([])
+        else:
+            runs[-1].append(token)
+    return runs
+
+
+# Functions
+
+
+def called(function: str, arguments: list[Value]) -> Value:
+    """Return what a function of PostgreSQL gives for known arguments, None for any other."""
+    if function == "COALESCE":
+        return next((one for one in arguments if one is not None), None)
+    if function == "ARRAY_APPEND" and len(arguments) > 1 and isinstance(arguments[0], tuple):
+        return _known([*arguments[0], arguments[1]])
+    if function == "CURRENT_SCHEMA":
+        return "public"
+    texts = [argument for argument in arguments if isinstance(argument, str)]
+    if len(texts) != len(arguments) or not texts:
+        return None
+    if function == "FORMAT":
+        return formatted(texts[0], texts[1:])
+    apply = _TEXT_FUNCTIONS.get((function, len(texts))) or _TEXT_FUNCTIONS.get((function, 0))
+    return apply(*texts) if apply is not None else None
+
+
+def _split_part(text: str, separator: str, number: str) -> str | None:
+    parts = text.split(separator) if separator else [text]
+    return parts[int(number) - 1] if number.isdecimal() and 0 < int(number) <= len(parts) else None
+
+
+#: By name and number of arguments, 0 for any number.
+_TEXT_FUNCTIONS: dict[tuple[str, int], Callable[..., Value]] = {
+    ("QUOTE_IDENT", 1): quote_ident,
+    ("QUOTE_LITERAL", 1): quote_literal,
+    ("CONCAT", 0): lambda *texts: "".join(texts),
+    ("CONCAT_WS", 0): lambda separator, *texts: separator.join(texts),
+    ("LOWER", 1): str.lower,
+    ("UPPER", 1): str.upper,
+    ("TRIM", 1): str.strip,
+    ("BTRIM", 1): str.strip,
+    ("REPLACE", 3): str.replace,
+    ("SPLIT_PART", 3): _split_part,
+    ("STRING_TO_ARRAY", 2): lambda text, separator: tuple(text.split(separator)) if separator else (text,),
+}
+_QUOTES: dict[str, Callable[[str], str]] = {"I": quote_ident, "L": quote_literal, "s": str}
+
+
+def formatted(template: str, arguments: list[str]) -> str | None:
+    """Apply PostgreSQL's `format`; None when it asks for more arguments than there are."""
+    position = end = 0
+    pieces: list[str] = []
+    for match in _FORMAT.finditer(template):
+        pieces.append(template[end : match.start()])
+        end = match.end()
+        if match[2] == "%":
+            pieces.append("%")
+            continue
+        position = int(match[1]) if match[1] else position + 1
+        if not 1 <= position <= len(arguments):
+            return None
+        pieces.append(_QUOTES[match[2]](arguments[position - 1]))
+    return "".join([*pieces, template[end:]])

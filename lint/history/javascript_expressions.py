@@ -10,7 +10,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from lint.history.expressions import FunctionExpression, TakenApart
+from lint.history.python_expressions import FunctionExpression, TakenApart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

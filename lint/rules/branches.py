@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from sqlglot import expressions as exp
 
 from lint.rules.expressions import called_functions, literal, uncast
-from lint.rules.predicates import bare
+from lint.rules.predicates import bare, constant
 from lint.rules.scopes import columns_with_meaning
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class Branches:
 
     def _ways(self, node: exp.Expr) -> list[tuple[exp.Expr, ...]]:
         node = bare(node)
-        if isinstance(node, exp.Boolean):
-            return [()] if node.this else []
+        known = constant(node)
+        if known is not None:
+            return [()] if known else []
         if isinstance(node, exp.Or):
             return self._ways(node.this) + self._ways(node.expression)
         if isinstance(node, exp.And):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import Place
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import called_functions, literal, uncast
 from lint.rules.predicates import PredicateError, bare, parse_predicate
@@ -19,7 +18,7 @@ from lint.rules.scopes import Scope, columns_with_meaning
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lint.catalogue import Function, Policy, Table
+    from lint.catalogue import Function, Place, Policy, Table
     from lint.report import Finding
     from lint.rules.expressions import SettingRead
     from lint.rules.viewpoint import Viewpoint
@@ -51,7 +50,7 @@ def _clause_findings(
     tree: exp.Expr, clause: str, policy: Policy, table: Table, view: Viewpoint
 ) -> Iterator[Finding]:
     where = f"policy {policy.name} on {table.qualified}: {clause}"
-    place = Place(view.catalogue.source)
+    place = view.place(policy, table)
     scope = Scope.of_table(table, view.catalogue)
     yield from _misses(tree, where, policy, table, scope, view)
     reads = tuple(view.session.reads_in(tree))
@@ -70,7 +69,7 @@ def _clause_findings(
 def _misses(
     tree: exp.Expr, where: str, policy: Policy, table: Table, scope: Scope, view: Viewpoint
 ) -> Iterator[Finding]:
-    place = Place(view.catalogue.source)
+    place = view.place(policy, table)
     for name, kind in _parsed_text(tree, table, scope):
         yield RLS014.finding(
             place,
@@ -79,6 +78,7 @@ def _misses(
             f"store {name} as {kind}, or test its form before the cast",
             table=table.qualified,
             subject=f"{policy.name}:{name}",
+            cause=f"{name} cast to {kind} in policies",
         )
     column = table.column(table.tenant_column or "")
     if column is None:
@@ -193,6 +193,7 @@ def _setting(
             f"{fix}{f'::{read.cast}' if read.cast else ''}",
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
+            cause=f"current_setting('{read.name}') without missing_ok",
         )
     elif read.cast and not read.nullif:
         yield RLS017.finding(
@@ -202,6 +203,7 @@ def _setting(
             f"{fix}::{read.cast}",
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
+            cause=f"current_setting('{read.name}') cast without nullif",
         )
     elif not read.nullif and _may_be_empty(table):
         yield RLS017.finding(
@@ -212,6 +214,7 @@ def _setting(
             table=table.qualified,
             subject=f"{policy.name}:{read.name}",
             severity="info",
+            cause=f"text compared with current_setting('{read.name}')",
         )
 
 
@@ -243,7 +246,7 @@ def setting_findings(view: Viewpoint) -> Iterator[Finding]:
         if other and setting not in other and all(view.tenancy.uses[name] == 1 for name in other):
             names = ", ".join(sorted(other))
             yield RLS019.finding(
-                Place(view.catalogue.source),
+                view.place(*table.permissive, table),
                 f"the policies of {table.qualified} read the tenant from {names}, and those of "
                 f"{view.tenancy.uses[setting]} other tables from {setting}: where only that is set, "
                 "0 rows are seen, in silence",
@@ -265,7 +268,7 @@ def _volatility(
     scope: Scope,
     view: Viewpoint,
 ) -> Iterator[Finding]:
-    place, subject = Place(view.catalogue.source), f"{policy.name}:{function.qualified}"
+    place, subject = view.place(policy, table), f"{policy.name}:{function.qualified}"
     settings = view.session.settings_of(function.qualified)
     if function.volatility == "immutable" and settings:
         yield RLS020.finding(
@@ -276,8 +279,12 @@ def _volatility(
             table=table.qualified,
             subject=subject,
             severity="error",
+            cause=f"{function.qualified} is IMMUTABLE",
         )
     elif function.volatility == "volatile" and not _once(node, scope):
+        per_row = where.endswith("CHECK") or _asks_the_row(node, scope)
+        if view.from_history and (per_row or not function.language):
+            return  # it runs for every row whatever it is, or nobody knows what it is
         yield RLS020.finding(
             place,
             f"{where} calls {function.qualified}, which is VOLATILE: it runs for every row of every tenant, "
@@ -285,7 +292,8 @@ def _volatility(
             f"ALTER FUNCTION {function.qualified}({function.arguments}) STABLE;",
             table=table.qualified,
             subject=subject,
-            severity="info" if where.endswith("CHECK") or _asks_the_row(node, scope) else None,
+            severity="info" if per_row else None,
+            cause=f"{function.qualified} is VOLATILE",
         )
 
 
@@ -309,13 +317,13 @@ def _sub_selects(
     tree: exp.Expr, where: str, policy: Policy, table: Table, view: Viewpoint
 ) -> Iterator[Finding]:
     for name in _relations(tree):
-        other = view.catalogue.tables.get(name)
+        other = view.catalogue.table(name)
         if other is None:
             continue
         told = _fault(table, other, view)
         if told is not None:
             yield RLS022.finding(
-                Place(view.catalogue.source),
+                view.place(policy, table),
                 f"{where} reads {name}: {told[0]}",
                 told[1],
                 table=table.qualified,
@@ -326,7 +334,7 @@ def _sub_selects(
 def _relations(tree: exp.Expr) -> Iterator[str]:
     seen = set()
     for node in tree.find_all(exp.Table):
-        name = f"{node.db}.{node.name}"
+        name = f"{node.db}.{node.name}" if node.db else node.name
         if node.name and name not in seen:
             seen.add(name)
             yield name
@@ -337,12 +345,14 @@ def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | Non
     around = "read it through a SECURITY DEFINER function that checks the caller"
     if other.enabled and _comes_back(other, table, view, frozenset()):
         return "its policy reads the first table again, so every query fails with 42P17", around
-    if "select" not in view.privileges(other.qualified):
+    if not other.known:
+        return None
+    if not view.hosted and "select" not in view.privileges(other.qualified):
         return (
             f"{view.role} may not select from it, so every query fails with 42501",
-            f"GRANT SELECT ON {other.written} TO {view.role};",
+            f"GRANT SELECT ON {other.written} TO {view.sql_role};",
         )
-    if other.enabled and not view.permissive(other, "select"):
+    if other.enabled and not any(view.permissive(other, "select", role) for role in view.serving):
         return (
             f"it has no SELECT policy for {view.role}, so the sub-select finds no row",
             f"CREATE POLICY … ON {other.written} FOR SELECT TO {view.role} …, or {around}",
@@ -357,9 +367,9 @@ def _comes_back(at: Table, start: Table, view: Viewpoint, seen: frozenset[str]) 
         return False
     reads = _reads_of(at, view)
     return any(
-        _comes_back(view.catalogue.tables[name], start, view, seen | {at.qualified})
-        for name in reads
-        if name in view.catalogue.tables
+        _comes_back(other, start, view, seen | {at.qualified})
+        for other in map(view.catalogue.table, reads)
+        if other is not None
     )
 
 

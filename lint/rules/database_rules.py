@@ -323,6 +323,19 @@ RLS055 = Rule(
     "the provider has patched the fault under the same version number, and says so in writing.",
 )
 
+COV001 = Rule(
+    "COV001",
+    "error",
+    "the rollout plan and the schema disagree",
+    "A plan that says a table is enforced is read by people who never look at pg_class. A table whose\n"
+    "wave has come without ENABLE, FORCE and a permissive policy is open while everybody counts it as\n"
+    "closed; one that stands in no wave can fall back without anybody noticing.",
+    "# posture.yaml\nlint:\n  current_wave: 2\n  waves: {invoice: 1}   # and invoice is not FORCEd",
+    "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\n"
+    "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));",
+    "never: change the plan, it is a reviewed file.",
+)
+
 DATABASE_RULES = (
     RLS006,
     RLS007,
@@ -352,4 +365,5 @@ DATABASE_RULES = (
     RLS053,
     RLS054,
     RLS055,
+    COV001,
 )

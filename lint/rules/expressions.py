@@ -16,7 +16,7 @@ from sqlglot import expressions as exp
 from lint.rules.predicates import PredicateError, bare, parse_predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lint.catalogue import Catalogue, Function
 
@@ -25,6 +25,7 @@ _BODY_READ = re.compile(r"\bcurrent_setting\s*\(\s*'([^']+)'(?:\s*::\s*\w+)?\s*(
 _SQL_BODY = re.compile(r"\s*(?:RETURN|SELECT)\s+(.*?);?\s*\Z", re.IGNORECASE | re.DOTALL)
 _PLPGSQL_BODY = re.compile(r"\s*BEGIN\s+RETURN\s+([^;]*);\s*END\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 _CALL = re.compile(r'\b([a-z_][\w$]*|"[^"]+")\s*\.\s*([a-z_][\w$]*|"[^"]+")\s*\(', re.IGNORECASE)
+_BARE_CALL = re.compile(r"(?<![\w.\"$])([a-z_][\w$]*)\s*\(")
 _LOOKS_UP = re.compile(r"\bfrom\s+[\w\"]", re.IGNORECASE)
 #: Functions of hosted platforms that tell who is connected; no catalog of ours shows their bodies.
 IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
@@ -139,6 +140,20 @@ def inlined_body(function: Function) -> exp.Expr | None:
     return None if tree.find(exp.From) else tree
 
 
+def _homes(functions: Iterable[str]) -> dict[str, str]:
+    """Return, by bare name in lower case, the function it means: public's, or the only one."""
+    homes: dict[str, str] = {}
+    several: set[str] = set()
+    for qualified in functions:
+        schema, _, name = qualified.rpartition(".")
+        if name in homes and schema != "public":
+            several.add(name)
+            continue
+        homes[name] = qualified
+    kept = {name: home for name, home in homes.items() if home.startswith("public.") or name not in several}
+    return {name.lower(): home for name, home in kept.items()}
+
+
 class Session:
     """Which parts of an expression are the session's: a setting, a function that reads one, a user."""
 
@@ -147,23 +162,61 @@ class Session:
         for function in catalogue.functions.values():
             self._functions.setdefault(function.qualified, []).append(function)
         self._settings: dict[str, frozenset[str]] = {}
+        self._callers: dict[str, bool] = {}
+        self._homes: dict[str, str] = {}
+        if catalogue.server_version is None:  # a database qualifies every name of its own
+            self._homes = _homes(self._functions)
+
+    def qualified(self, name: str) -> str:
+        """Return "schema.name" of a function written without its schema, as the search path finds it."""
+        return name if "." in name else self._homes.get(name.lower(), name)
 
     def functions(self, name: str) -> list[Function]:
         """Return the overloads of a function of this database."""
-        return self._functions.get(name, [])
+        return self._functions.get(self.qualified(name), [])
+
+    def called_in(self, function: Function) -> Iterator[str]:
+        """Yield the functions of this database ("schema.name") that a body calls, itself left out."""
+        body = body_text(function)
+        names = [f"{schema.strip(chr(34))}.{name.strip(chr(34))}" for schema, name in _CALL.findall(body)]
+        if self._homes:
+            names += [self._homes[name] for name in _BARE_CALL.findall(body.lower()) if name in self._homes]
+        for name in dict.fromkeys(names):
+            if name in self._functions and name != function.qualified:
+                yield name
 
     def settings_of(self, name: str, depth: int = 0) -> frozenset[str]:
         """Return the settings that a function reads, itself or through functions it calls."""
+        name = self.qualified(name)
         if name in self._settings or depth > _MAX_DEPTH:
             return self._settings.get(name, frozenset())
         self._settings[name] = frozenset()
         found: set[str] = set()
         for function in self.functions(name):
             found.update(setting for setting, _ in body_settings(function))
-            for schema, called in _CALL.findall(body_text(function)):
-                found |= self.settings_of(f"{schema.strip(chr(34))}.{called.strip(chr(34))}", depth + 1)
+            for called in self.called_in(function):
+                found |= self.settings_of(called, depth + 1)
         self._settings[name] = frozenset(found)
         return self._settings[name]
+
+    def asks_caller(self, function: Function, depth: int = 0) -> bool:
+        """Say whether a body asks who is connected or bound, itself or through functions it calls."""
+        name = function.qualified
+        if name in self._callers or depth > _MAX_DEPTH:
+            return self._callers.get(name, False)
+        self._callers[name] = False
+        body = body_text(function)
+        self._callers[name] = (
+            bool(self.settings_of(name))
+            or "session_user" in body
+            or any(f"{identity}(" in body for identity in IDENTITY_FUNCTIONS)
+            or any(
+                self.asks_caller(one, depth + 1)
+                for called in self.called_in(function)
+                for one in self.functions(called)
+            )
+        )
+        return self._callers[name]
 
     def settings_in(self, tree: exp.Expr) -> frozenset[str]:
         """Return every setting an expression depends on, through functions too."""

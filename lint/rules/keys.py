@@ -9,19 +9,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Place, written_name
+from lint.catalogue import written_name
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+from lint.rules.tenant_columns import TENANT_TABLES, singular, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.catalogue import Catalogue, Column, ForeignKey, Key, Table
+    from lint.catalogue import Column, ForeignKey, Key, Table
     from lint.report import Finding
     from lint.rules.viewpoint import Viewpoint
 
 _INDEX_METHODS = frozenset({"btree", "hash", "gin", "gist"})
 #: Values nobody can guess, so that "it exists already" tells nothing.
 _SECRET_WORDS = frozenset({"token", "hash", "digest", "secret", "nonce", "fingerprint", "hmac"})
+#: Words of values that are unique in the world, or are how a person logs in.
+_WORLDWIDE_WORDS = frozenset(
+    {
+        *("email", "mail", "phone", "username", "login", "domain", "subdomain", "hostname", "host", "url"),
+        *("handle", "address", "fqdn", "arn", "stripe", "external", "webhook", "ip", "mac", "serial"),
+    }
+)
 _OVERWRITES = frozenset({"SET NULL", "SET DEFAULT"})
 _CONSTANT = re.compile(r"\(*'[^']*'(?:::[\w .\"]+)?\)*\Z|-?\d+\Z")
 
@@ -31,18 +39,17 @@ def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
     column = table.column(table.tenant_column or "")
     if column is None:
         return
-    place = Place(view.catalogue.source)
     if view.tenancy.by_table.get(table.qualified):  # an index serves a comparison, not a function
-        yield from _index(table, column, place)
-    yield from _column(table, column, place)
+        yield from _index(table, column, view)
+    yield from _column(table, column, view)
     for key in table.keys:
-        yield from _unique(table, key, column, place)
+        yield from _unique(table, key, column, view)
     for foreign in table.foreign_keys:
-        yield from _overwriting(table, foreign, column, place)
-        yield from _crossing(table, foreign, column, view.catalogue, place)
+        yield from _overwriting(table, foreign, column, view)
+        yield from _crossing(table, foreign, column, view)
 
 
-def _index(table: Table, column: Column, place: Place) -> Iterator[Finding]:
+def _index(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
     leading = (
         key.leading == column.name and key.valid and key.predicate is None and key.method in _INDEX_METHODS
         for key in table.keys
@@ -50,26 +57,30 @@ def _index(table: Table, column: Column, place: Place) -> Iterator[Finding]:
     if any(leading):
         return
     yield RLS021.finding(
-        place,
+        view.place(column, table),
         f"{table.qualified} has no index that begins with {column.name}: each query reads all tenants' rows",
         f"CREATE INDEX ON {table.written} ({written_name(column.name)});",
         table=table.qualified,
+        severity="info" if view.from_history else None,
+        cause="no index begins with the tenant column",
     )
 
 
-def _column(table: Table, column: Column, place: Place) -> Iterator[Finding]:
+def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
     if column.nullable and not _shared_by_null(table, column.name):
         yield RLS043.finding(
-            place,
+            view.place(column, table),
             f"{table.qualified}.{column.name} may be NULL: such a row belongs to no tenant and no tenant "
             "sees it",
             f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} SET NOT NULL;",
             table=table.qualified,
             subject="nullable",
+            severity="info" if view.from_history else None,
+            cause=f"{column.name} may be NULL",
         )
     if column.default is not None and not column.generated and _CONSTANT.match(column.default):
         yield RLS043.finding(
-            place,
+            view.place(column, table),
             f"{table.qualified}.{column.name} defaults to {column.default}: rows written without a tenant "
             "are filed under that one",
             f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} DROP DEFAULT;",
@@ -84,16 +95,20 @@ def _shared_by_null(table: Table, column: str) -> bool:
     return any(test in (policy.using or "") for policy in table.permissive if policy.command == "select")
 
 
-def _unique(table: Table, key: Key, column: Column, place: Place) -> Iterator[Finding]:
+def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator[Finding]:
     if key.kind == "index" or not key.columns or column.name in key.columns:
         return
     if any(re.search(rf"\b{re.escape(column.name)}\b", part) for part in (*key.parts, key.predicate or "")):
         return
     if any(_tells_nothing(table.column(name)) for name in key.columns) or _is_surrogate(table, key):
         return
+    if _is_handed_out(table, key):
+        return
+    if view.from_history and _is_global_by_nature(table, key, column):
+        return
     names = ", ".join(key.parts or key.columns)
     yield RLS050.finding(
-        place,
+        view.place(key, table),
         f"{table.qualified}: {key.name or 'a unique key'} ({names}) is unique over all tenants: 23505 tells "
         "a tenant that another has the value",
         f"UNIQUE ({column.name}, {names})",
@@ -113,16 +128,34 @@ def _is_surrogate(table: Table, key: Key) -> bool:
     return any(set(key.columns) <= set(foreign.columns) for foreign in table.foreign_keys)
 
 
+def _is_handed_out(table: Table, key: Key) -> bool:
+    """Say whether a key is what an OAuth flow hands out, which nobody guesses."""
+    return key.kind == "primary" and key.columns == ("state",) and "oauth" in table.name.lower()
+
+
+def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
+    """Say whether a key's value is one of the whole world, or made of ids that nobody can guess."""
+    if any(_is_id(name) for name in key.columns) or singular(table.name) in TENANT_TABLES:
+        return True
+    if any(other.kind == "primary" and other.columns == (column.name,) for other in table.keys):
+        return True  # one row for each tenant: the tenant itself
+    return len(key.columns) == 1 and not _WORLDWIDE_WORDS.isdisjoint(words(key.columns[0]))
+
+
+def _is_id(name: str) -> bool:
+    return words(name)[-1] in {"id", "uuid", "ulid", "key", "ref", "sha", "arn", "uri", "path"}
+
+
 def _tells_nothing(column: Column | None) -> bool:
     """Say whether a value cannot be guessed, or is the database's own choice."""
     if column is None:
         return True
     generated = column.identity is not None or "nextval(" in (column.default or "")
-    secret = not _SECRET_WORDS.isdisjoint(column.name.lower().split("_"))
-    return column.type == "uuid" or generated or secret
+    secret = not _SECRET_WORDS.isdisjoint(words(column.name))
+    return column.type.lower() == "uuid" or generated or secret
 
 
-def _overwriting(table: Table, foreign: ForeignKey, column: Column, place: Place) -> Iterator[Finding]:
+def _overwriting(table: Table, foreign: ForeignKey, column: Column, view: Viewpoint) -> Iterator[Finding]:
     for event, action in (("DELETE", foreign.on_delete), ("UPDATE", foreign.on_update)):
         narrowed = event == "DELETE" and foreign.set_columns and column.name not in foreign.set_columns
         if action not in _OVERWRITES or column.name not in foreign.columns or narrowed:
@@ -134,24 +167,23 @@ def _overwriting(table: Table, foreign: ForeignKey, column: Column, place: Place
             "the row loses its tenant and disappears" if column.nullable else "the statement fails with 23502"
         )
         yield RLS052.finding(
-            place,
+            view.place(foreign, table),
             f"{table.qualified}: ON {event} {action} of {foreign.name or 'its key'} to {foreign.target} "
             f"overwrites {column.name}: {outcome}",
             f"ON {event} {action} ({others})" if others else f"ON {event} RESTRICT",
             table=table.qualified,
             subject=f"{foreign.name}:{event}",
+            severity="info" if view.from_history and not others else None,
         )
 
 
-def _crossing(
-    table: Table, foreign: ForeignKey, column: Column, catalogue: Catalogue, place: Place
-) -> Iterator[Finding]:
-    target = catalogue.tables.get(foreign.target)
-    if target is None or not target.tenant_column or table.parent:
+def _crossing(table: Table, foreign: ForeignKey, column: Column, view: Viewpoint) -> Iterator[Finding]:
+    target = view.catalogue.tables.get(foreign.target)
+    if target is None or not target.tenant_column or table.parent or foreign.columns == (column.name,):
         return
     pairs = dict(zip(foreign.columns, foreign.target_columns, strict=False))
     if pairs.get(column.name) == target.tenant_column or target.tenant_column in foreign.target_columns:
-        yield from _unmatched(table, foreign, column, place)
+        yield from _unmatched(table, foreign, column, view)
         return
     cascades = foreign.on_delete in {"CASCADE", *_OVERWRITES}
     told = (
@@ -160,23 +192,25 @@ def _crossing(
         else "it may point at another tenant's row, and 23503 tells whether that exists"
     )
     yield RLS051.finding(
-        place,
+        view.place(foreign, table),
         f"{table.qualified} ({', '.join(foreign.columns)}) refers to {target.qualified} without the tenant: "
         f"{told}",
         f"FOREIGN KEY ({column.name}, {', '.join(foreign.columns)}) REFERENCES {target.written} "
         f"({target.tenant_column}, {', '.join(foreign.target_columns)})",
         table=table.qualified,
         subject=foreign.name or ",".join(foreign.columns),
+        severity="info" if view.from_history else None,
+        cause="foreign keys between tenant tables leave the tenant out",
     )
 
 
-def _unmatched(table: Table, foreign: ForeignKey, column: Column, place: Place) -> Iterator[Finding]:
+def _unmatched(table: Table, foreign: ForeignKey, column: Column, view: Viewpoint) -> Iterator[Finding]:
     """A composite key with a NULL tenant is not checked (MATCH SIMPLE)."""
     composite = len(foreign.columns) > 1 and column.name in foreign.columns
     if not composite or not column.nullable or foreign.match_full or _never_null(table, column.name):
         return
     yield RLS051.finding(
-        place,
+        view.place(foreign, table),
         f"{table.qualified}: {foreign.name} is not checked where {column.name} is NULL, so such a row may "
         f"point at any row of {foreign.target}",
         f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} SET NOT NULL;",

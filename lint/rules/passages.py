@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Place
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import IDENTITY_FUNCTIONS, body_text, called_functions
+from lint.rules.expressions import body_text, called_functions
 from lint.rules.predicates import PredicateError, parse_predicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.catalogue import Catalogue, Function, Table, View
+    from lint.catalogue import Catalogue, Function, Place, RewriteRule, Table, Trigger, View
     from lint.report import Finding
     from lint.rules.viewpoint import Viewpoint
 
 _RELATION_WORD = r"\b(?:from|join|into|update|only|using|table|delete\s+from)\s+(?:only\s+)?"
-_BARE_RELATION = re.compile(rf'{_RELATION_WORD}("?[a-z_][\w$]*"?)(?!\s*[.\w(])', re.IGNORECASE)
+_BARE_RELATION = re.compile(rf'{_RELATION_WORD}("?[a-z_][\w$]*"?)(?![\w$])(?!\s*[.(])', re.IGNORECASE)
 _WRITES = re.compile(
     r'\b(?:insert\s+into|update(?:\s+only)?)\s+("?[\w$]+"?(?:\s*\.\s*"?[\w$]+"?)?)', re.IGNORECASE
 )
@@ -30,6 +29,16 @@ _SETS = re.compile(
     r"\bset_config\s*\(\s*(?:'(?P<literal>[^']+)'|(?P<name>[\w$]+))|"
     r"\bset\s+(?:local\s+|session\s+)?(?P<plain>[a-z_][\w$]*\.[\w$.]+)\s*(?:=|to)\s",
     re.IGNORECASE,
+)
+#: Words of values that only the right caller knows.
+_SECRETS = re.compile(
+    r"\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)\w*\s*=|"
+    r"=\s*\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)",
+    re.IGNORECASE,
+)
+#: The name of a common table expression, which hides a table's.
+_COMMON_TABLE = re.compile(
+    r"\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(", re.IGNORECASE
 )
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
 _NOT_RELATIONS = frozenset(
@@ -58,8 +67,9 @@ def view_findings(view: Viewpoint) -> Iterator[Finding]:
 
 def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
     return RLS031.finding(
-        Place(view.catalogue.source),
-        f"materialized view {one.qualified} stores rows of {_names(tables)} as {one.owner} saw them, and "
+        view.place(one),
+        f"materialized view {one.qualified} stores rows of {_names(tables)} as "
+        f"{view.owner_text(one.owner)} saw them, and "
         f"{view.role} reads all of it: row security cannot bind it",
         f"REVOKE ALL ON {one.schema}.{one.name} FROM {view.role}; and serve it through a table",
         table=one.qualified,
@@ -72,18 +82,22 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
         why = view.exempt(one.owner, table)
         if why is not None:
             yield RLS030.finding(
-                Place(view.catalogue.source),
-                f"view {one.qualified} reads {table.qualified} as {one.owner}, and {why}: {view.role} sees "
+                view.place(one),
+                f"view {one.qualified} reads {table.qualified} as {view.owner_text(one.owner)}, and "
+                f"{why}: {view.role} sees "
                 "every tenant's rows through it",
                 fix,
                 table=one.qualified,
                 subject=table.qualified,
             )
             return
+    if view.from_history and one.owner is None:
+        yield _as_unknown_owner(one, tables[0], view)
+        return
     blind = [t for t in tables if one.owner and not view.permissive(t, "select", one.owner)]
     if blind:
         yield RLS030.finding(
-            Place(view.catalogue.source),
+            view.place(one),
             f"view {one.qualified} reads {blind[0].qualified} as {one.owner}, for whom no policy is: it "
             "shows 0 rows to everyone",
             fix,
@@ -93,11 +107,24 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
         )
 
 
+def _as_unknown_owner(one: View, table: Table, view: Viewpoint) -> Finding:
+    return RLS030.finding(
+        view.place(one),
+        f"view {one.qualified} reads {table.qualified} with the rights of whoever runs the migrations: a "
+        f"superuser, or a role with BYPASSRLS, and {view.role} sees every tenant's rows through it",
+        f"ALTER VIEW {one.schema}.{one.name} SET (security_invoker = true);",
+        table=one.qualified,
+        subject=table.qualified,
+        severity="warning",
+        cause="views without security_invoker over forced tables",
+    )
+
+
 def _without_grants(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Finding]:
     closed = [table for table in tables if "select" not in view.privileges(table.qualified)]
     if closed:
         yield RLS030.finding(
-            Place(view.catalogue.source),
+            view.place(one),
             f"view {one.qualified} reads with its caller's rights, and {view.role} has none on "
             f"{closed[0].qualified}: it fails with 42501",
             f"GRANT SELECT ON {closed[0].written} TO {view.role};",
@@ -109,6 +136,8 @@ def _without_grants(one: View, tables: list[Table], view: Viewpoint) -> Iterator
 
 def publication_findings(view: Viewpoint) -> Iterator[Finding]:
     """Yield RLS031 for publications, which stream rows without asking any policy."""
+    if view.hosted and view.from_history:
+        return  # the platform asks the policies before it sends a change to a client
     published: dict[str, list[str]] = {}
     for one in view.catalogue.publications:
         if view.is_protected(one.table) and one.row_filter is None:
@@ -116,7 +145,7 @@ def publication_findings(view: Viewpoint) -> Iterator[Finding]:
     for publication, tables in published.items():
         more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
         yield RLS031.finding(
-            Place(view.catalogue.source),
+            view.place(view.catalogue.tables[tables[0]]),
             f"publication {publication} streams every tenant's rows of {tables[0]}{more} to whoever may "
             "subscribe",
             "nothing, if every subscriber may hold all tenants' rows; else a publication with a row filter",
@@ -154,23 +183,26 @@ def _called_by_tables(view: Viewpoint) -> frozenset[str]:
         for policy in table.policies:
             for _, text in policy.clauses():
                 try:
-                    found.update(name for name, _ in called_functions(parse_predicate(text)))
+                    called = called_functions(parse_predicate(text))
+                    found.update(view.session.qualified(name) for name, _ in called)
                 except PredicateError:
                     continue
     return frozenset(found)
 
 
 def _definer(function: Function, view: Viewpoint) -> Iterator[Finding]:
-    place = Place(view.catalogue.source)
+    place = view.place(function)
     body = body_text(function)
     signature = function.signature
     if function.search_path is None and function.language != "c" and not _has_parsed_body(function):
         yield RLS032.finding(
             place,
-            f"function {signature} runs as {function.owner} and has no search_path of its own: its caller "
-            "decides, with a temporary table or a schema, what its names mean",
+            f"function {signature} runs as {view.owner_text(function.owner)} and has no search_path of its "
+            "own: its caller decides, with a temporary table or a schema, what its names mean",
             f"ALTER FUNCTION {signature} SET search_path = pg_catalog, pg_temp;",
             subject=signature,
+            severity="warning" if view.hosted and view.from_history else None,
+            cause="SECURITY DEFINER without a search_path",
         )
     elif _is_empty_path(function) and _unqualified(body, view.catalogue):
         names = ", ".join(sorted(_unqualified(body, view.catalogue)))
@@ -190,31 +222,45 @@ def _has_parsed_body(function: Function) -> bool:
 
 
 def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
-    if function.is_trigger:
+    if function.is_trigger or (view.from_history and not _tells_rows(function, view)):
         return
     for table in view.catalogue.tables.values():
-        if not view.is_protected(table.qualified) or not names_relation(body, table.schema, table.name):
+        if not _holds_secrets(table, view) or not names_relation(body, table.schema, table.name):
             continue
         why = view.exempt(function.owner, table)
         if why is not None:
             yield RLS032.finding(
                 place,
-                f"function {function.signature} reads {table.qualified} as {function.owner}, and {why}: "
-                f"{view.role} reaches every tenant's rows through it",
-                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or let an owner that policies bind "
-                "own it",
+                f"function {function.signature} reads {table.qualified} as "
+                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches every tenant's rows "
+                "through it",
+                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
                 table=table.qualified,
                 subject=function.signature,
-                severity="info" if _asks_who_calls(function, view) else "warning",
+                severity="info" if view.session.asks_caller(function) else "warning",
             )
             return
 
 
-def _asks_who_calls(function: Function, view: Viewpoint) -> bool:
-    """Say whether a body asks for the tenant or the user, so that its owner's rights are a choice."""
-    body = body_text(function)
-    asked = view.session.settings_of(function.qualified)
-    return bool(asked) or any(f"{name}(" in body for name in IDENTITY_FUNCTIONS) or "session_user" in body
+def _tells_rows(function: Function, view: Viewpoint) -> bool:
+    """Say whether a function can tell its caller another tenant's rows, as far as its text shows.
+
+    One that asks who calls, answers yes or no, or wants a secret that only the right caller has is a
+    reviewed way past row security and no fault.
+    """
+    returns = function.returns.lower()
+    if returns in {"", "void", "boolean", "bool", "trigger"} or view.session.asks_caller(function):
+        return False
+    return _SECRETS.search(body_text(function)) is None
+
+
+def _holds_secrets(table: Table, view: Viewpoint) -> bool:
+    """Say whether a table under row security hides rows from the role at all."""
+    if not view.is_protected(table.qualified):
+        return False
+    readable = view.permissive(table, "select")
+    shared = any((policy.using or "").strip().lower() == "true" for policy in readable)
+    return not (shared and view.from_history)
 
 
 def _is_empty_path(function: Function) -> bool:
@@ -224,8 +270,9 @@ def _is_empty_path(function: Function) -> bool:
 def _unqualified(body: str, catalogue: Catalogue) -> frozenset[str]:
     """Return the tables that a body names without a schema."""
     tables = {table.name for table in catalogue.tables.values()}
-    found = {name.strip('"') for name in _BARE_RELATION.findall(_STRINGS.sub("''", body))}
-    return frozenset((found & tables) - _NOT_RELATIONS)
+    text = _STRINGS.sub("''", body)
+    found = {name.strip('"') for name in _BARE_RELATION.findall(text)}
+    return frozenset((found & tables) - _NOT_RELATIONS - set(_COMMON_TABLE.findall(text)))
 
 
 def names_relation(body: str, schema: str, name: str) -> bool:
@@ -243,23 +290,24 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
         name, _, value = setting.partition("=")
         if name.lower() in view.tenancy.settings:
             yield RLS035.finding(
-                Place(view.catalogue.source),
+                view.place(function),
                 f"function {function.signature} runs under {name} = {value} whoever calls it, and "
                 f"{view.role} may: it answers with that tenant's rows",
                 f"ALTER FUNCTION {function.signature} RESET {name};",
                 subject=function.signature,
             )
-    if not function.arguments:
-        return
+    if not function.arguments or (view.from_history and not view.hosted):
+        return  # an application's own login can set it without any function
     settings = _settings_made(function, view)
     if not settings:
         return
     yield RLS035.finding(
-        Place(view.catalogue.source),
+        view.place(function),
         f"function {function.signature} sets {', '.join(sorted(settings))}, and {view.role} may call it: a "
         "client that may choose functions becomes any tenant",
-        f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.role}; or check the caller",
+        f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC, {view.sql_role}; or check the caller",
         subject=function.signature,
+        severity="error" if view.hosted and view.from_history else None,
     )
 
 
@@ -277,7 +325,7 @@ def _settings_made(function: Function, view: Viewpoint) -> frozenset[str]:
 
 def _leakproof(function: Function, view: Viewpoint) -> Iterator[Finding]:
     yield RLS032.finding(
-        Place(view.catalogue.source),
+        view.place(function),
         f"function {function.signature} is LEAKPROOF by its maker's word: in a WHERE it sees rows before any "
         "policy has refused them",
         f"ALTER FUNCTION {function.signature} NOT LEAKPROOF;",
@@ -297,9 +345,11 @@ def child_findings(view: Viewpoint) -> Iterator[Finding]:
         granted = view.commands(table)
         if protected is None or table.enabled or not granted:
             continue
+        if not (view.hosted or view.granted_by_name(table)):
+            continue  # nobody knows whether the application was granted the partition itself
         kind = "partition" if table.parent else "child"
         yield RLS033.finding(
-            Place(view.catalogue.source),
+            view.place(table),
             f"{table.qualified} is a {kind} of {protected} without row security, and {view.role} may "
             f"{' and '.join(granted)} it directly: every tenant's rows in it",
             f"REVOKE ALL ON {table.written} FROM {_grantees(table, view)}; "
@@ -328,24 +378,28 @@ def copy_findings(view: Viewpoint) -> Iterator[Finding]:
     for table in view.catalogue.tables.values():
         if not view.is_protected(table.qualified):
             continue
-        written = {
-            (f"trigger {t.name}", target)
-            for t in table.triggers
-            if t.enabled
-            for target in _targets(t.function, view)
-        }
-        written |= {(f"rule {rule.name}", target) for rule in table.rules for target in rule.reads}
-        for what, name in sorted(written):
+        for what, source, name in _copies(table, view):
             target = view.catalogue.tables.get(name)
             if target is not None and _is_open_copy(target, table, view):
                 yield RLS034.finding(
-                    Place(view.catalogue.source),
+                    view.place(source, table),
                     f"{what} on {table.qualified} writes into {name}, which has no row security and which "
                     f"{view.role} may read: every tenant's rows in it",
-                    f"give {name} row security of its own, or take the right to read it from {view.role}",
+                    f"give {name} row security of its own, or take the right to read it from {view.sql_role}",
                     table=name,
                     subject=f"{table.qualified}:{what}",
                 )
+
+
+def _copies(table: Table, view: Viewpoint) -> Iterator[tuple[str, Trigger | RewriteRule, str]]:
+    """Yield (what writes, it, the table it writes into), triggers and rules by name."""
+    for trigger in sorted(table.triggers, key=lambda one: one.name):
+        if trigger.enabled:
+            for target in sorted(_targets(trigger.function, view)):
+                yield f"trigger {trigger.name}", trigger, target
+    for rule in sorted(table.rules, key=lambda one: one.name):
+        for target in sorted(rule.reads):
+            yield f"rule {rule.name}", rule, target
 
 
 def _is_open_copy(target: Table, table: Table, view: Viewpoint) -> bool:

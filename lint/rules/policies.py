@@ -6,11 +6,11 @@ role are judged; a RESTRICTIVE policy that asks for the tenant cures what permis
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import Place
 from lint.rules.branches import Branches
 from lint.rules.database_rules import (
     RLS006,
@@ -28,7 +28,7 @@ from lint.rules.scopes import Scope
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lint.catalogue import Command, Policy, Table
     from lint.report import Finding
@@ -61,6 +61,10 @@ _ASSERTING = frozenset(
         "cannot",
     }
 )
+#: First words of a name that can only be a restriction.
+_ORDERS = frozenset(
+    {"ensure", "require", "restrict", "prevent", "deny", "block", "forbid", "enforce", "disallow", "only"}
+)
 #: Columns that say a row is meant for everyone, so that reading it needs no tenant.
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
@@ -78,7 +82,6 @@ class TablePolicies:
     def __init__(self, table: Table, view: Viewpoint) -> None:
         self.table = table
         self.view = view
-        self.place = Place(view.catalogue.source)
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
         self.branches = Branches(scope, table.tenant_column, view.session)
@@ -98,10 +101,10 @@ class TablePolicies:
     def _absent_clauses(self) -> Iterator[Finding]:
         for policy in self.table.policies:
             missing = _missing_clause(policy)
-            if missing is None or not policy.permissive:
+            if missing is None or not policy.permissive or policy.opaque:
                 continue
             yield RLS007.finding(
-                self.place,
+                self.view.place(policy, self.table),
                 f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
                 f"no {missing}, which denies: {_WITHOUT[_first_command(policy)]}",
                 f"ALTER POLICY {policy.name} ON {self.table.written} {missing} "
@@ -115,31 +118,48 @@ class TablePolicies:
         if not granted or not self.table.permissive:
             return
         open_to = {c for c in granted if self.view.permissive(self.table, c)}
+        told = self.view.granted_by_name(self.table)
         if not open_to:
-            yield self._wrong_roles(granted)
+            if told:
+                yield self._wrong_roles(granted)
             return
         missing = [command for command in granted if command not in open_to]
-        if missing:
-            names = ", ".join(command.upper() for command in missing)
-            told = "; ".join(_WITHOUT[command] for command in missing)
-            yield RLS006.finding(
-                self.place,
-                f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
-                f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
-                f"or REVOKE {names} ON {self.table.written} FROM {self.view.role};",
-                table=self.table.qualified,
-                subject=names,
-                severity="info" if self.view.hosted else None,
+        if missing and (told or self._is_blind(open_to)):
+            yield self._gap(missing if told else ["select"], open_to)
+
+    def _is_blind(self, open_to: set[Command]) -> bool:
+        """Say whether rows may be changed that nobody may see, so that no WHERE finds them."""
+        return "select" not in open_to and not open_to.isdisjoint({"update", "delete"})
+
+    def _gap(self, missing: Sequence[Command], open_to: set[Command]) -> Finding:
+        names = ", ".join(command.upper() for command in missing)
+        if self._is_blind(open_to):
+            told = (
+                "UPDATE and DELETE find their rows by SELECT policies, and there is none: they touch 0 rows, "
+                "in silence"
             )
+        else:
+            told = "; ".join(_WITHOUT[command] for command in missing)
+        chosen = self.view.from_history and not self._is_blind(open_to)
+        return RLS006.finding(
+            self.view.place(self.table.permissive[0], self.table),
+            f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
+            f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
+            f"or REVOKE {names} ON {self.table.written} FROM {self.view.sql_role};",
+            table=self.table.qualified,
+            subject=names,
+            severity="info" if self.view.hosted or chosen else None,
+            cause=f"{names} granted and no policy for it",
+        )
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
         names = ", ".join(command.upper() for command in granted)
         return RLS008.finding(
-            self.place,
+            self.view.place(self.table.permissive[0], self.table),
             f"{self.table.qualified} grants {names} to {self.view.role}, and its policies are for "
             f"{', '.join(roles)} only: {self.view.role} gets 0 rows, in silence",
-            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.role};",
+            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.sql_role};",
             table=self.table.qualified,
             subject="roles",
         )
@@ -154,7 +174,7 @@ class TablePolicies:
         yield from proven
         told = {finding.subject.rpartition(":")[2] for finding in proven}
         for clause, text in policy.clauses():
-            if clause not in told:
+            if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
 
     def _restricted(self, command: Command) -> bool:
@@ -199,7 +219,7 @@ class TablePolicies:
 
     def _unset(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         return RLS016.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets every row through when no tenant "
             f"is set ({way.text})",
             "take the branch away: an unset tenant must see no row",
@@ -211,12 +231,13 @@ class TablePolicies:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
         return RLS015.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
             f"{' or '.join(settings)} ({way.text})",
             "give the bypass a login role and a policy of its own (TO that role)",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
+            cause=f"any session that sets {' or '.join(settings)}",
         )
 
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
@@ -225,7 +246,7 @@ class TablePolicies:
             return
         writes = clause == "WITH CHECK" or (policy.check is None and policy.command in {"all", "update"})
         yield RLS016.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
             f"({column.name} IS NULL) "
             f"{'be written by any tenant and read by every other' if writes else 'be read by every tenant'}",
@@ -241,14 +262,14 @@ class TablePolicies:
         if column is None:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
-        words = {word for name in columns for word in name.lower().split("_")}
+        words = {word for name in (*columns, way.text) for word in re.findall(r"[a-z]+", name.lower())}
         shared = not words.isdisjoint(_SHARED_WORDS) and policy.command == "select"
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
         )
         yield rule.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} does not ask for {column} where "
             f"{way.text}, so {done}",
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
@@ -266,7 +287,7 @@ class TablePolicies:
         if not using or not check or using & check:
             return
         yield RLS012.finding(
-            self.place,
+            self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified} reads by {_told(using)} and writes by "
             f"{_told(check)}: a tenant's own rows are refused, or land where it cannot see them",
             "compare the same column with the same setting in USING and WITH CHECK",
@@ -300,13 +321,21 @@ class TablePolicies:
             ]
             if beside:
                 yield RLS013.finding(
-                    self.place,
+                    self.view.place(policy, self.table),
                     f"policy {policy.name} on {self.table.qualified} reads like a restriction and is "
                     f"permissive: it adds rows to those of {beside[0]}, and takes none away",
                     f"DROP POLICY and CREATE POLICY {policy.name} … AS RESTRICTIVE",
                     table=self.table.qualified,
                     subject=policy.name,
+                    severity="info" if self.view.from_history and not _orders(policy.name) else None,
+                    cause="permissive policies named like restrictions",
                 )
+
+
+def _orders(name: str) -> bool:
+    """Say whether a name begins with the verb of a restriction, such as `deny`."""
+    first = next(iter(name.lower().replace("_", " ").replace("-", " ").split()), "")
+    return first in _ORDERS
 
 
 def _commands(policy: Policy) -> tuple[Command, ...]:

@@ -84,7 +84,7 @@ def parse_predicate(expression: str) -> exp.Expr:
 def _parse(expression: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
-    except (SqlglotError, ValueError) as error:
+    except (SqlglotError, ValueError, TypeError) as error:  # TypeError: the compiled parser, of `0?`
         raise PredicateError(" ".join(str(error).split())[:120]) from error
     if not isinstance(parsed, exp.Select) or not parsed.expressions:
         raise PredicateError("it is not one expression")
@@ -218,6 +218,27 @@ def _numbers(node: exp.Expr) -> bool:
     if left.is_string or right.is_string:
         return False
     return _COMPARE[type(node)](float(left.this), float(right.this))
+
+
+def constant(node: exp.Expr) -> bool | None:
+    """Return what a comparison of two constants is, None when it is not one."""
+    node = bare(node)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if type(node) not in _COMPARE:
+        return None
+    left, right = _uncast(node.this), _uncast(node.expression)
+    if not (isinstance(left, exp.Literal) and isinstance(right, exp.Literal)):
+        return None
+    if left.is_string or right.is_string:
+        return _equality(node, str(left.this) == str(right.this))
+    return _COMPARE[type(node)](float(left.this), float(right.this))
+
+
+def _equality(node: exp.Expr, same: bool) -> bool | None:
+    if isinstance(node, exp.EQ):
+        return same
+    return not same if isinstance(node, exp.NEQ) else None
 
 
 def _compare(node: exp.Expr, scope: Scope) -> bool:

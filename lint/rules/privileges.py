@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.catalogue import PUBLIC, Place
+from lint.catalogue import PUBLIC
 from lint.rules.database_rules import RLS053, RLS054, RLS055
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lint.catalogue import DefaultPrivilege, Grant, Membership
     from lint.report import Finding, Severity
     from lint.rules.viewpoint import Viewpoint
 
@@ -50,19 +51,20 @@ _MAJOR = 10000
 
 
 def privilege_findings(view: Viewpoint) -> Iterator[Finding]:
-    """Yield RLS053, RLS054 and RLS055 for the role, the database and the server."""
+    """Yield RLS053 and RLS054 for the role and the database."""
     yield from _unfiltered(view)
     yield from _defaults(view)
     yield from _memberships(view)
     yield from _attributes(view)
     yield from _settings(view)
-    yield from _server(view)
 
 
 # RLS053
 
 
 def _unfiltered(view: Viewpoint) -> Iterator[Finding]:
+    if view.hosted and view.from_history:
+        return  # the platform grants everything to its clients, and never lets them run such statements
     for table in view.catalogue.tables.values():
         if not (table.tenant_column or view.is_protected(table.qualified)):
             continue
@@ -74,11 +76,12 @@ def _unfiltered(view: Viewpoint) -> Iterator[Finding]:
             continue
         names = ", ".join(name.upper() for name in found)
         yield RLS053.finding(
-            Place(view.catalogue.source),
+            view.place(_granted(table.qualified, found, view), table),
             f"{view.role} has {names} on {table.qualified}: {'; '.join(_TOLD[name] for name in found)}",
             f"REVOKE {names} ON {table.written} FROM {_holders(table.qualified, found, view)};",
             table=table.qualified,
             severity="info" if view.hosted else None,
+            cause=f"{names} granted to {_holders(table.qualified, found, view)}",
         )
 
 
@@ -89,7 +92,15 @@ def _holders(relation: str, privileges: list[str], view: Viewpoint) -> str:
     return ", ".join(sorted(name.upper() if name == PUBLIC else name for name in held)) or view.role
 
 
+def _granted(relation: str, privileges: list[str], view: Viewpoint) -> Grant | None:
+    """Return the grant that gives the role one of the privileges, None when ownership does."""
+    granted = view.catalogue.grants_on(relation)
+    return next((g for g in granted if g.privilege in privileges and g.grantee in view.rights), None)
+
+
 def _defaults(view: Viewpoint) -> Iterator[Finding]:
+    if view.hosted and view.from_history:
+        return  # as the platform does itself
     gathered: dict[tuple[str, str | None, str], list[str]] = {}
     for default in view.catalogue.default_privileges:
         if default.objects == "tables" and default.grantee in view.rights:
@@ -101,19 +112,30 @@ def _defaults(view: Viewpoint) -> Iterator[Finding]:
         if not told:
             continue
         names = ", ".join(name.upper() for name in told)
+        maker = f" FOR ROLE {owner}" if owner else ""
         within = f" IN SCHEMA {schema}" if schema else ""
         yield RLS053.finding(
-            Place(view.catalogue.source),
-            f"each new table of {owner}{f' in {schema}' if schema else ''} grants {names} to {grantee} "
-            "before anybody can protect it",
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner}{within} REVOKE {names} ON TABLES FROM {grantee};",
+            view.place(*_written(view, owner, schema, grantee)),
+            f"each new table of {owner or 'the migrating role'}{f' in {schema}' if schema else ''} grants "
+            f"{names} to {grantee} before anybody can protect it",
+            f"ALTER DEFAULT PRIVILEGES{maker}{within} REVOKE {names} ON TABLES FROM {grantee};",
             subject=f"default:{owner}:{schema}:{grantee}",
             severity=_severity_of_default(unfiltered, view),
         )
 
 
+def _written(view: Viewpoint, owner: str, schema: str | None, grantee: str) -> list[DefaultPrivilege]:
+    return [
+        default
+        for default in view.catalogue.default_privileges
+        if (default.owner, default.schema, default.grantee) == (owner, schema, grantee)
+    ]
+
+
 def _severity_of_default(unfiltered: list[str], view: Viewpoint) -> Severity:
     if view.hosted:
+        return "info"
+    if view.from_history and not unfiltered:
         return "info"
     return "error" if unfiltered else "warning"
 
@@ -140,23 +162,31 @@ def _memberships(view: Viewpoint) -> Iterator[Finding]:
         if why is not None:
             how = "has the rights of" if name in view.rights else "may SET ROLE to"
             yield RLS054.finding(
-                Place(view.catalogue.source),
+                view.place(_membership(view, name)),
                 f"{view.role} {how} {name}, which {why}",
                 f"REVOKE {name} FROM {view.role};",
                 subject=f"member:{name}",
             )
 
 
+def _membership(view: Viewpoint, role: str) -> Membership | None:
+    return next((edge for edge in view.catalogue.memberships if edge.role == role), None)
+
+
 def _attributes(view: Viewpoint) -> Iterator[Finding]:
-    role = view.catalogue.roles[view.role]
+    role = view.catalogue.roles.get(view.role)
+    if role is None:
+        return
     held = [
+        (role.superuser, "SUPERUSER", "no policy binds it"),
+        (role.bypass_row_security, "BYPASSRLS", "no policy binds it"),
         (role.create_role, "CREATEROLE", "it can give itself other roles"),
         (role.replication, "REPLICATION", "a replication slot streams every tenant's rows"),
     ]
     for has, attribute, told in held:
         if has:
             yield RLS054.finding(
-                Place(view.catalogue.source),
+                view.place(role),
                 f"{view.role} has {attribute}: {told}",
                 f"ALTER ROLE {view.role} NO{attribute};",
                 subject=f"attribute:{attribute}",
@@ -165,7 +195,7 @@ def _attributes(view: Viewpoint) -> Iterator[Finding]:
 
 def _settings(view: Viewpoint) -> Iterator[Finding]:
     for setting in view.catalogue.settings:
-        if setting.role is not None and setting.role != view.role:
+        if setting.role is not None and not view.may_be(setting.role):
             continue
         name = setting.name.lower()
         where = f"ROLE {setting.role}" if setting.role else f"DATABASE {setting.database}"
@@ -180,7 +210,7 @@ def _settings(view: Viewpoint) -> Iterator[Finding]:
         else:
             continue
         yield RLS054.finding(
-            Place(view.catalogue.source),
+            view.place(setting),
             f"ALTER {where} SET {told}",
             f"ALTER {where} RESET {setting.name};",
             subject=f"setting:{where}:{name}",
@@ -190,7 +220,8 @@ def _settings(view: Viewpoint) -> Iterator[Finding]:
 # RLS055
 
 
-def _server(view: Viewpoint) -> Iterator[Finding]:
+def server_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS055 for the server that was asked, nothing where none was."""
     version = view.catalogue.server_version
     if version is None:
         return
@@ -202,7 +233,7 @@ def _server(view: Viewpoint) -> Iterator[Finding]:
     needed = max((fixes[major] for _, _, fixes in open_faults if major in fixes), default=None)
     supported = needed is not None and major >= _OLDEST_SUPPORTED
     yield RLS055.finding(
-        Place(view.catalogue.source),
+        view.place(),
         f"PostgreSQL {major}.{minor} has {cves}: {open_faults[0][1]}",
         f"install {major}.{needed} or newer" if supported else "move to a supported major version",
         subject=f"server:{major}.{minor}",

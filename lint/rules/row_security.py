@@ -6,9 +6,10 @@ does in each case is in its manual, chapter 5.9 (row security policies).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from lint.catalogue import Place
+from lint.catalogue import PUBLIC, Place
 from lint.config import path_matches
 from lint.rules.bypass_rules import BYP006
 from lint.rules.predicates import PredicateError, always_true
@@ -19,25 +20,31 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Catalogue, Policy, Table
     from lint.config import LintConfig
-    from lint.report import Finding
+    from lint.report import Finding, Severity
 
-_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
-#: The roles that a hosted Supabase database is reached with.
-_HOSTED_ROLES = frozenset({"anon", "authenticated", "service_role"})
+#: Schemas whose relations are PostgreSQL's own.
+SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+#: The roles as which a hosted Supabase database serves clients, and all it is reached with.
+HOSTED_CLIENTS = ("authenticated", "anon")
+_HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
 _OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
 
-
-def table_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
-    """Yield what the row security rules find in one catalogue."""
-    owner_reads = any(table.forced for table in catalogue.tables.values()) or not hosted(catalogue)
-    for table in catalogue.tables.values():
-        if table.schema in _SYSTEM_SCHEMAS or config.is_global(table.qualified):
-            continue
-        yield from unprotected(table)
-        yield from nothing_permitted(table, catalogue)
-        yield from not_forced(table, owner_reads=owner_reads)
-        yield from _always_true(table, catalogue, config)
+#: Words in a policy's name that say that everybody is meant.
+_MEANT_FOR_ALL = frozenset(
+    {
+        "public",
+        "everyone",
+        "everybody",
+        "anyone",
+        "anybody",
+        "anon",
+        "viewable",
+        "published",
+        "shared",
+        "world",
+    }
+)
 
 
 def role_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
@@ -83,6 +90,7 @@ def unprotected(table: Table) -> Iterator[Finding]:
             f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; "
             f"and a policy on {table.tenant_column}",
             table=name,
+            cause="tenant tables without row security",
         )
 
 
@@ -129,6 +137,7 @@ def not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
             f"{f' ({table.owner})' if table.owner else ''} reads every tenant's rows",
             f"ALTER TABLE {table.written} FORCE ROW LEVEL SECURITY;",
             table=name,
+            cause="row security is enabled and not forced",
         )
 
 
@@ -141,12 +150,6 @@ def hosted(catalogue: Catalogue) -> bool:
         return True
     clauses = [clause for policy in policies for _, clause in policy.clauses()]
     return any(call in clause for clause in clauses for call in ("auth.uid(", "auth.jwt("))
-
-
-def _always_true(table: Table, catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
-    for policy in table.permissive:
-        if not policy.opaque and not set(policy.roles) <= set(config.privileged_roles):
-            yield from policy_always_true(policy, table, catalogue)
 
 
 def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> Iterator[Finding]:
@@ -166,14 +169,47 @@ def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> It
             continue
         if proof is None or (proof.by_design and _shared_by_design(policy, table)):
             continue
+        severity = _severity_of_open(policy, clause, table) if proof.by_design else None
         yield RLS010.finding(
             place,
             f"policy {policy.name} on {table.qualified}: {clause} {proof.reason}, so "
-            f"{_consequence(policy, clause)}",
+            f"{_consequence(policy, clause)}{_misnamed(policy)}",
             proof.fix or f"compare {table.tenant_column or 'the owning column'} with the bound tenant",
             table=table.qualified,
             subject=f"{policy.name}:{clause}",
+            severity=severity,
         )
+
+
+def _severity_of_open(policy: Policy, clause: str, table: Table) -> Severity | None:
+    """Return how grave a plain `true` is: what a name or an inbox says on purpose is told, not blamed."""
+    owned = any(table.column(name) for name in _OWNING_COLUMNS)
+    if policy.command == "select":
+        meant = not _MEANT_FOR_ALL.isdisjoint(re.findall(r"[a-z]+", policy.name.lower()))
+        if meant:
+            return "warning" if table.tenant_column else "info"
+        return None if table.tenant_column or not table.known else "warning"
+    inbox = clause == "WITH CHECK" and policy.command == "insert" and table.known
+    if inbox and not (table.tenant_column or owned or _others_ask_the_row(policy, table)):
+        return "info"
+    return None
+
+
+def _others_ask_the_row(policy: Policy, table: Table) -> bool:
+    """Say whether another policy of the table compares one of its columns with anything."""
+    names = "|".join(re.escape(column.name) for column in table.columns)
+    pattern = re.compile(rf"\b(?:{names})\b", re.IGNORECASE)
+    others = (other for other in table.permissive if other is not policy)
+    return bool(names) and any(pattern.search(text) for other in others for _, text in other.clauses())
+
+
+def _misnamed(policy: Policy) -> str:
+    """Tell of a policy whose name is about a service and which is for everybody."""
+    if PUBLIC in policy.roles and re.search(
+        r"service|admin|internal|system|backend", policy.name, re.IGNORECASE
+    ):
+        return "; its name speaks of a service and it is for PUBLIC: write TO"
+    return ""
 
 
 def _shared_by_design(policy: Policy, table: Table) -> bool:

@@ -36,6 +36,10 @@ _PLATFORM_TABLES = {
     ),
     "storage.buckets": ("id", "name", "owner", "owner_id", "public", "created_at", "updated_at"),
 }
+#: Words without parentheses that a parser may take for a column.
+_NOT_COLUMNS = frozenset(
+    {"current_user", "session_user", "current_role", "user", "current_date", "current_timestamp", "localtime"}
+)
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
@@ -124,10 +128,19 @@ def resolve(column: exp.Column, scope: Scope) -> Meaning | None:
             owners = [rel for rel, cols in at.relations.items() if cols and _has(cols, name)]
             if len(owners) == 1:
                 return _meaning(owners[0], name, at)
+            if at.outer is None:
+                return _of_the_protected_row(name, at)
             if owners or any(cols is None for cols in at.relations.values()):
                 return None
         at = at.outer
     return None
+
+
+def _of_the_protected_row(name: str, scope: Scope) -> Meaning | None:
+    """Return a name that no query has: a history may not show every column of the protected table."""
+    relation = next(iter(scope.relations))
+    known = scope.catalogue.server_version is not None
+    return None if known or name in _NOT_COLUMNS else _meaning(relation, name, scope)
 
 
 def _has(columns: tuple[Column, ...], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rules over source code: who bypasses row security, who opens connections, who binds the tenant.
+"""Rules over source code: who bypasses row security, by the verified function or by hand.
 
 They read `lint.source.sites` only, so they hold for every language an extractor is written for.
 """
@@ -9,10 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.files import SCRIPTS
 from lint.rules.bypass_rules import BYP001, BYP006
-from lint.rules.bypass_sites import read_registry
-from lint.rules.wrap_rules import WRAP001, WRAP003
+from lint.rules.bypass_sites import Registry, load_registry
+from lint.rules.bypass_typescript import typescript_bypasses
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
+from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,33 +22,16 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Place
     from lint.config import LintConfig
-    from lint.files import Corpus
+    from lint.files import Corpus, SourceFile
     from lint.report import Finding
     from lint.rules.bypass_sites import BypassSite
-    from lint.source.sites import Argument, Call, Source
+    from lint.source.sites import Argument, Call, Language, Source
 
-_OPENS = re.compile(
-    r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
-    r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
-    r"scoped_session|async_scoped_session)"
-    r"|sqlmodel(?:\.\w+)*\.(?:create_engine|Session|AsyncSession)"
-    r"|psycopg(?:\.\w+)*\.connect"
-    r"|psycopg2\.connect|psycopg2\.pool\.\w*ConnectionPool"
-    r"|psycopg_pool(?:\.\w+)*\.\w*ConnectionPool"
-    r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
-    r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
-)
-_USES = {
-    "engine": frozenset({"connect", "begin", "raw_connection"}),
-    "pool": frozenset({"connection", "acquire", "getconn"}),
-}
-_TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})
 #: A file without any of these cannot break a rule here, so it need not be parsed.
 _READ_PYTHON = re.compile(
-    rb"create_engine|create_async_engine|engine_from_config|Session(?:\[\w+\])?\(|Session as |"
-    rb"sessionmaker|scoped_session|psycopg|asyncpg|aiopg|pg8000|"
-    rb"(?:engine|pool)\.(?:connect|begin|raw_connection|connection|acquire|getconn)\b|"
-    rb"set_config|row_security|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
+    rb"set_config|row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
+    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|"
+    rb"(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
 )
 _REASON_POSITION = 1
 _WITH_REASON = 3
@@ -54,21 +39,39 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.source.python import read_python
+    from lint.rules.bypass import bypass_findings
+    from lint.rules.bypass_sessions import session_findings
+    from lint.rules.bypass_settings import setting_findings
+    from lint.source.read import read_source
 
-    sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
+    registry = Registry("")
+    if config.registry:
+        registry = load_registry(root / config.registry, config.bypass_kinds, config.registry)
+    sites = registry.sites
+    read: dict[str, Source] = {}
     names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.python():
-        if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
+    for file in corpus.sources:
+        if not _worth_reading(file, names):
             continue
-        source = read_python(file.content, file.path, frozenset(config.bypass_names))
+        source = read[file.path] = read_source(file, config)
         verified = path_matches(file.path, config.verified_packages)
         if not verified:
             yield from _bypass_calls(source, config, sites)
-        if not path_matches(file.path, config.entry_points) and not verified:
-            yield from _connections(source)
-        if not file.is_revision:
-            yield from _session_changes(source, config, verified=verified)
+            if source.language == "typescript":
+                yield from typescript_bypasses(source, config)
+        if not file.is_revision and not verified:
+            yield from _session_changes(source, config)
+        if not verified:
+            yield from setting_findings(source, config)
+            yield from session_findings(source, config)
+    here = {site.path for site in sites if (root / site.path).is_file()}
+    yield from bypass_findings(corpus.sources, config, registry, read, here)
+
+
+def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content, names)
+    return bool(_READ_PYTHON.search(file.content)) or any(name in file.content for name in names)
 
 
 # BYP001
@@ -77,8 +80,8 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
 def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
     names = frozenset(config.bypass_names)
     for call in source.calls:
-        if call.name in names:
-            yield from _bypass_call(call, config, sites)
+        if call.name in names or call.written.rpartition(".")[2] in names:
+            yield from _bypass_call(call, config, sites, source.language)
     for reference in source.references:
         name = reference.target.rpartition(".")[2]
         if name in names:
@@ -87,7 +90,7 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
                 f"{name} is handed on as a value in {_where(reference.function)}, "
                 "so who calls it cannot be seen",
                 f"call {name} directly at a registered site",
-                subject=f"{reference.function}:{name}:value",
+                subject=f"{stable(reference.function)}:{name}:value",
             )
 
 
@@ -95,9 +98,17 @@ def _where(function: str) -> str:
     return function or "the module's top level"
 
 
-def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
+def stable(function: str) -> str:
+    """Return a function's name for fingerprints: without the lines of anonymous functions."""
+    head, mark, _ = function.partition("<anonymous")
+    return f"{head}<anonymous>" if mark else function
+
+
+def _bypass_call(
+    call: Call, config: LintConfig, sites: tuple[BypassSite, ...], language: Language
+) -> Iterator[Finding]:
     where = f"{call.name} in {_where(call.function)}"
-    subject = f"{call.function}:{call.name}"
+    subject = f"{stable(call.function)}:{call.name}"
     if not any(site.allows(call) for site in sites):
         registry = config.registry or "a registry (lint.registry)"
         yield BYP001.finding(
@@ -109,7 +120,7 @@ def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) 
             else f"add the site to {registry}",
             subject=f"{subject}:unregistered",
         )
-    if any(argument.kind == "function" for argument in call.arguments):
+    if language == "python" and any(argument.kind == "function" for argument in call.arguments):
         yield BYP001.finding(
             call.place,
             f"{where} runs an anonymous function, which closes over whatever stands around it",
@@ -135,48 +146,18 @@ def _reason(call: Call) -> Argument | None:
     return positional[_REASON_POSITION]
 
 
-# WRAP001
+# BYP006
 
 
-def _connections(source: Source) -> Iterator[Finding]:
-    for call in source.calls:
-        if _OPENS.fullmatch(call.callee):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {_where(call.function)} opens a connection that has no tenant bound",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.callee}",
-            )
-        elif _is_raw_use(call, source):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {_where(call.function)} takes a connection around the tenant scope",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.written}",
-            )
-
-
-def _is_raw_use(call: Call, source: Source) -> bool:
-    """Say whether a call takes a connection from an engine or pool that was imported."""
-    parts = call.written.split(".")
-    if len(parts) < 2 or parts[0] not in source.imports:
-        return False
-    holder = parts[-2].lower().rpartition("_")[2]
-    return parts[-1] in _USES.get(holder, ())
-
-
-# BYP006 and WRAP003
-
-
-def _session_changes(source: Source, config: LintConfig, *, verified: bool) -> Iterator[Finding]:
+def _session_changes(source: Source, config: LintConfig) -> Iterator[Finding]:
     for text in source.texts:
         if is_sql(text):
             for change in setting_changes(text.value):
-                yield from _judged(change, text.place, text.function, config, verified=verified)
+                yield from _judged(change, text.place, text.function, config)
     for call in source.calls:
         if call.name == "set_config" and len(call.arguments) == 3:
             for change in _called_setting(call):
-                yield from _judged(change, call.place, call.function, config, verified=verified)
+                yield from _judged(change, call.place, call.function, config)
 
 
 def _called_setting(call: Call) -> Iterator[SettingChange]:
@@ -187,27 +168,15 @@ def _called_setting(call: Call) -> Iterator[SettingChange]:
         yield from named_setting(name.text, text, local=local.text != "False")
 
 
-def _judged(
-    change: SettingChange, place: Place, function: str, config: LintConfig, *, verified: bool
-) -> Iterator[Finding]:
-    if change.effect == "setting" and is_tenant_setting(change.name, config):
-        if not change.local:
-            yield WRAP003.finding(
-                place,
-                f"{change.name} is set for the session: the next user of a pooled connection "
-                "reads as this tenant",
-                f"SELECT set_config('{change.name}', …, true) or SET LOCAL, inside the transaction",
-                subject=f"{function}:{change.name}",
-            )
-        return
+def _judged(change: SettingChange, place: Place, function: str, config: LintConfig) -> Iterator[Finding]:
     what = _bypass_by_hand(change)
-    if what is not None and not verified:
+    if what is not None:
         yield BYP006.finding(
             place,
             f"{what} in {_where(function)} reaches across tenants without a grant or a record",
             f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
             "from a registered site",
-            subject=f"{function}:{change.effect}:{change.name}",
+            subject=f"{stable(function)}:{change.effect}:{change.name}",
         )
 
 
@@ -220,11 +189,3 @@ def _bypass_by_hand(change: SettingChange) -> str | None:
         return f"BYPASSRLS for role {change.name}"
     words = change.name.rpartition(".")[2].split("_")
     return f"setting {change.name}" if "bypass" in words else None
-
-
-def is_tenant_setting(name: str, config: LintConfig) -> bool:
-    """Say whether a session setting carries the tenant: configured, or named so."""
-    if name in config.tenant_gucs:
-        return True
-    words = name.rpartition(".")[2].split("_")
-    return "bypass" not in words and not _TENANT_WORDS.isdisjoint(words)

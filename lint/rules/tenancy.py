@@ -16,6 +16,7 @@ from sqlglot import expressions as exp
 from lint.catalogue import tenant_column_of
 from lint.rules.expressions import Session, called_functions, setting_reads, uncast
 from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.tenant_columns import NamedColumns, named_columns, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue, Policy, Table
     from lint.config import LintConfig
 
-_PERSON_WORDS = frozenset({"user", "member", "actor", "role", "sub", "subject", "email"})
+_PERSON_WORDS = frozenset({"user", "member", "actor", "role", "sub", "subject", "email", "session", "person"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Tenancy:
     #: True when the caller named the column or the setting.
     column_given: bool = False
     setting_given: bool = False
+    #: Columns that policies compare with the user, by how many tables they own rows in.
+    owners: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def setting(self) -> str | None:
@@ -50,14 +53,29 @@ class Tenancy:
     @property
     def text(self) -> str:
         """One line for a person: which columns and settings, and how they were found."""
-        counts = Counter(self.columns.values())
-        columns = ", ".join(f"{name} ({count} tables)" for name, count in counts.most_common())
         settings = ", ".join(self._setting_text(setting) for setting in self.settings)
-        return f"tenant column: {columns or 'none found'}; tenant setting: {settings or 'none found'}"
+        return f"{self._columns_text()}; tenant setting: {settings or 'none found'}"
+
+    def _columns_text(self) -> str:
+        counts = Counter(self.columns.values()).most_common()
+        if counts:
+            return f"tenant column: {', '.join(_counted(name, count) for name, count in counts)}"
+        unnamed = "name it with --tenant-column"
+        if not self.owners:
+            return f"no tenant column found: {unnamed}"
+        owner, count = next(iter(self.owners.items()))
+        return (
+            f"no tenant column found: rows belong to users ({_counted(owner, count)}); if they belong to "
+            f"tenants too, {unnamed}"
+        )
 
     def _setting_text(self, setting: str) -> str:
         functions = self.through.get(setting, ())
         return f"{setting} (read by {', '.join(functions)})" if functions else setting
+
+
+def _counted(name: str, count: int) -> str:
+    return f"{name} ({count} table{'' if count == 1 else 's'})"
 
 
 def discover(
@@ -68,13 +86,18 @@ def discover(
 ) -> tuple[Catalogue, Tenancy]:
     """Return the catalogue with each table's tenant column, and what was found out about tenants."""
     session = Session(catalogue)
-    learned = {} if tenant_column else _learned_columns(catalogue, session)
-    spread = [column for name, column in learned.items() if not _is_whole_key(catalogue.tables[name], column)]
-    names = (tenant_column,) if tenant_column else (*config.tenant_columns, *dict.fromkeys(spread))
+    named = NamedColumns()
+    if tenant_column:
+        learned: dict[str, str] = {}
+        names: tuple[str, ...] = (tenant_column,)
+    else:
+        named = named_columns(catalogue, config)
+        learned = _learned_columns(catalogue, session)
+        names = _spread(catalogue, learned)
     tables = {}
     for key, table in catalogue.tables.items():
-        column = None if config.is_global(key) else tenant_column_of(table.columns, names)
-        tables[key] = replace(table, tenant_column=column or learned.get(key))
+        column = named.by_table.get(key) or tenant_column_of(table.columns, names) or learned.get(key)
+        tables[key] = replace(table, tenant_column=None if config.is_global(key) else column)
     known = replace(catalogue, tables=tables)
     by_table, through = _uses(known, session)
     uses = Counter(setting for settings in by_table.values() for setting in settings)
@@ -87,6 +110,16 @@ def discover(
         by_table,
         tenant_column is not None,
         tenant_setting is not None,
+        named.owners,
+    )
+
+
+def _spread(catalogue: Catalogue, learned: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the learned columns that mean the tenant in tables without a policy, too."""
+    return tuple(
+        dict.fromkeys(
+            column for name, column in learned.items() if not _is_whole_key(catalogue.tables[name], column)
+        )
     )
 
 
@@ -99,8 +132,8 @@ def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
     learned: dict[str, str] = {}
     for table in catalogue.tables.values():
         for column, value, _ in _comparisons(table):
-            settings = session.settings_in(value)
-            if any(_carries_tenant(setting) for setting in settings):
+            told = any(_carries_tenant(setting) for setting in session.settings_in(value))
+            if told and _PERSON_WORDS.isdisjoint(words(column)):
                 learned.setdefault(table.qualified, column)
     return learned
 

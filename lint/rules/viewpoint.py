@@ -62,6 +62,42 @@ class Viewpoint:
         places = (thing.place for thing in things if thing is not None)
         return next((place for place in places if place is not None), Place(self.catalogue.source))
 
+    @property
+    def from_history(self) -> bool:
+        """True when migrations told the catalogue, so that owners and grants may be unsaid."""
+        return False
+
+    def granted_by_name(self, table: Table) -> bool:
+        """Say whether a table's privileges were granted to the role on purpose, and not assumed."""
+        return bool(self.commands(table))
+
+    def may_be(self, role: str) -> bool:
+        """Say whether a role is the one that serves tenants."""
+        return role == self.role
+
+    @property
+    def owner_stays_away(self) -> bool:
+        """True when migrations show that tenants are served by another role than the owner."""
+        return False
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """Every role that serves tenants, this one among them."""
+        return (self.role,)
+
+    @property
+    def sql_role(self) -> str:
+        """The role as SQL may name it."""
+        return self.role
+
+    def owner_text(self, owner: str | None) -> str:
+        """Return who an owner is, in words."""
+        return owner or "its owner"
+
+    def owns(self, table: Table) -> bool:
+        """Say whether the role has the rights of a table's owner."""
+        return table.owner in self.rights
+
     @cached_property
     def hosted(self) -> bool:
         """True on a hosted platform, which grants everything to its roles and lets policies decide."""

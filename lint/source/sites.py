@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Language = Literal["python", "typescript"]
 ArgumentKind = Literal["literal", "member", "name", "function", "other"]
-LeaveKind = Literal["return", "raise", "break", "continue"]
+#: A `yield` hands a value out and control comes back; the others end the path they stand on.
+LeaveKind = Literal["return", "raise", "break", "continue", "yield"]
 
 #: Stands in a text for an interpolated part; a valid identifier, so that the SQL still parses.
 HOLE = "__not_known__"
@@ -35,6 +36,13 @@ class Argument:
     names: tuple[str, ...] = ()
     #: The qualified name of the anonymous function, when it is one.
     function: str | None = None
+    #: Qualified names of the functions written inside it, such as an object literal's methods.
+    functions: tuple[str, ...] = ()
+    #: Of an object literal, its keys with their paths: ("where", "where.tenantId").
+    keys: tuple[str, ...] = ()
+    #: Of an object literal, the constants in it by their keys' paths: (("tableName", "invoice"),);
+    #: a call shows the constant it begins with: `{ id: uuid("key").notNull() }` is ("id()", "key").
+    constants: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class Call:
     bound_to: tuple[str, ...] = ()
     #: The call whose result this one is a method of: `db.select()` in `db.select().from(t)`.
     receiver: Call | None = None
+    #: True for a statement of its own that nobody awaits, returns or keeps.
+    dropped: bool = False
 
     @property
     def name(self) -> str:
@@ -100,6 +110,8 @@ class Repeat:
     body: Block
     variables: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    #: True for `while True`: it begins at least once, and only break, return or raise end it.
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +125,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A `with` (or `using`) block: the call that opens it, what it is called inside, its body."""
+    """A `with` (or `using`) block: the call that opens it, what it is called inside, its body.
+
+    The call that opens it stands here only, not as a Do before; the calls in its arguments do.
+    """
 
     call: Call | None
     name: str
     body: Block
+    #: What is opened, as written, when it is no call: `lock` in `with lock:`.
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,8 @@ class Bind:
     place: Place
     #: The text of the right side when it is a constant ("None", "'*'"), "" otherwise.
     constant: str = ""
+    #: The names whose own value is bound: the right side itself, or elements of a tuple or list there.
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +157,8 @@ class Leave:
     kind: LeaveKind
     names: tuple[str, ...]
     place: Place
+    #: The names whose own value goes out: `session` in `return session`, not in `return session.get(x)`.
+    values: tuple[str, ...] = ()
 
 
 Step = Do | Choice | Repeat | Attempt | Within | Bind | Leave
@@ -159,8 +180,25 @@ class Function:
     body: Block = ()
     asynchronous: bool = False
     exported: bool = False
-    #: Types written on parameters, by parameter.
+    #: Types written on parameters and on variables of the body, by name.
     types: Mapping[str, str] = field(default_factory=dict)
+    #: The type written for what it returns, "" when there is none.
+    returns: str = ""
+    #: Names declared global or nonlocal: binding them reaches out of the function.
+    outer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class: its bases with aliases resolved, and the types written on its attributes."""
+
+    name: str
+    place: Place
+    bases: tuple[str, ...] = ()
+    decorators: tuple[str, ...] = ()
+    #: Types written on attributes, in the class's body or on `self.x: T = ...`, by attribute.
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +214,8 @@ class Source:
     functions: Mapping[str, Function] = field(default_factory=dict)
     #: True when the parser met syntax it could not read.
     broken: bool = False
+    #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
+    exports: Mapping[str, str] = field(default_factory=dict)
+    #: Modules all of whose names are handed on (`export * from "./x"`, `from x import *`).
+    star_exports: tuple[str, ...] = ()
+    classes: Mapping[str, Class] = field(default_factory=dict)

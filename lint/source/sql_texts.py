@@ -25,7 +25,8 @@ Effect = Literal["role", "row_security", "setting", "bypass_role"]
 _RUNS_SQL = frozenset(
     {"execute", "executemany", "exec_driver_sql", "text", "SQL", "DDL", "fetch", "fetchrow"}
     | {"fetchval", "fetchall", "fetchone", "scalar", "scalars", "stream", "prepare", "query"}
-    | {"executescript", "raw", "execute_batch", "execute_values", "run_sql"}
+    | {"executescript", "raw", "execute_batch", "execute_values", "run_sql", "sql", "unsafe"}
+    | {"$queryRaw", "$executeRaw", "$queryRawUnsafe", "$executeRawUnsafe", "literal"}
 )
 _WORTH_READING = re.compile(
     r"\b(?:set_config|row_security|bypassrls|role|session\s+authorization)\b|\bset\s+(?:session\s+|local\s+)?[\"\w]+\.",
@@ -47,6 +48,8 @@ class SettingChange:
     value: str = ""
     #: False when it outlives the transaction.
     local: bool = True
+    #: Whether SET or the function set_config() does it: only the function takes parameters.
+    form: Literal["set", "set_config"] = "set_config"
 
 
 def is_sql(text: Text) -> bool:
@@ -99,7 +102,7 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
         if _value(cursor).lower() in _OFF:
             yield SettingChange("row_security", name, "off", local)
     elif "." in name:
-        yield SettingChange("setting", name, _value(cursor), local)
+        yield SettingChange("setting", name, _value(cursor), local, "set")
 
 
 def _is_one_value(cursor: Cursor) -> bool:

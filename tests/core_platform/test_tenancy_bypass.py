@@ -11,7 +11,8 @@ from psycopg import errors
 from sqlalchemy import delete, func, insert, select, update
 
 from core_platform.errors import BypassRefused, SessionClosed, TenantRefused
-from core_platform.schema import Agent, AuditLog, BypassLog, GpuSample, Tenant
+from core_platform.integrity import silent_agents
+from core_platform.schema import Agent, AgentStream, AuditLog, BypassLog, GpuSample, Tenant
 from core_platform.tenancy import (
     ALL_TENANTS,
     BypassReason,
@@ -271,6 +272,33 @@ def test_the_idle_sweep_records_a_finding_for_the_idle_tenant_and_a_visit_for_th
     assert (idle["agent_id"], idle["gpu_index"]) == (str(agent_id), 0)
     assert idle["mean_utilization_pct"] == 1.0
     assert found[platform_db.b] == []
+
+
+def test_silent_agents_are_noted_for_their_own_tenant_alone(platform_db):
+    quiet, sending = uuid.uuid4(), uuid.uuid4()
+
+    def enrol(session: TenantSession) -> None:
+        for agent_id in (quiet, sending):
+            session.execute(
+                insert(Agent).values(tenant_id=platform_db.a.uuid, agent_id=agent_id, name="node")
+            )
+        stream = {"agent_id": sending, "epoch": uuid.uuid4(), "high_water_mark": 3}
+        session.execute(insert(AgentStream).values(tenant_id=platform_db.a.uuid, **stream))
+
+    platform_db.database.run_as_tenant(platform_db.a, Origin.REQUEST, enrol)
+    silent_agents.record_silent_agents(platform_db.database, change_ref="nightly")
+    noted = {
+        tenant: platform_db.database.run_as_tenant(tenant, Origin.REQUEST, silences)
+        for tenant in (platform_db.a, platform_db.b)
+    }
+    assert str(quiet) in noted[platform_db.a]
+    assert str(sending) not in noted[platform_db.a]
+    assert str(quiet) not in noted[platform_db.b]
+
+
+def silences(session: TenantSession) -> list[str]:
+    details = session.scalars(select(AuditLog.detail).where(AuditLog.action == silent_agents.ACTION))
+    return [agent for detail in details for agent in detail["silent_agents"]]
 
 
 def sweep_details(session: TenantSession) -> list[dict[str, object]]:

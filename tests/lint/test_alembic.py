@@ -53,7 +53,7 @@ def test_loops_constants_fstrings_and_functions_are_followed(lint: Lint) -> None
     )
     body = """
 for table in [*TABLES, "c"]:
-    op.execute(f"CREATE TABLE {table} (id int, tenant_id int)")
+    op.execute(f"CREATE TABLE {table} (id int, tenant_id int NOT NULL)")
     op.execute("ALTER TABLE {} {} ROW LEVEL SECURITY".format(table, ON))
     op.execute("ALTER TABLE %s FORCE ROW LEVEL SECURITY" % table)
     op.get_bind().execute(sa.text(policy(table)))
@@ -70,7 +70,7 @@ def test_names_imported_from_the_projects_own_files_are_known(lint: Lint) -> Non
     )
     body = """
 for table in TABLES:
-    op.execute(f"CREATE TABLE {table} (id int, tenant_id int)")
+    op.execute(f"CREATE TABLE {table} (id int, tenant_id int NOT NULL)")
     op.execute(on(table))
 """
     files = {

@@ -74,7 +74,7 @@ def test_text_names_place_code_message_and_fix(lint: Lint) -> None:
 
 def test_one_habit_in_many_tables_is_one_entry_of_text(lint: Lint) -> None:
     sql = "".join(
-        f"CREATE TABLE t{n} (tenant_id int);ALTER TABLE t{n} ENABLE ROW LEVEL SECURITY;"
+        f"CREATE TABLE t{n} (tenant_id int NOT NULL);ALTER TABLE t{n} ENABLE ROW LEVEL SECURITY;"
         f"CREATE POLICY p ON t{n} USING (tenant_id = f());\n"
         for n in range(20)
     )

@@ -1,0 +1,59 @@
+"""What the state rules find at the head of a history: every rule once for each database.
+
+The rules are those of `lint.rules.live`; here they are asked as every role that serves tenants, and
+what two of them would find alike is told once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lint.rules.live import schema_findings
+from lint.rules.row_security import role_findings
+from lint.rules.serving import viewpoints
+from lint.rules.tenancy import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lint.catalogue import Catalogue
+    from lint.config import LintConfig
+    from lint.report import Finding
+    from lint.rules.tenancy import Tenancy
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A judged catalogue: it with its tenant columns, what was found out about tenants, findings."""
+
+    catalogue: Catalogue
+    tenancy: Tenancy
+    findings: tuple[Finding, ...]
+
+
+def judge_head(catalogue: Catalogue, config: LintConfig) -> Head:
+    """Judge a catalogue as every role that serves tenants meets it."""
+    known, tenancy = discover(catalogue, config, tenant_column=config.tenant_column)
+    return Head(known, tenancy, tuple(_findings(known, tenancy, config)))
+
+
+def head_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
+    """Return what the state rules find in a catalogue, without its tenancy."""
+    return list(judge_head(catalogue, config).findings)
+
+
+def _findings(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> Iterator[Finding]:
+    views = viewpoints(catalogue, tenancy, config)
+    yield from _once(finding for view in views for finding in schema_findings(view))
+    yield from role_findings(catalogue, config)
+
+
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the first finding of each fault: the roles that follow say the same of themselves."""
+    seen: set[tuple[str, str, int, str, str]] = set()
+    for finding in findings:
+        identity = (finding.rule, finding.path, finding.line, finding.table or "", finding.subject)
+        if identity not in seen:
+            seen.add(identity)
+            yield finding
