@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 
 from lint.files import text_of
 from lint.history import facts
-from lint.history.alembic_operations import (
-    SIGNATURES,
-    NotKnownError,
-    arguments_of,
-    in_batch,
-    query_of,
-    statements_of,
-)
+from lint.history.alembic_operations import SIGNATURES, arguments_of, in_batch, statements_of
 from lint.history.ddl import name_of
 from lint.history.evaluate import BudgetExceededError, Call, Evaluator
 from lint.history.imports import Project
 from lint.history.newest_python import parsed
 from lint.history.program import Program
 from lint.history.revision_graph import Node, in_order
+from lint.history.sqlalchemy_values import NotKnownError, query_of
 from lint.history.values import HOLE, UNKNOWN, Built, Module, Unknown, Value
 from lint.limits import TooSlowError, file_deadline
 

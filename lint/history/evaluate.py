@@ -303,7 +303,7 @@ class Evaluator(Expressions):
             return follow(self, call.arguments[0], call.arguments[1])
         work = pure.PURE.get(call.path)
         if work is not None:
-            known = not pure.has_unknown(call.arguments) or call.path in {"os.getenv", "str", "sorted"}
+            known = not pure.has_unknown(call.arguments) or call.path == "os.getenv"
             return bounded(work(*call.arguments, **call.keywords)) if known else UNKNOWN
         if call.path in {"open", "io.open"} and call.arguments:
             return Built("open", tuple(call.arguments))
