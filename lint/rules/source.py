@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.rules.bypass import bypass_findings, stable
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.wrap_rules import WRAP001, WRAP003
@@ -54,7 +55,6 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.rules.bypass import bypass_findings
     from lint.rules.bypass_sessions import session_findings
     from lint.rules.bypass_settings import setting_findings
     from lint.source.read import read_source
@@ -105,12 +105,6 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
 
 def _where(function: str) -> str:
     return function or "the module's top level"
-
-
-def stable(function: str) -> str:
-    """Return a function's name for fingerprints: without the lines of anonymous functions."""
-    head, mark, _ = function.partition("<anonymous")
-    return f"{head}<anonymous>" if mark else function
 
 
 def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:

@@ -9,9 +9,7 @@ from textwrap import dedent, indent
 import pytest
 
 from lint import LintConfig, Report
-from lint.files import gather
-from lint.source.interest import interesting
-from lint.source.inventory import Bypasses, inventory_of
+from lint.api import bypass_inventory
 
 Lint = Callable[..., Report]
 
@@ -27,10 +25,8 @@ def service(body: str, more: str = "", decorator: str = "") -> str:
     )
 
 
-def found(
-    lint: Lint, text: str, config: LintConfig | None = None, more: dict[str, str] | None = None
-) -> list[str]:
-    report = lint({"ingest.py": text, **(more or {})}, config)
+def found(lint: Lint, text: str, config: LintConfig | None = None, **more: str) -> list[str]:
+    report = lint({"ingest.py": text, **{f"{name}.py": other for name, other in more.items()}}, config)
     return [finding.message for finding in report.findings if finding.rule == "BYP003"]
 
 
@@ -106,6 +102,20 @@ def test_a_bypass_in_another_file_is_found_with_the_handler_that_reaches_it(lint
     assert "in keep is reached from Ingest.Report" in message
 
 
+@pytest.mark.parametrize(
+    ("verifier", "told"),
+    [
+        ("async def verify_hmac(request): ...", "verify_hmac(request)"),
+        ("def verify_hmac(request) -> bool: ...", "verify_hmac(request)"),
+        ("async def check(request):\n    verify_mac(request)", "check(request)"),
+    ],
+)
+def test_a_verification_that_is_not_awaited_or_not_read_is_none(lint: Lint, verifier: str, told: str) -> None:
+    assert len(found(lint, service(f"{told}\n{BYPASS}", verifier))) == 1
+    read = f"if not await {told}:\n    return\n{BYPASS}"
+    assert found(lint, service(read, verifier)) == []
+
+
 def test_a_decorator_that_verifies_counts(lint: Lint) -> None:
     text = service(BYPASS).replace("    def Report", "    @verify_hmac\n    def Report")
     assert found(lint, text) == []
@@ -146,15 +156,11 @@ def test_a_site_registered_as_verified_is_held_to_it_without_a_known_handler(lin
     sites = "- {id: a, path: a.py, function: store, kind: grpc-after-hmac, reason: r, owner: o}"
     text = "def entry(request):\n    store(1)\ndef store(tenant):\n    run_as_bypass(tenant, Reason.X, w)\n"
     config = LintConfig(registry="sites.yaml")
-    messages = [
-        one.message
-        for one in lint({"a.py": text, "sites.yaml": sites}, config).findings
-        if one.rule == "BYP003"
-    ]
-    assert len(messages) == 1
-    assert "reached from entry" in messages[0]
+    report = lint({"a.py": text, "sites.yaml": sites}, config)
+    (finding,) = (one for one in report.findings if one.rule == "BYP003")
+    assert "reached from entry" in finding.message
     verified = text.replace("store(1)", "store(verify_hmac(request))")
-    assert [one.rule for one in lint({"a.py": verified}, config).findings] == []
+    assert {one.rule for one in lint({"a.py": verified}, config).findings} == {"BYP004"}
 
 
 def test_a_handler_of_ones_own_is_configured(lint: Lint) -> None:
@@ -168,9 +174,7 @@ def test_the_inventory_tells_what_evidence_needs(lint: Lint, tmp_path: Path) -> 
     lint(
         {"ingest.py": text, "helpers.py": "def keep(tenant: TenantId):\n    run_as_bypass(tenant, R.X, w)\n"}
     )
-    config = LintConfig()
-    sources = interesting(gather([tmp_path], tmp_path, ()).sources, config, {})
-    (use,) = inventory_of(Bypasses(sources, config, ()))
+    (use,) = bypass_inventory([tmp_path], root=tmp_path)
     assert use.to_json() == {
         "path": "helpers.py",
         "line": 2,
