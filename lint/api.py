@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from lint.files import Corpus, SourceFile
     from lint.report import Coverage, Finding
     from lint.rules.head import Head
+    from lint.source.inventory import BypassUse
 
 __all__ = [
+    "bypass_inventory",
     "coverage_live",
     "coverage_of",
     "explain",
@@ -120,6 +122,20 @@ def read_live(dsn: str, tenant_columns: Iterable[str] = TENANT_COLUMNS) -> Catal
     from lint.live.read import read_database
 
     return _with_tenants(read_database(dsn), LintConfig(tenant_columns=tuple(tenant_columns)))
+
+
+def bypass_inventory(
+    paths: Sequence[Path | str], config: LintConfig | None = None, root: Path | str = "."
+) -> tuple[BypassUse, ...]:
+    """Return every use of the bypass below the paths: its site, tenant, handlers and verification.
+
+    Raises LintError for a path that does not exist, LintConfigError for a registry that is no use.
+    """
+    from lint.files import gather
+    from lint.source.inventory import inventory
+
+    settings, base = config or LintConfig(), Path(root)
+    return inventory(gather([Path(path) for path in paths], base, settings.exclude), settings, base)
 
 
 def coverage_live(dsn: str, role: str, config: LintConfig | None = None) -> Coverage:

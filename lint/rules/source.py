@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.files import SCRIPTS
+from lint.rules.bypass import bypass_findings, stable
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
@@ -39,7 +40,6 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.rules.bypass import bypass_findings
     from lint.rules.bypass_sessions import session_findings
     from lint.rules.bypass_settings import setting_findings
     from lint.source.read import read_source
@@ -96,12 +96,6 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
 
 def _where(function: str) -> str:
     return function or "the module's top level"
-
-
-def stable(function: str) -> str:
-    """Return a function's name for fingerprints: without the lines of anonymous functions."""
-    head, mark, _ = function.partition("<anonymous")
-    return f"{head}<anonymous>" if mark else function
 
 
 def _bypass_call(

@@ -35,7 +35,7 @@ def read_python(content: bytes, path: str, watched: frozenset[str] | None = None
         tuple(reading.texts),
         reading.imports,
         functions=reading.functions,
-        broken=root.has_error,
+        broken=reading.broken,
         star_exports=tuple(reading.wildcards),
         classes=reading.classes,
     )
