@@ -94,7 +94,9 @@ def test_a_join_with_the_tenant_on_one_side_or_none_is_told(sql: str) -> None:
     (join,) = in_bypass(sql)
     assert not join.carried
     assert join.tables == ("billing.invoice", "crm.account")
-    assert "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant" == join.missing
+    assert (
+        join.missing == "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant"
+    )
 
 
 def test_a_composite_reference_with_the_tenant_carries_a_join_on_the_rest_of_it() -> None:
@@ -116,8 +118,14 @@ def test_joins_of_one_schema_and_inside_a_tenants_scope_are_none() -> None:
     [
         ("select(Invoice).join(Account, Account.tenant_id == Invoice.tenant_id)", True),
         ("select(Invoice).join(Account, Account.id == Invoice.account_id)", False),
-        ("select(Invoice, Account).where(and_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))", True),
-        ("select(Invoice, Account).where(or_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))", False),
+        (
+            "select(Invoice, Account).where(and_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))",
+            True,
+        ),
+        (
+            "select(Invoice, Account).where(or_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))",
+            False,
+        ),
         ("select(Invoice, Account).where(Invoice.tenant_id == t, Account.tenant_id == t)", True),
         ("select(Invoice, Account).where(Invoice.tenant_id == t)", False),
     ],

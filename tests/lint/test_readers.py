@@ -29,9 +29,7 @@ def catalogue(*tables: Table) -> Catalogue:
     return Catalogue("db", {one.qualified: one for one in tables})
 
 
-def read(
-    files: Mapping[str, str], *tables: Table, config: LintConfig | None = None
-) -> Readers:
+def read(files: Mapping[str, str], *tables: Table, config: LintConfig | None = None) -> Readers:
     sources = [
         read_typescript(text.encode(), path) if path.endswith(".ts") else read_python(text.encode(), path)
         for path, text in files.items()
