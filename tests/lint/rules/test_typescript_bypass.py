@@ -253,7 +253,18 @@ def test_a_client_that_sends_the_callers_token_bypasses_nothing(lint: Lint, line
         "import knex from 'knex';\nconst db = knex({ client: 'pg' });",
         "import { pool } from '../lib/pool';\nconst client = await pool.connect();",
     ],
-    ids="pg default commonjs postgres.js drizzle prisma kysely sequelize knex use".split(),
+    ids=[
+        "pg",
+        "default",
+        "commonjs",
+        "postgres.js",
+        "drizzle",
+        "prisma",
+        "kysely",
+        "sequelize",
+        "knex",
+        "use",
+    ],
 )
 def test_a_connection_opened_anywhere_is_found_and_the_database_module_may(lint: Lint, source: str) -> None:
     assert linted(lint, source) == ["WRAP001"]
