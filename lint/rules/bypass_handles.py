@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lint.catalogue import Place
-    from lint.report import Finding
+    from lint.report import Finding, Severity
     from lint.source.graph import FunctionId
     from lint.source.inventory import Bypasses, Judged
     from lint.source.sites import Block, Call, Function, Source
@@ -68,13 +68,16 @@ def _callbacks(call: Call, source: Source, bypasses: Bypasses) -> Iterator[Funct
         yield from bypasses.graph.mentioned(argument, call.function, source)
 
 
-def _told(judged: Judged, place: Place, what: str, fix: str, subject: str) -> Finding:
+def _told(
+    judged: Judged, place: Place, what: str, fix: str, subject: str, severity: Severity = "error"
+) -> Finding:
     call = judged.use.call
     return BYP005.finding(
         place,
         f"{what} (the bypass is opened at {call.place.path}:{call.place.line})",
         fix,
         subject=f"{judged.use.name}:{subject}",
+        severity=severity,
     )
 
 
@@ -192,6 +195,7 @@ def _opened_inside(inside: _Inside, judged: Judged, bypasses: Bypasses) -> Itera
                 "written cannot be told",
                 "end the outer bypass first, or pass its session on",
                 f"{call.function}:nested",
+                "error" if inside.is_callback else "warning",
             )
         elif call.name in scopes:
             yield _told(

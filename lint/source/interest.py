@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from lint.files import SourceFile
     from lint.source.sites import Call, Source
 
-#: How many calls away from a bypass callers are looked for.
-_ROUNDS = 6
+#: How many calls away from a bypass callers are looked for: far where requests are handled, because a
+#: verification may stand anywhere on the way; else near, for the tenants and blocks that they pass.
+_ROUNDS_TO_HANDLERS = 6
+_ROUNDS = 2
 #: Shorter names, and those of half of all methods, would draw in every file.
 _SHORTEST = 4
 #: A word that so many files contain connects nothing; it grows with the size of the project.
@@ -55,7 +57,7 @@ def interesting(files: Iterable[SourceFile], config: LintConfig, read: dict[str,
     words = {file.path: frozenset(_WORD.findall(file.content)) for file in everything}
     common = _common_words(words.values())
     wanted = frozenset(_names(config))
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS_TO_HANDLERS if _handles(everything, config) else _ROUNDS):
         leading = {name for source in chosen.values() for name in _leading(source, wanted, config)}
         new = {name for name in leading - wanted if name.encode() not in common}
         if not new:
@@ -90,6 +92,13 @@ def _bypasses(files: Sequence[SourceFile], config: LintConfig) -> bool:
     ]
     pattern = _any_of(words)
     return any(pattern.search(file.content) for file in files)
+
+
+def _handles(files: Sequence[SourceFile], config: LintConfig) -> bool:
+    """Say whether the project may have request handlers that the rules can know."""
+    bases = [part for glob in config.handler_bases for part in _plain(glob)]
+    pattern = _any_of(bases)
+    return bool(config.handlers) or any(pattern.search(file.content) for file in files)
 
 
 def _seeds(config: LintConfig) -> list[str]:

@@ -102,6 +102,8 @@ class Bypasses:
             for use in self.uses
             if (site := self.site_of(use)) is not None and site.kind == VERIFIED_KIND
         ]
+        if not starts:
+            return []
         reaching = self.graph.reaching(starts)
         return sorted(one for one in reaching if not self.graph.callers_of(one) and one[1])
 

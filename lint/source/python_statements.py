@@ -46,7 +46,7 @@ class StatementReading(ExpressionReading):
 
     def handler(self, kind: str) -> Handler:
         """Return what reads a kind of node: a statement, or else an expression."""
-        return STATEMENTS.get(kind) or EXPRESSIONS.get(kind, ExpressionReading.children)
+        return HANDLERS.get(kind, ExpressionReading.children)
 
     def module(self, root: Node) -> None:
         """Read a whole file; its top level is the function named ""."""
@@ -88,16 +88,18 @@ class StatementReading(ExpressionReading):
         if left is not None:
             self._target(left)
 
-    def _target(self, node: Node) -> None:
+    def _target(self, target: Node) -> None:
         """Read what an assignment's target evaluates: indexes, and calls whose result it changes."""
-        if node.type == "subscript":
-            self.children(node, Use())
-        elif node.type == "attribute":
-            if root_of(node).type != "identifier":
-                self.visit(root_of(node))
-        elif node.type != "identifier":
-            for child in node.named_children:
-                self._target(child)
+        stack = [target]
+        while stack:
+            node = stack.pop()
+            if node.type == "subscript":
+                self.children(node, Use())
+            elif node.type == "attribute":
+                if root_of(node).type != "identifier":
+                    self.visit(root_of(node))
+            elif node.type != "identifier":
+                stack.extend(reversed(node.named_children))
 
     def leave(self, node: Node, _use: Use) -> None:
         """`return`, `raise`, `break` or `continue`."""
@@ -339,3 +341,4 @@ STATEMENTS: dict[str, Handler] = {
     "while_statement": StatementReading.while_loop,
     "with_statement": StatementReading.opened,
 }
+HANDLERS: dict[str, Handler] = {**EXPRESSIONS, **STATEMENTS}
