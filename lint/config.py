@@ -34,7 +34,25 @@ ENTRY_POINTS = (
     "**/alembic/**",
     "**/migrations/**",
     "**/conftest.py",
+    "**/db.[cm]?[jt]s",
+    "**/db.[jt]s",
+    "**/*database*.[jt]s",
+    "**/prisma.[jt]s",
+    "**/prisma/**",
+    "**/*prisma*.service.ts",
+    "**/drizzle/**",
+    "**/drizzle.config.*",
+    "**/kysely.[jt]s",
+    "**/knexfile.*",
+    "**/sequelize.[jt]s",
+    "**/data-source.[jt]s",
+    "**/pool.[jt]s",
+    "**/seed.[jt]s",
 )
+#: Functions that run their callback for one tenant.
+TENANT_SCOPES = ("run_as_tenant", "tenant_session", "withTenant", "forTenant", "runAsTenant")
+#: npm packages whose `runAsBypass` is the verified one.
+BYPASS_PACKAGES = ("@tensorcost/db-utils",)
 VERIFIED_PACKAGES = ("**/tenancy/**", "**/db_utils/**", "**/db-utils/**")
 #: Roles of hosted Postgres that bypass row security anyway; a policy for them opens nothing.
 PRIVILEGED_ROLES = (
@@ -46,6 +64,47 @@ PRIVILEGED_ROLES = (
     "dashboard_user",
 )
 RLS_OPERATIONS = {"enable_tenant_rls": ("tenant_isolation", "bypass_grant")}
+BYPASS_NAMES = ("run_as_bypass", "arun_as_bypass", "runAsBypass")
+#: What opens a session around row security in a `with` block or as a dependency, by habit.
+BYPASS_CONTEXTS = (
+    "bypass_rls",
+    "rls_bypass",
+    "*_bypass_rls",
+    "*_rls_bypass",
+    "*bypass_rls_*",
+    "*bypassRls*",
+    "*BypassRls*",
+    "*bypassRLS*",
+)
+#: Calls that prove who is asking: after one of these, what the caller claims is verified.
+VERIFIERS = (
+    "verify_hello",
+    "verify_hmac",
+    "verify_mac",
+    "verify_signature",
+    "verify_request_signature",
+    "authenticate_agent",
+    "authenticate_request",
+    "verifyHello",
+    "verifyHmac",
+    "verifySignature",
+    "authenticateAgent",
+)
+VERIFIED_TYPES = ("TenantId", "Verified*", "Authenticated*")
+ALL_TENANTS = ("AllTenants", "ALL_TENANTS", "ALL", "all_tenants", "allTenants", "*")
+TENANT_LISTINGS = ("list*tenants", "*active_tenants", "listTenants", "listActiveTenants", "*tenant_ids")
+#: Environment variables that hold a login around row security.
+BYPASS_SETTINGS = (
+    "*BYPASS*_URL",
+    "*BYPASS*_DSN",
+    "*BYPASS*_URI",
+    "*SERVICE_ROLE_KEY",
+    "*ADMIN_DATABASE_URL",
+    "*ADMIN_DB_URL",
+    "*SUPERUSER_DATABASE_URL",
+)
+#: Where settings are read by habit; naming a bypass login there uses nothing yet.
+SETTINGS_MODULES = ("**/settings.py", "**/settings/**", "**/config.py", "**/config/**", "**/env.*")
 BYPASS_KINDS = ("grpc-after-hmac", "cron", "cross-service")
 
 
@@ -56,16 +115,38 @@ class LintConfig:
     tenant_columns: tuple[str, ...] = TENANT_COLUMNS
     #: Session settings that carry the tenant, beyond dotted names that say so themselves.
     tenant_gucs: tuple[str, ...] = ()
-    bypass_names: tuple[str, ...] = ("run_as_bypass", "runAsBypass")
-    tenant_scopes: tuple[str, ...] = ("run_as_tenant", "tenant_session", "withTenant")
+    #: Functions that run a callback around row security.
+    bypass_names: tuple[str, ...] = BYPASS_NAMES
+    #: Globs of names that open such a session in a `with` block or as a dependency.
+    bypass_contexts: tuple[str, ...] = BYPASS_CONTEXTS
+    #: Calls that go around row security by an argument: `using(MainRouter.admin_db)`.
+    bypass_markers: tuple[str, ...] = ()
+    tenant_scopes: tuple[str, ...] = TENANT_SCOPES
     #: Types of a parameter that is a session already bound, to a tenant or to a bypass.
     tenant_session_types: tuple[str, ...] = ("TenantSession", "AsyncTenantSession")
     bypass_session_types: tuple[str, ...] = ("BypassSession", "AsyncBypassSession")
     entry_points: tuple[str, ...] = ENTRY_POINTS
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
+    bypass_packages: tuple[str, ...] = BYPASS_PACKAGES
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None
     bypass_kinds: tuple[str, ...] = BYPASS_KINDS
+    #: How many bypass sites there may be at most, when the registry does not say.
+    bypass_ceiling: int | None = None
+    #: Globs of environment variables that hold a login around row security.
+    bypass_settings: tuple[str, ...] = BYPASS_SETTINGS
+    #: Functions that verify who is asking, by name or as "Class.method".
+    verifiers: tuple[str, ...] = VERIFIERS
+    #: Globs of types whose values were verified, such as a parsed tenant id.
+    verified_types: tuple[str, ...] = VERIFIED_TYPES
+    #: Names that mean every tenant, allowed where the registry says scope: all-tenants.
+    all_tenants: tuple[str, ...] = ALL_TENANTS
+    #: Globs of functions that list tenants: looping over their result visits real ones.
+    tenant_listings: tuple[str, ...] = TENANT_LISTINGS
+    #: Globs of base classes whose public methods answer requests from outside.
+    handler_bases: tuple[str, ...] = ("*Servicer",)
+    #: Globs of further request handlers, as "path:function".
+    handlers: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     #: Tables that hold no tenant's rows in spite of a tenant column, each with its reason.
     global_tables: Mapping[str, str] = field(default_factory=dict)
@@ -127,7 +208,18 @@ def _operations(key: str, value: object) -> dict[str, tuple[str, ...]]:
     return operations
 
 
-_READERS = {"registry": _path, "global_tables": _reasons, "rls_operations": _operations}
+def _count(key: str, value: object) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise LintConfigError(f"lint.{key}: expected a count, got {value!r}")
+
+
+_READERS = {
+    "registry": _path,
+    "bypass_ceiling": _count,
+    "global_tables": _reasons,
+    "rls_operations": _operations,
+}
 
 
 def path_matches(path: str, patterns: Sequence[str]) -> bool:

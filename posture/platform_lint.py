@@ -12,4 +12,5 @@ PLATFORM_LINT: dict[str, Any] = {
         "core_platform/schema/migrations/**",
     ],
     "verified_packages": ["core_platform/tenancy/**"],
+    "verifiers": ["HelloVerifier.verify"],
 }

@@ -11,23 +11,101 @@ BYP001 = Rule(
     "A bypass reads across tenants. It is right in a few kinds of places (a gRPC handler after its\n"
     "HMAC is verified, a cron sweep, a join across services), so each site is registered with its\n"
     "owner and reason, and nothing else may call it. The callback is a named function, so that a\n"
-    "reviewer can find what runs unprotected, and the reason is a literal, so that it can be read.",
+    "reviewer can find what runs unprotected, and the reason is a literal, so that it can be read.\n"
+    "The bypass may be a function with a callback (lint.bypass_names), a block or dependency that\n"
+    "hands out a session (lint.bypass_contexts) or an argument (lint.bypass_markers).",
     "run_as_bypass(ALL, reason, lambda session: session.execute(SWEEP))",
     "run_as_bypass(ALL, BypassReason.RETENTION_SWEEP, sweep_expired, change_ref=CHANGE)\n"
     "# bypass_sites.yaml\n"
-    "# - {id: retention, path: jobs/retention.py, function: run, kind: cron,\n"
-    "#    reason: deletes expired rows of all tenants, owner: data-platform}",
+    "# - {id: retention, path: jobs/retention.py, function: run, kind: cron, scope: all-tenants,\n"
+    "#    reason: deletes expired rows of all tenants, owner: data-platform, expires: 2027-11-30}",
     "never for product code: register the site. A test of the bypass itself may be suppressed.",
+)
+BYP002 = Rule(
+    "BYP002",
+    "error",
+    "a bypass names no tenant, or one that nobody verified",
+    "Under a bypass PostgreSQL checks nothing, so the tenant that the call names is the only fence\n"
+    "left. Without one, or with a constant, every caller reaches the same rows. With one that the\n"
+    "request states of itself, whoever writes the request chooses whose rows to read. The tenant\n"
+    "comes from a verified object: a parameter whose type is only made by verifying\n"
+    "(lint.verified_types), the result of a verification (lint.verifiers), or a loop over tenants\n"
+    "that the program listed (lint.tenant_listings). All tenants at once is a scope of its own, for\n"
+    "sites registered with scope: all-tenants.",
+    'run_as_bypass(request.json["tenant_id"], BypassReason.SUPPORT, read_tickets)',
+    "agent = verify_hello(request)\nrun_as_bypass(agent.tenant, BypassReason.SUPPORT, read_tickets)",
+    "a tool for operators that takes the tenant on its command line: say who may run it.",
+)
+BYP003 = Rule(
+    "BYP003",
+    "error",
+    "a request reaches a bypass or binds a tenant before it is verified",
+    "A handler answers anybody who can reach its port. Until the HMAC or signature is verified, what\n"
+    "the request says of its tenant is a claim, and a bypass or a bound tenant acts on that claim.\n"
+    "Each path from a handler (a method of a class derived from *Servicer, or lint.handlers) must\n"
+    "pass a verification (lint.verifiers) first: one behind an `if`, in a loop that may not run, or\n"
+    "in a `try` whose failure is caught leaves a path without. Calls into other functions and files\n"
+    "are followed; what the verifier does itself is its own affair.",
+    "def Report(self, request, context):\n"
+    "    if request.mac:\n"
+    "        verify_hmac(request)\n"
+    "    return run_as_bypass(request.tenant_id, BypassReason.INGEST, store)",
+    "def Report(self, request, context):\n"
+    "    agent = verify_hmac(request)\n"
+    "    return run_as_bypass(agent.tenant, BypassReason.INGEST, store)",
+    "the caller is verified before the handler, by an interceptor or a proxy: name which one.",
+)
+BYP004 = Rule(
+    "BYP004",
+    "warning",
+    "the registry of bypass sites is out of date, or their number has grown",
+    "A registered bypass is an exception that somebody answers for until a day. An entry without a day\n"
+    "never comes up for review; one past its day is no longer allowed; one whose function bypasses\n"
+    "nothing any more hides the next bypass that appears there. The ceiling is a ratchet: the number\n"
+    "of sites may fall and never rise without a change that a reviewer sees.",
+    "ceiling: 3\nsites:\n"
+    "- {id: sweep, path: jobs/sweep.py, function: run, kind: cron, reason: …, owner: platform}",
+    "ceiling: 3\nsites:\n"
+    "- {id: sweep, path: jobs/sweep.py, function: run, kind: cron, reason: …, owner: platform,\n"
+    "   expires: 2027-11-30}",
+    "never: renew the entry, remove it, or lower the ceiling.",
+)
+BYP005 = Rule(
+    "BYP005",
+    "error",
+    "a bypass reaches further than its callback",
+    "The bypass ends when its callback returns: the transaction commits, the grant is gone, the record\n"
+    "is closed. A session that is returned, stored, or handed to a thread or task outlives it, and so\n"
+    "does a coroutine that nobody awaits: it runs later, unrecorded, or on a closed session. A bypass\n"
+    "or another tenant's scope opened inside mixes two authorities in one stretch of code, so that\n"
+    "nobody can say under which one a row was written.",
+    "def sweep(session):\n    self.session = session\n    return session",
+    "def sweep(session):\n    return [row.id for row in session.execute(EXPIRED)]",
+    "a wrapper that only opens the bypass for its caller; better list it in lint.bypass_contexts.",
 )
 BYP006 = Rule(
     "BYP006",
     "error",
     "row security is bypassed by hand, outside the verified package",
     "SET ROLE, row_security = off, a bypass setting or a BYPASSRLS role reach across tenants without\n"
-    "a grant, a reason or a record. Only the verified package may do it; everything else calls it.",
+    "a grant, a reason or a record; so does a login that bypasses, read from the environment\n"
+    "(lint.bypass_settings) where no settings module hands it to the verified package. Only the\n"
+    "verified package may do it; everything else calls it.",
     'connection.execute(text("SET LOCAL ROLE app_bypass"))',
     "run_as_bypass(tenant, BypassReason.SUPPORT, read_ticket, change_ref=CHANGE)",
     "operations code that becomes another role to have fewer rights, such as a prober.",
 )
+BYP007 = Rule(
+    "BYP007",
+    "warning",
+    "one ORM session serves more than one tenant",
+    "A session keeps the objects that it has loaded (its identity map). When another tenant is bound,\n"
+    "session.get(Order, id) hands out the previous tenant's object without asking the database, so\n"
+    "no policy is consulted; a refresh then fails because the row is not visible. A session made at\n"
+    "module level, or once before a loop over tenants, is such a session.",
+    "session = Session(engine)\nfor tenant in tenants:\n    bind_tenant(session, tenant)\n    bill(session)",
+    "for tenant in tenants:\n    with tenant_session(tenant) as session:\n        bill(session)",
+    "the loop empties the session (expunge_all or close) in a way that the lint does not see.",
+)
 
-BYPASS_RULES = (BYP001, BYP006)
+BYPASS_RULES = (BYP001, BYP002, BYP003, BYP004, BYP005, BYP006, BYP007)

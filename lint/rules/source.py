@@ -9,24 +9,27 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
+from lint.files import SCRIPTS
 from lint.rules.bypass_rules import BYP001, BYP006
-from lint.rules.bypass_sites import read_registry
+from lint.rules.bypass_sites import Registry, load_registry
+from lint.rules.bypass_typescript import typescript_bypasses
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
+from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lint.catalogue import Place
     from lint.config import LintConfig
-    from lint.files import Corpus
+    from lint.files import Corpus, SourceFile
     from lint.report import Finding
     from lint.rules.bypass_sites import BypassSite
-    from lint.source.sites import Argument, Call, Source
+    from lint.source.sites import Argument, Call, Language, Source
 
 #: A file without any of these cannot break a rule here, so it need not be parsed.
 _READ_PYTHON = re.compile(
-    rb"set_config|row_security|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
+    rb"set_config|row_security|(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
 )
 _REASON_POSITION = 1
 _WITH_REASON = 3
@@ -34,19 +37,46 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.source.python import read_python
+    from lint.rules.bypass import bypass_findings
+    from lint.rules.bypass_sessions import session_findings
+    from lint.rules.bypass_settings import setting_findings
+    from lint.source.read import read_source
 
-    sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
+    registry = Registry("")
+    if config.registry:
+        registry = load_registry(root / config.registry, config.bypass_kinds, config.registry)
+    sites = registry.sites
+    read: dict[str, Source] = {}
     names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.python():
-        if not (_READ_PYTHON.search(file.content) or any(n in file.content for n in names)):
+    for file in corpus.sources:
+        if not _worth_reading(file, names):
             continue
-        source = read_python(file.content, file.path, frozenset(config.bypass_names))
+        source = read[file.path] = read_source(file, config)
         verified = path_matches(file.path, config.verified_packages)
         if not verified:
             yield from _bypass_calls(source, config, sites)
         if not file.is_revision and not verified:
             yield from _session_changes(source, config)
+        if not verified:
+            clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
+            yield from clients
+            yield from _outside(setting_findings(source, config), clients)
+            yield from session_findings(source, config)
+    here = {site.path for site in sites if (root / site.path).is_file()}
+    yield from bypass_findings(corpus.sources, config, registry, read, here)
+
+
+def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out findings inside the lines of one that tells the same already."""
+    for finding in findings:
+        if not any(one.line <= finding.line <= (one.end_line or one.line) for one in told):
+            yield finding
+
+
+def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content, names)
+    return bool(_READ_PYTHON.search(file.content)) or any(name in file.content for name in names)
 
 
 # BYP001
@@ -55,8 +85,8 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
 def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
     names = frozenset(config.bypass_names)
     for call in source.calls:
-        if call.name in names:
-            yield from _bypass_call(call, config, sites)
+        if call.name in names or call.written.rpartition(".")[2] in names:
+            yield from _bypass_call(call, config, sites, source.language)
     for reference in source.references:
         name = reference.target.rpartition(".")[2]
         if name in names:
@@ -65,7 +95,7 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
                 f"{name} is handed on as a value in {_where(reference.function)}, "
                 "so who calls it cannot be seen",
                 f"call {name} directly at a registered site",
-                subject=f"{reference.function}:{name}:value",
+                subject=f"{stable(reference.function)}:{name}:value",
             )
 
 
@@ -73,9 +103,17 @@ def _where(function: str) -> str:
     return function or "the module's top level"
 
 
-def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) -> Iterator[Finding]:
+def stable(function: str) -> str:
+    """Return a function's name for fingerprints: without the lines of anonymous functions."""
+    head, mark, _ = function.partition("<anonymous")
+    return f"{head}<anonymous>" if mark else function
+
+
+def _bypass_call(
+    call: Call, config: LintConfig, sites: tuple[BypassSite, ...], language: Language
+) -> Iterator[Finding]:
     where = f"{call.name} in {_where(call.function)}"
-    subject = f"{call.function}:{call.name}"
+    subject = f"{stable(call.function)}:{call.name}"
     if not any(site.allows(call) for site in sites):
         registry = config.registry or "a registry (lint.registry)"
         yield BYP001.finding(
@@ -87,7 +125,7 @@ def _bypass_call(call: Call, config: LintConfig, sites: tuple[BypassSite, ...]) 
             else f"add the site to {registry}",
             subject=f"{subject}:unregistered",
         )
-    if any(argument.kind == "function" for argument in call.arguments):
+    if language == "python" and any(argument.kind == "function" for argument in call.arguments):
         yield BYP001.finding(
             call.place,
             f"{where} runs an anonymous function, which closes over whatever stands around it",
@@ -143,7 +181,7 @@ def _judged(change: SettingChange, place: Place, function: str, config: LintConf
             f"{what} in {_where(function)} reaches across tenants without a grant or a record",
             f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
             "from a registered site",
-            subject=f"{function}:{change.effect}:{change.name}",
+            subject=f"{stable(function)}:{change.effect}:{change.name}",
         )
 
 

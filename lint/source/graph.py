@@ -87,7 +87,7 @@ class Graph:
         found = self.holders.called(call, source)
         if found is not None:
             return self._run_by(found)
-        return self._through_variable(call.written, source, call.function) or self._only(call)
+        return self._through_variable(call.written, source, call.function) or self._only(call, source)
 
     def named(self, written: str, function: str, source: Source) -> tuple[FunctionId, ...]:
         """Return the functions that a name stands for, seen from a function of a file."""
@@ -132,17 +132,13 @@ class Graph:
                     found[symbol.id] = None
         return tuple(found)
 
-    def _only(self, call: Call) -> tuple[FunctionId, ...]:
+    def _only(self, call: Call, source: Source) -> tuple[FunctionId, ...]:
         """Return the one method of the program with an uncommon name, for an object of any class."""
         found = self._by_name.get(call.name, [])
-        if "." not in call.written or len(found) != 1 or call.name in _COMMON or self._is_foreign(call):
+        if "." not in call.written or len(found) != 1 or call.name in _COMMON:
             return ()
-        return tuple(found)
-
-    def _is_foreign(self, call: Call) -> bool:
-        """Say whether a call's name begins with an import that is no part of the program."""
-        first = call.written.partition(".")[0]
-        return call.callee != call.written and not call.callee.startswith(first)
+        foreign = self.holders.is_foreign(source, call.function, call.written)
+        return () if foreign or self.holders.is_outside(call, source) else tuple(found)
 
     # Edges
 

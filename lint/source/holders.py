@@ -189,10 +189,11 @@ class Holders:
                 return self.typed(written.types[name], source, scope) is None
             made = self._calls_bound(source).get((scope, name), ())
             if made:
-                return all(self._is_outside(call, source) for call in made)
+                return all(self.is_outside(call, source) for call in made)
         return False
 
-    def _is_outside(self, call: Call, source: Source) -> bool:
+    def is_outside(self, call: Call, source: Source) -> bool:
+        """Say whether a call begins with an import that is no part of the program."""
         while call.receiver is not None:
             call = call.receiver
         head = call.written.partition(".")[0]

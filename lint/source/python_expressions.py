@@ -25,6 +25,7 @@ from lint.source.python_names import (
     string_value,
     targets_of,
     text_of,
+    values_of,
 )
 from lint.source.sites import (
     HOLE,
@@ -270,7 +271,7 @@ class ExpressionReading:
         taken, _ = self.parameters(parameters)
         with self.inside(Frame(name, [])) as frame:
             names = self.names_of(body)
-            frame.steps.append(Leave("return", names, place))
+            frame.steps.append(Leave("return", names, place, values_of(body)))
         self.functions[name] = Function(name, place, taken, body=tuple(frame.steps))
         return name
 
@@ -332,7 +333,7 @@ class ExpressionReading:
         start = len(self._names)
         call = self.visit(value, replace_bound(use, targets)) if value is not None else None
         names = tuple(dict.fromkeys(self._names[start:]))
-        self.step(Bind(targets, names, self.place(node), constant_of(value)))
+        self.step(Bind(targets, names, self.place(node), constant_of(value), values_of(value)))
         return call
 
     def comprehension(self, node: Node, _use: Use) -> None:
@@ -363,7 +364,7 @@ class ExpressionReading:
         start = len(self._names)
         self.children(node, use)
         names = tuple(dict.fromkeys(self._names[start:]))
-        self.step(Leave("yield", names, self.place(node)))
+        self.step(Leave("yield", names, self.place(node), values_of(node)))
 
     # Strings
 
@@ -385,6 +386,15 @@ class ExpressionReading:
         """Return the one name that an interpolated expression reads, or its text."""
         names = self.names_of(node)
         return names[0] if len(names) == 1 else text_of(node)
+
+    def subscript(self, node: Node, use: Use) -> None:
+        """Read `a[b]`; what is looked up in the environment counts as an argument of `environ`."""
+        frame = self.frame
+        saved = frame.around
+        if dotted(node.child_by_field_name("value")).rpartition(".")[2] == "environ":
+            frame.around = (*saved[-_CALLERS_KEPT:], "environ")
+        self.children(node, use)
+        frame.around = saved
 
     def operator(self, node: Node, _use: Use) -> None:
         """Read operands; text that is added or formatted with `%` is read as one string."""
@@ -450,7 +460,8 @@ class ExpressionReading:
 
     def _flat_call(self, node: Node) -> None:
         written = dotted(node.child_by_field_name("function"))
-        call = Call(self.resolved(written), written, (), self.frame.function, self.place(node))
+        given = (Argument("other", "…"),)  # not read: nothing may be concluded from it
+        call = Call(self.resolved(written), written, given, self.frame.function, self.place(node))
         self.calls.append(call)
         self.step(Do(call))
 
@@ -502,6 +513,7 @@ EXPRESSIONS: dict[str, Handler] = {
     "call": ExpressionReading.call,
     "conditional_expression": ExpressionReading.ternary,
     "lambda": ExpressionReading.anonymous,
+    "subscript": ExpressionReading.subscript,
     "named_expression": ExpressionReading.walrus,
     "yield": ExpressionReading.handed_out,
 }

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 STRINGS = frozenset({"string", "concatenated_string"})
 CONSTANTS = frozenset({"true", "false", "none", "integer", "float", "ellipsis"})
+_HANDS_ON = frozenset(
+    {"tuple", "list", "set", "dictionary", "expression_list", "parenthesized_expression", "list_splat"}
+    | {"conditional_expression", "boolean_operator", "yield"}
+)
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "\n": ""}
 _ESCAPE = re.compile(r"\\([\s\S])")
 _PERCENT = re.compile(r"%(?:\((?P<name>\w+)\))?[#0 +-]*\d*(?:\.\d+)?[sdrfi]|%%")
@@ -60,13 +64,34 @@ def root_of(node: Node) -> Node:
 
 def targets_of(node: Node | None) -> tuple[str, ...]:
     """Return what an assignment binds, as written: "x", "self.x", "cache[]"; of a tuple, each."""
-    if node is None:
-        return ()
-    if node.type in {"identifier", "attribute"}:
-        return (dotted(node),)
-    if node.type == "subscript":
-        return (f"{dotted(node.child_by_field_name('value'))}[]",)
-    return tuple(target for child in node.named_children for target in targets_of(child))
+    targets: list[str] = []
+    stack = [node] if node is not None else []
+    while stack:
+        current = stack.pop()
+        if current.type in {"identifier", "attribute"}:
+            targets.append(dotted(current))
+        elif current.type == "subscript":
+            targets.append(f"{dotted(current.child_by_field_name('value'))}[]")
+        else:
+            stack.extend(reversed(current.named_children))
+    return tuple(targets)
+
+
+def values_of(node: Node | None) -> tuple[str, ...]:
+    """Return the names whose own value an expression hands on, itself or in a tuple, list or dict."""
+    values: list[str] = []
+    stack = [node] if node is not None else []
+    while stack:
+        current = stack.pop()
+        if current.type in {"identifier", "attribute"}:
+            name = dotted(current)
+            values.extend(() if name.startswith("()") else (name,))
+        elif current.type == "pair":
+            value = current.child_by_field_name("value")
+            stack.extend(() if value is None else (value,))
+        elif current.type in _HANDS_ON:
+            stack.extend(reversed(current.named_children))
+    return tuple(values)
 
 
 def constant_of(node: Node | None) -> str:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.source.python_expressions import EXPRESSIONS, ExpressionReading, Frame, Handler, Use, merged
-from lint.source.python_names import STRINGS, constant_of, dotted, first_of, root_of, targets_of, text_of
+from lint.source.python_names import (
+    STRINGS,
+    constant_of,
+    dotted,
+    first_of,
+    root_of,
+    targets_of,
+    text_of,
+    values_of,
+)
 from lint.source.sites import Attempt, Bind, Choice, Class, Function, Leave, LeaveKind, Repeat, Within
 
 if TYPE_CHECKING:
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
 
     from lint.source.sites import Block
 
+#: A longer chain of `elif` is told as one flat choice, each condition with its own branch.
+_DEEPEST_CHAIN = 20
 _LEAVES: dict[str, LeaveKind] = {
     "return_statement": "return",
     "raise_statement": "raise",
@@ -35,7 +46,7 @@ class StatementReading(ExpressionReading):
 
     def handler(self, kind: str) -> Handler:
         """Return what reads a kind of node: a statement, or else an expression."""
-        return STATEMENTS.get(kind) or EXPRESSIONS.get(kind, ExpressionReading.children)
+        return HANDLERS.get(kind, ExpressionReading.children)
 
     def module(self, root: Node) -> None:
         """Read a whole file; its top level is the function named ""."""
@@ -64,7 +75,7 @@ class StatementReading(ExpressionReading):
             self.visit(right, Use(bound))
         else:
             names = self.names_of(right, Use(bound))
-            self.step(Bind(bound, names, self.place(node), constant_of(right)))
+            self.step(Bind(bound, names, self.place(node), constant_of(right), values_of(right)))
         if left is not None:
             self._target(left)
 
@@ -77,21 +88,24 @@ class StatementReading(ExpressionReading):
         if left is not None:
             self._target(left)
 
-    def _target(self, node: Node) -> None:
+    def _target(self, target: Node) -> None:
         """Read what an assignment's target evaluates: indexes, and calls whose result it changes."""
-        if node.type == "subscript":
-            self.children(node, Use())
-        elif node.type == "attribute":
-            if root_of(node).type != "identifier":
-                self.visit(root_of(node))
-        elif node.type != "identifier":
-            for child in node.named_children:
-                self._target(child)
+        stack = [target]
+        while stack:
+            node = stack.pop()
+            if node.type == "subscript":
+                self.children(node, Use())
+            elif node.type == "attribute":
+                if root_of(node).type != "identifier":
+                    self.visit(root_of(node))
+            elif node.type != "identifier":
+                stack.extend(reversed(node.named_children))
 
     def leave(self, node: Node, _use: Use) -> None:
         """`return`, `raise`, `break` or `continue`."""
         names = tuple(name for child in node.named_children for name in self.names_of(child))
-        self.step(Leave(_LEAVES[node.type], tuple(dict.fromkeys(names)), self.place(node)))
+        values = tuple(name for child in node.named_children for name in values_of(child))
+        self.step(Leave(_LEAVES[node.type], tuple(dict.fromkeys(names)), self.place(node), values))
 
     def outer(self, node: Node, _use: Use) -> None:
         """`global x` or `nonlocal x`."""
@@ -137,8 +151,12 @@ class StatementReading(ExpressionReading):
             else:
                 before = self.block(clause.child_by_field_name("condition"))
                 branches.append((before, self.block(clause.child_by_field_name("consequence"))))
-        for before, branch in reversed(branches):
-            otherwise = (*before, Choice((branch, otherwise))) if branch or otherwise else before
+        if len(branches) > _DEEPEST_CHAIN or not any(before for before, _ in branches):
+            taken = [(*before, *branch) for before, branch in branches]
+            otherwise = (Choice((*taken, otherwise)),)
+        else:
+            for before, branch in reversed(branches):
+                otherwise = (*before, Choice((branch, otherwise))) if branch or otherwise else before
         self.frame.steps.extend(otherwise)
 
     def _visit_field(self, node: Node, name: str) -> None:
@@ -323,3 +341,4 @@ STATEMENTS: dict[str, Handler] = {
     "while_statement": StatementReading.while_loop,
     "with_statement": StatementReading.opened,
 }
+HANDLERS: dict[str, Handler] = {**EXPRESSIONS, **STATEMENTS}

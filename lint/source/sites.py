@@ -40,6 +40,9 @@ class Argument:
     functions: tuple[str, ...] = ()
     #: Of an object literal, its keys with their paths: ("where", "where.tenantId").
     keys: tuple[str, ...] = ()
+    #: Of an object literal, the constants in it by their keys' paths: (("tableName", "invoice"),);
+    #: a call shows the constant it begins with: `{ id: uuid("key").notNull() }` is ("id()", "key").
+    constants: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ class Bind:
     place: Place
     #: The text of the right side when it is a constant ("None", "'*'"), "" otherwise.
     constant: str = ""
+    #: The names whose own value is bound: the right side itself, or elements of a tuple or list there.
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,8 @@ class Leave:
     kind: LeaveKind
     names: tuple[str, ...]
     place: Place
+    #: The names whose own value goes out: `session` in `return session`, not in `return session.get(x)`.
+    values: tuple[str, ...] = ()
 
 
 Step = Do | Choice | Repeat | Attempt | Within | Bind | Leave

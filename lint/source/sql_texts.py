@@ -25,8 +25,8 @@ Effect = Literal["role", "row_security", "setting", "bypass_role"]
 _RUNS_SQL = frozenset(
     {"execute", "executemany", "exec_driver_sql", "text", "SQL", "DDL", "fetch", "fetchrow"}
     | {"fetchval", "fetchall", "fetchone", "scalar", "scalars", "stream", "prepare", "query"}
-    | {"executescript", "raw", "execute_batch", "execute_values", "run_sql", "unsafe", "sql"}
-    | {"$queryRaw", "$executeRaw", "$queryRawUnsafe", "$executeRawUnsafe"}
+    | {"executescript", "raw", "execute_batch", "execute_values", "run_sql", "sql", "unsafe"}
+    | {"$queryRaw", "$executeRaw", "$queryRawUnsafe", "$executeRawUnsafe", "literal"}
 )
 _WORTH_READING = re.compile(
     r"\b(?:set_config|row_security|bypassrls|role|session\s+authorization)\b|\bset\s+(?:session\s+|local\s+)?[\"\w]+\.",

@@ -18,6 +18,7 @@ from tree_sitter import Language, Parser
 # The modules of functions and statements add theirs to the table of visits when they are imported.
 import lint.source.typescript_functions
 import lint.source.typescript_statements  # noqa: F401
+from lint.catalogue import Place
 from lint.source.sites import Class, Function, Source
 from lint.source.typescript_expressions import visit
 from lint.source.typescript_modules import SUFFIXES, module_of
@@ -50,7 +51,12 @@ def read_typescript(content: bytes, path: str, watched: frozenset[str] | None = 
     tree = _parsed(content, path)
     reader = Reader(path, content, watched)
     run(visit(reader, tree.root_node))
-    top = Function("", reader.place(tree.root_node), body=reader.close_block(), types=reader.scope.types)
+    top = Function(
+        "",
+        Place(path, 1, 1, tree.root_node.end_point[0] + 1),
+        body=reader.close_block(),
+        types=reader.scope.types,
+    )
     functions = sorted(reader.functions.values(), key=_position)
     return Source(
         path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lint.catalogue import Place
 from lint.source.sites import HOLE, Argument, Call, Do
 from lint.source.typescript_expressions import SILENT, TABLE, added, name_value, visit, visit_all
 from lint.source.typescript_nodes import (
@@ -18,7 +19,7 @@ from lint.source.typescript_nodes import (
     text_of,
     unwrapped,
 )
-from lint.source.typescript_reader import NAMES_KEPT, NOTHING, Use, Value, Visit, merged
+from lint.source.typescript_reader import NAMES_KEPT, NOTHING, Use, Value, Visit, merged, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,6 +48,8 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
         base = yield visit(reader, chain.base, Use(use.awaited, dropped))
     indexes = (yield visit_all(reader, chain.indexes)) if chain.indexes else NOTHING
     written = base.function or chain.written
+    if chain.base is None:
+        reader.scope.names.read[written] = None
     arguments = yield from _arguments(reader, node, written, awaited=use.awaited)
     read = Value((written,)) if chain.base is None else base
     call = Call(
@@ -54,7 +57,7 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
         written,
         tuple(argument for argument, _ in arguments),
         reader.scope.function,
-        reader.place(node),
+        _place(reader, node, target),
         use.awaited,
         use.bound_to,
         base.call,
@@ -64,6 +67,15 @@ def _call(reader: Reader, node: Node, use: Use) -> Visit:
     reader.step(Do(call))
     told = merged((read, indexes, *(value for _, value in arguments)))
     return told._replace(call=call)
+
+
+def _place(reader: Reader, node: Node, target: Node) -> Place:
+    """Return where a call stands: of a chain over several lines, where its own name does."""
+    name = target.child_by_field_name("property") if target.type == "member_expression" else None
+    if name is None or name.start_point[0] == node.start_point[0]:
+        return reader.place(node)
+    line, column = name.start_point
+    return Place(reader.path, line + 1, column + 1, node.end_point[0] + 1)
 
 
 def _arguments(
@@ -89,7 +101,9 @@ def _arguments(
 def _argument(reader: Reader, node: Node, value: Value) -> Argument:
     node = unwrapped(node)
     kind, text = _kind_and_text(reader, node)
-    return Argument(kind, text, None, value.names, value.function, value.functions, value.keys)
+    names = value.names if value.function is None else reader.free[value.function]
+    told = (names, value.function, value.functions, value.keys, value.constants)
+    return Argument(kind, text, None, *told)
 
 
 def _kind_and_text(reader: Reader, node: Node) -> tuple[ArgumentKind, str]:
@@ -122,27 +136,55 @@ def constant_text(node: Node) -> str | None:
 def _object(reader: Reader, node: Node, _: Use) -> Visit:
     values: list[Value] = []
     keys: dict[str, None] = {}
+    constants: dict[str, str] = {}
     for entry in parts_of(node):
         key, value = yield from _entry(reader, entry)
         values.append(value)
-        if key:
+        if key and len(keys) < NAMES_KEPT:
             keys[key] = None
             keys.update((f"{key}.{nested}", None) for nested in value.keys)
-    return merged(values)._replace(keys=tuple(keys)[:NAMES_KEPT])
+            constants.update((_path(key, nested), text) for nested, text in value.constants)
+    kept = tuple(constants.items())[:NAMES_KEPT]
+    told = merged(values)
+    return told._replace(keys=tuple(keys)[:NAMES_KEPT], constants=kept, whole=whole_of(values))
 
 
 def _entry(reader: Reader, entry: Node) -> Generator[Visit, Value, tuple[str, Value]]:
     if entry.type == "pair":
         key, value = key_of(entry.child_by_field_name("key")), entry.child_by_field_name("value")
-        return key, (yield named_value(reader, value, Use(named=key))) if value is not None else NOTHING
+        if value is None:
+            return key, NOTHING
+        told = yield named_value(reader, value, Use(named=key))
+        constant = _constant(value)
+        if constant is None and told.call is not None:
+            return key, told._replace(constants=_begun_with(told.call))
+        return key, told if constant is None else told._replace(constants=(("", constant),))
     if entry.type == "method_definition":
         key = key_of(entry.child_by_field_name("name"))
         return key, (yield visit(reader, entry, Use(named=key)))
     if entry.type == "shorthand_property_identifier":
         name = text_of(entry)
         reader.reference(name, entry)
-        return name, Value((name,))
+        return name, Value((name,), whole=(name,))
     return "", (yield visit(reader, entry))
+
+
+def _path(key: str, nested: str) -> str:
+    return f"{key}.{nested}" if nested not in {"", "()"} else f"{key}{nested}"
+
+
+def _begun_with(call: Call) -> tuple[tuple[str, str], ...]:
+    """Return the first argument of the call that a chain begins with, when it is a constant."""
+    while call.receiver is not None:
+        call = call.receiver
+    first = call.arguments[0] if call.arguments else None
+    return (("()", first.text),) if first is not None and first.kind == "literal" else ()
+
+
+def _constant(node: Node) -> str | None:
+    node = unwrapped(node)
+    text = text_of(node) if node.type in CONSTANTS else constant_text(node)
+    return None if text is None or HOLE in text else text
 
 
 def named_value(reader: Reader, node: Node, use: Use) -> Visit:

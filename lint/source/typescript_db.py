@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 OPENS = re.compile(
     r"pg(?:\.native)?\.(?:Pool|Client)|pg-pool|pg-promise|postgres|slonik\.createPool|"
     r"@vercel/postgres\.(?:createPool|createClient)|@neondatabase/serverless\.(?:Pool|Client|neon)|"
-    r"drizzle-orm/[\w/-]+\.drizzle|@prisma/client(?:/[\w-]+)?\.PrismaClient|"
-    r"(?:.+[./])?generated[./](?:.+[./])?PrismaClient|"
+    r"drizzle-orm/[\w/-]+\.drizzle|.+\.PrismaClient|"
     r"kysely\.Kysely|knex(?:\.(?:knex|Knex|default))?|"
     r"(?:sequelize|@sequelize/core|sequelize-typescript)(?:\.Sequelize)?|"
     r"typeorm\.(?:DataSource|createConnection|createConnections)|"
@@ -32,23 +31,23 @@ RUNS_SQL = frozenset(
     {"query", "execute", "raw", "unsafe", "sql", "$queryRaw", "$executeRaw", "$queryRawUnsafe"}
     | {"$executeRawUnsafe", "literal", "queryRaw", "executeRaw", "queryRawUnsafe", "executeRawUnsafe"}
 )
-#: Functions that run their callback for one tenant, by what projects call them.
-TENANT_SCOPES = ("withTenant", "forTenant", "runAsTenant", "withTenantContext", "runWithTenant", "tenantTransaction")
-#: Packages whose `runAsBypass` is the verified one.
-BYPASS_PACKAGES = ("@tensorcost/db-utils",)
 #: Which client is made of a key, and of which keys it bypasses row security.
 _KEYED = re.compile(r"@supabase/(?:supabase-js|ssr)\.(?:createClient|createServerClient|SupabaseClient)")
 _PRIVILEGED_KEY = re.compile(
     r"service_?role|service_?key|supabase_?secret_?key|\bsb_secret_\w+", re.IGNORECASE
 )
+#: Options by which the caller's own token is sent, whatever key made the client.
+_CALLERS_TOKEN = frozenset({"accessToken", "global.headers.Authorization", "cookies"})
 #: A file without any of these neither opens a connection, binds a tenant, bypasses nor runs SQL.
-_WORDS = (
-    (b"'pg'", b'"pg"', b"pg-", b"postgres", b"Postgres", b"prisma", b"Prisma", b"drizzle", b"kysely", b"Kysely")
-    + (b"knex", b"Knex", b"equelize", b"typeorm", b"TypeORM", b"mikro-orm", b"slonik", b"@supabase/")
-    + (b"tenant", b"Tenant", b"TENANT", b"set_config", b"row_security", b"BYPASSRLS", b"bypassrls")
-    + (b"$queryRaw", b"$executeRaw", b"$transaction", b"sql`", b".query(", b".execute(", b".raw(", b".unsafe(")
-    + (b"selectFrom", b"insertInto", b"updateTable", b"deleteFrom", b"SET LOCAL", b"SET ROLE", b"SET SESSION")
-    + (b"SELECT ", b"INSERT INTO", b"UPDATE ", b"DELETE FROM")
+_WORDS = tuple(
+    (
+        b"'pg'|\"pg\"|pg-|postgres|Postgres|prisma|Prisma|drizzle|kysely|Kysely|knex|Knex|equelize|typeorm|"
+        b"TypeORM|mikro-orm|slonik|@supabase/|tenant|Tenant|TENANT|set_config|row_security|BYPASSRLS|"
+        b"bypassrls|$queryRaw|$executeRaw|$transaction|sql`|.query(|.execute(|.raw(|.unsafe(|selectFrom|"
+        b"insertInto|updateTable|deleteFrom|SET LOCAL|SET ROLE|SET SESSION|SELECT |INSERT INTO|UPDATE |"
+        b"DELETE FROM|pool.|Pool|findMany|findFirst|findUnique|findAll|findByPk|createMany|createQueryBuilder|"
+        b".select(|.insert(|.transaction("
+    ).split(b"|")
 )
 #: A line longer than this was written by a bundler: the source it was made from is what counts.
 _LONGEST_LINE = 30_000
@@ -95,6 +94,8 @@ def privileged_clients(source: Source) -> Iterator[Call]:
         return
     privileged = {target for bind in _binds(source) for target in bind.targets if _is_privileged(bind.names)}
     for call in calls:
+        if any(not _CALLERS_TOKEN.isdisjoint(argument.keys) for argument in call.arguments):
+            continue
         read = [name for argument in call.arguments for name in (argument.text, *argument.names)]
         if _is_privileged(read) or not privileged.isdisjoint(read):
             yield call

@@ -19,7 +19,7 @@ from lint.source.typescript_nodes import (
     text_of,
     unwrapped,
 )
-from lint.source.typescript_reader import NOTHING, PLAIN, Use, Value, Visit, merged
+from lint.source.typescript_reader import NOTHING, PLAIN, Use, Value, Visit, merged, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ def name_value(reader: Reader, node: Node) -> Value:
     """Read a plain name without a visit of its own: most expressions are no more."""
     name = text_of(node)
     reader.reference(name, node)
-    return Value((name,))
+    return Value((name,), whole=(name,))
 
 
 def _children(reader: Reader, node: Node, _: Use) -> Visit:
@@ -91,9 +91,22 @@ def _awaited(reader: Reader, node: Node, use: Use) -> Visit:
     return (yield visit(reader, inner[0], use._replace(awaited=True))) if inner else NOTHING
 
 
-def _passed_on(reader: Reader, node: Node, use: Use) -> Visit:
-    """Visit what only hands its value on: an array, a spread, `void x`."""
-    return (yield visit_all(reader, node.named_children, Use(use.awaited, use.dropped)))
+def _held(reader: Reader, node: Node, use: Use) -> Visit:
+    """Visit what holds its parts themselves: an array, a spread."""
+    values = []
+    for part in parts_of(node):
+        if part.type not in SILENT:
+            value = yield visit(reader, part, Use(use.awaited, use.dropped))
+            values.append(value)
+    return merged(values)._replace(whole=whole_of(values))
+
+
+def _unary(reader: Reader, node: Node, use: Use) -> Visit:
+    """Visit `!x`, `-x`, `typeof x`, `delete x`, or `void x`, which throws its value away."""
+    argument = node.child_by_field_name("argument")
+    if argument is None or argument.type in SILENT:
+        return NOTHING
+    return merged([(yield visit(reader, argument, Use(dropped=use.dropped)))])
 
 
 def _name(reader: Reader, node: Node, use: Use) -> Visit:
@@ -103,11 +116,11 @@ def _name(reader: Reader, node: Node, use: Use) -> Visit:
     chain = chain_of(node)
     if chain.base is None:
         reader.reference(chain.written, node)
-        value = Value((chain.written,))
+        value = Value((chain.written,), whole=(chain.written,))
     else:
-        value = yield visit(reader, chain.base, Use(use.awaited))
+        value = Value((yield visit(reader, chain.base, Use(use.awaited))).names)
     if not chain.indexes:
-        return Value(value.names)
+        return value
     return merged((value, (yield visit_all(reader, chain.indexes))))
 
 
@@ -158,13 +171,14 @@ def _binary(reader: Reader, node: Node, use: Use) -> Visit:
     if any(operand.type in STRINGS for operand in operands):
         return (yield _text(reader, operands, node))
     if len(operands) > 1:
-        return (yield visit_all(reader, operands))
+        return merged([(yield visit_all(reader, operands))])
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is None or right is None:
         return (yield visit_all(reader, node.named_children))
     first = yield visit(reader, left)
     if _operator(node) in _SHORT_CIRCUIT:
-        return merged((first, (yield branches(reader, [right, None], use))))
+        second = yield branches(reader, [right, None], use)
+        return merged((first, second))._replace(whole=whole_of((first, second)))
     return merged((first, (yield visit(reader, right))))
 
 
@@ -178,19 +192,27 @@ def branches(reader: Reader, nodes: Iterable[Node | None], use: Use) -> Visit:
         blocks.append(reader.close_block())
     if any(blocks):
         reader.step(Choice(tuple(blocks)))
-    return merged(values)
+    return merged(values)._replace(whole=whole_of(values))
 
 
 def _ternary(reader: Reader, node: Node, use: Use) -> Visit:
     condition = node.child_by_field_name("condition")
     chosen = [node.child_by_field_name(name) for name in ("consequence", "alternative")]
     first = (yield visit(reader, condition)) if condition is not None else NOTHING
-    return merged((first, (yield branches(reader, chosen, use))))
+    second = yield branches(reader, chosen, use)
+    return merged((first, second))._replace(whole=second.whole)
 
 
 TABLE.update(dict.fromkeys(WRAPPERS, _wrapped))
 TABLE.update(dict.fromkeys(_JSX - {"jsx_expression"}, _jsx))
 TABLE.update(dict.fromkeys(STRINGS, _string))
 TABLE.update(dict.fromkeys(("identifier", "member_expression", "subscript_expression", "this"), _name))
-TABLE.update(dict.fromkeys(("array", "spread_element", "unary_expression"), _passed_on))
-TABLE.update({"await_expression": _awaited, "binary_expression": _binary, "ternary_expression": _ternary})
+TABLE.update(dict.fromkeys(("array", "spread_element"), _held))
+TABLE.update(
+    {
+        "unary_expression": _unary,
+        "await_expression": _awaited,
+        "binary_expression": _binary,
+        "ternary_expression": _ternary,
+    }
+)

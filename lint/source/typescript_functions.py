@@ -9,6 +9,7 @@ from lint.source.typescript_calls import named_value
 from lint.source.typescript_expressions import TABLE, visit, visit_all
 from lint.source.typescript_nodes import (
     CLASSES,
+    DECLARATIONS,
     FUNCTIONS,
     bound_names,
     chain_of,
@@ -50,10 +51,14 @@ def _function(reader: Reader, node: Node, use: Use) -> Visit:
     local = own or _local_name(reader, node, use)
     name = reader.qualified(local, node)
     outer, callers = reader.scope, reader.callers
+    if node.type in DECLARATIONS:
+        outer.names.declared.add(own)
     reader.scope, reader.callers = Scope(name), []
     reader.open_block()
     parameters = _parameters(node)
     reader.scope.types.update((one.name, one.type) for one in parameters if one.type)
+    names = reader.scope.names
+    names.declared.update(bound.name for one in parameters for bound in bound_names(one.pattern))
     yield from _bind_parameters(reader, parameters, outer)
     yield from _body(reader, node)
     reader.functions[name] = Function(
@@ -66,7 +71,10 @@ def _function(reader: Reader, node: Node, use: Use) -> Visit:
         starts_with(node, "async"),
         types=reader.scope.types,
         returns=type_of(node, "return_type"),
+        outer=names.outer(),
     )
+    reader.free[name] = names.free()
+    outer.names.read.update(dict.fromkeys(reader.free[name]))
     reader.scope, reader.callers = outer, callers
     return Value(function=name, functions=(name,))
 
@@ -82,7 +90,7 @@ def _body(reader: Reader, node: Node) -> Generator[Visit, Value, None]:
         return
     value = yield visit(reader, body)
     if body.type != "statement_block":
-        reader.step(Leave("return", value.names, reader.place(body)))
+        reader.step(Leave("return", value.names, reader.place(body), value.whole))
 
 
 def _decorators(reader: Reader, node: Node) -> tuple[str, ...]:
@@ -140,10 +148,11 @@ def _bind_parameters(
             yield visit(reader, one.default)
         if one.pattern.type in _PATTERNS:
             targets = tuple(bound.name for bound in bound_names(one.pattern))
-            reader.step(Bind(targets, (one.name,), reader.place(one.node)))
+            reader.step(Bind(targets, (one.name,), reader.place(one.node), values=(one.name,)))
         elif one.is_property:
             around.types[one.name] = one.type
-            reader.step(Bind((f"this.{one.name}",), (one.name,), reader.place(one.node)))
+            place = reader.place(one.node)
+            reader.step(Bind((f"this.{one.name}",), (one.name,), place, values=(one.name,)))
 
 
 # Classes
@@ -156,7 +165,8 @@ def _class(reader: Reader, node: Node, use: Use) -> Visit:
     yield from _heritage_calls(reader, node)
     outer = reader.scope
     root = f"{outer.root}.{name}".strip(".")
-    reader.scope = Scope(outer.function, root, bases)
+    reader.scope = Scope(outer.function, root, bases, names=outer.names)
+    outer.names.declared.add(name)
     body = node.child_by_field_name("body")
     for member in body.named_children if body is not None else ():
         yield _member(reader, member)
@@ -207,7 +217,7 @@ def _member(reader: Reader, node: Node) -> Visit:
     target = f"this.{name}"
     told = yield named_value(reader, value, Use(bound_to=(target,), named=name))
     if unwrapped(value).type not in FUNCTIONS:
-        reader.step(Bind((target,), told.names, reader.place(node)))
+        reader.step(Bind((target,), told.names, reader.place(node), values=told.whole))
     return told
 
 

@@ -27,6 +27,7 @@ FUNCTIONS = frozenset(
     {"arrow_function", "function_expression", "generator_function", "function"}
     | {"function_declaration", "generator_function_declaration", "method_definition"}
 )
+DECLARATIONS = frozenset({"function_declaration", "generator_function_declaration"})
 CLASSES = frozenset({"class", "class_declaration", "abstract_class_declaration"})
 STRINGS = frozenset({"string", "template_string"})
 CONSTANTS = frozenset({"number", "true", "false", "null", "undefined"})

@@ -50,6 +50,10 @@ class Value(NamedTuple):
     function: str | None = None
     functions: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    #: Constants of an object literal, by their keys' paths.
+    constants: tuple[tuple[str, str], ...] = ()
+    #: The names whose own value it is, or is a part of: `tx` and `x` in `a ? tx : [x, f(y)]`.
+    whole: tuple[str, ...] = ()
 
 
 NOTHING = Value()
@@ -64,6 +68,11 @@ def merged(values: Iterable[Value]) -> Value:
     names = dict.fromkeys(name for value in telling for name in value.names)
     functions = [name for value in telling for name in value.functions]
     return Value(tuple(names)[:NAMES_KEPT], functions=tuple(functions[:NAMES_KEPT]))
+
+
+def whole_of(values: Iterable[Value]) -> tuple[str, ...]:
+    """Return the names that several values are, for a value that may be or hold any of them."""
+    return tuple(dict.fromkeys(name for value in values for name in value.whole))[:NAMES_KEPT]
 
 
 def run(first: Visit) -> Value:
@@ -83,6 +92,28 @@ def run(first: Visit) -> Value:
 
 
 @dataclass(slots=True)
+class Names:
+    """The plain names that a function declares, assigns and reads, to tell which are not its own."""
+
+    declared: set[str] = field(default_factory=set)
+    assigned: dict[str, None] = field(default_factory=dict)
+    read: dict[str, None] = field(default_factory=dict)
+
+    def free(self) -> tuple[str, ...]:
+        """Return the dotted names read that the function does not declare itself, and what holds them."""
+        found: dict[str, None] = {}
+        for name in self.read:
+            holder = name.partition(".")[0]
+            if holder not in self.declared:
+                found.update({name: None, holder: None})
+        return tuple(found)[:NAMES_KEPT]
+
+    def outer(self) -> tuple[str, ...]:
+        """Return the names whose assignment reaches out of the function."""
+        return tuple(name for name in self.assigned if name not in self.declared)
+
+
+@dataclass(slots=True)
 class Scope:
     """Where the walk stands: the function, what leads to it by name, and the class around."""
 
@@ -95,6 +126,7 @@ class Scope:
     in_switch: bool = False
     #: Types written on the function's parameters and variables, or on the class's attributes.
     types: dict[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(slots=True)
@@ -112,6 +144,8 @@ class Reader:
     classes: dict[str, Class] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
+    #: Names that each function reads from around it, by its qualified name.
+    free: dict[str, tuple[str, ...]] = field(default_factory=dict)
     callers: list[str] = field(default_factory=list)
     scope: Scope = field(default_factory=Scope)
     #: Names of functions whose bodies are still being read; they are taken as well.
@@ -161,12 +195,15 @@ class Reader:
         self.texts.append(Text(value, callers, self.scope.function, self.place(node), holes))
 
     def reference(self, written: str, node: Node) -> None:
-        """Note a name read as a value, when it is watched."""
+        """Note a name read as a value; as a reference only when it is watched."""
+        self.scope.names.read[written] = None
         target = self.resolved(written)
-        if self.watched is not None and target.rpartition(".")[2] not in self.watched:
-            if written.rpartition(".")[2] not in self.watched:
-                return
+        if self.watched is not None and not self._is_watched(target) and not self._is_watched(written):
+            return
         self.references.append(Reference(target, self.scope.function, self.place(node)))
+
+    def _is_watched(self, name: str) -> bool:
+        return self.watched is not None and name.rpartition(".")[2] in self.watched
 
     def qualified(self, local: str, node: Node) -> str:
         """Return a name that no function of the file has yet, for one written at `node`."""

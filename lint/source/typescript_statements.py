@@ -116,7 +116,9 @@ def _declaration(reader: Reader, node: Node, _: Use) -> Visit:
 def _declarator(reader: Reader, node: Node, _: Use) -> Visit:
     pattern, value = node.child_by_field_name("name"), node.child_by_field_name("value")
     if pattern is None or value is None:
+        reader.scope.names.declared.add(text_of(pattern))
         return NOTHING
+    reader.scope.names.declared.update(bound.name for bound in bound_names(pattern))
     module = _module_taken(value)
     if module is not None:
         reader.imports.update(taken_from(pattern, module, reader.path))
@@ -147,7 +149,7 @@ def _bind(reader: Reader, node: Node, pattern: Node, value: Node) -> Visit:
     name = targets[0] if pattern.type in {"identifier", "member_expression"} and targets else ""
     told = yield named_value(reader, value, Use(bound_to=targets, named=_function_name(name)))
     if targets and unwrapped(value).type not in FUNCTIONS | CLASSES:
-        reader.step(Bind(targets, told.names, reader.place(node), _constant(value)))
+        reader.step(Bind(targets, told.names, reader.place(node), _constant(value), told.whole))
     return told
 
 
@@ -182,7 +184,14 @@ def _assignment(reader: Reader, node: Node, _: Use) -> Visit:
     target = chain_of(left).written if left.type == "member_expression" else ""
     if target == _MODULE_EXPORTS or target.startswith((f"{_MODULE_EXPORTS}.", "exports.")):
         return (yield _common_export(reader, right, target))
+    reader.scope.names.assigned.update(
+        (bound.name, None) for bound in bound_names(left) if _is_plain(bound.name)
+    )
     return (yield _bind(reader, node, left, right))
+
+
+def _is_plain(name: str) -> bool:
+    return "." not in name and "[" not in name
 
 
 def _common_export(reader: Reader, value: Node, target: str) -> Visit:
@@ -205,6 +214,8 @@ def _augmented(reader: Reader, node: Node, use: Use) -> Visit:
         return (yield visit_all(reader, node.named_children))
     told = yield branches(reader, [right, None], use)
     target = chain_of(left).written
+    if _is_plain(target):
+        reader.scope.names.assigned[target] = None
     reader.step(Bind((target,), (target, *told.names), reader.place(node)))
     return told
 
@@ -291,6 +302,8 @@ def _for_each(reader: Reader, node: Node, _: Use) -> Visit:
     awaited = any(child.type == "await" for child in node.children[:2])
     told = (yield visit(reader, right, Use(awaited=awaited))) if right is not None else NOTHING
     variables = tuple(bound.name for bound in bound_names(left)) if left is not None else ()
+    if node.child_by_field_name("kind") is not None:
+        reader.scope.names.declared.update(variables)
     yield from _repeated(reader, [body] if body is not None else [], variables, told.names)
     return NOTHING
 
@@ -307,6 +320,9 @@ def _try(reader: Reader, node: Node, _: Use) -> Visit:
     caught = node.child_by_field_name("handler")
     handlers: tuple[Block, ...] = ()
     if caught is not None:
+        parameter = caught.child_by_field_name("parameter")
+        if parameter is not None:
+            reader.scope.names.declared.update(bound.name for bound in bound_names(parameter))
         handlers = ((yield from _body(reader, caught.child_by_field_name("body"))),)
     last = node.child_by_field_name("finalizer")
     always = yield from _body(reader, last.child_by_field_name("body") if last is not None else None)
@@ -321,7 +337,7 @@ def _leave(reader: Reader, node: Node, _: Use) -> Visit:
         told = yield visit_all(reader, parts_of(node))
     elif kind == "break" and reader.scope.in_switch and node.child_by_field_name("label") is None:
         return NOTHING
-    reader.step(Leave(kind, told.names, reader.place(node)))
+    reader.step(Leave(kind, told.names, reader.place(node), told.whole))
     return told
 
 

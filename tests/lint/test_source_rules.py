@@ -19,6 +19,8 @@ sites:
     kind: cron
     reason: deletes expired rows of all tenants
     owner: platform
+    scope: all-tenants
+    expires: 2999-12-31
 """
 CALL = """
 from db import run_as_bypass
@@ -50,11 +52,11 @@ def test_an_unregistered_site_is_found_with_what_to_register(lint: Lint) -> None
 
 
 def test_another_function_of_a_registered_file_is_not_registered(lint: Lint) -> None:
-    assert rules(swept(lint, registry=REGISTRY.replace("Sweeper.run", "Sweeper.go"))) == ["BYP001"]
+    assert rules(swept(lint, registry=REGISTRY.replace("Sweeper.run", "Sweeper.go"))) == ["BYP001", "BYP004"]
 
 
 @pytest.mark.parametrize(
-    ("reason", "callback"), [("why", "clean"), ('"sweep"', "lambda s: s"), ("f()", "clean")]
+    ("reason", "callback"), [("why", "clean"), ('"sweep"', "lambda s: s.all()"), ("f()", "clean")]
 )
 def test_a_lambda_or_a_computed_reason_is_found(lint: Lint, reason: str, callback: str) -> None:
     assert rules(swept(lint, reason, callback)) == ["BYP001"]

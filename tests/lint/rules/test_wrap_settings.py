@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from lint import LintConfig, Report
+from lint.catalogue import Catalogue, Column, Function, Policy, Table
+from lint.rules.wrap_names import unmatched_settings
+from lint.source.python import read_python
+from lint.source.readers import reader_map
 
 Lint = Callable[..., Report]
 LOCAL = "SELECT set_config('app.tenant_id', %s, true)"
@@ -284,13 +288,16 @@ def test_a_setting_that_is_set_or_may_be_is_silent(lint: Lint, source: str) -> N
     assert of(report, "RLS019") == []
 
 
-def test_a_setting_that_a_function_of_the_database_sets_is_silent(lint: Lint) -> None:
-    function = (
-        "CREATE FUNCTION enter(t text) RETURNS void LANGUAGE sql AS $$\n"
-        "SELECT set_config('app.current_tenant_id', t, true) $$;\n"
-    )
-    migration = POLICY.format("app.current_tenant_id") + function
-    assert of(lint({"migrations/1.sql": migration, "a.py": bind("app.tenant_id")}), "RLS019") == []
+def test_a_setting_that_a_function_of_the_database_sets_is_silent() -> None:
+    policy = Policy("tenant", using="tenant_id = current_setting('app.current_tenant_id', true)")
+    table = Table("public", "invoice", (Column("tenant_id"),), "tenant_id", True, policies=(policy,))
+    body = "SELECT set_config('app.current_tenant_id', t, true)"
+    setter = Function("public", "enter", body=body)
+    for functions, expected in (({}, ["RLS019"]), ({"public.enter": setter}, [])):
+        catalogue = Catalogue("db", {"public.invoice": table}, functions=functions)
+        readers = reader_map([read_python(bind("app.tenant_id").encode(), "a.py")], [catalogue], LintConfig())
+        found = unmatched_settings(readers, [catalogue], LintConfig())
+        assert [finding.rule for finding in found] == expected
 
 
 def test_a_typescript_setting_under_another_name_is_found(lint: Lint) -> None:
