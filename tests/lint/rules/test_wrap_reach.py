@@ -15,7 +15,8 @@ CREATE TABLE invoice (id uuid PRIMARY KEY, tenant_id uuid NOT NULL, total int);
 CREATE INDEX ON invoice (tenant_id);
 ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;
 ALTER TABLE invoice FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
+CREATE POLICY tenant ON invoice
+  USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
 """
 SCOPE = "def f(t):\n    run_as_tenant(t, work)\ndef work(session): ...\n"
 READ = "SELECT total FROM invoice"
@@ -64,7 +65,8 @@ def test_a_project_without_scopes_or_protected_tables_is_not_flooded(
 
 
 def test_a_project_that_binds_no_tenant_anywhere_is_told_once_as_information(lint: Lint) -> None:
-    source = "import psycopg\nc = psycopg.connect(D)\ndef f():\n    c.execute('%s')\ndef g():\n    c.execute('%s')\n"
+    functions = "def f():\n    c.execute('%s')\ndef g():\n    c.execute('%s')\n"
+    source = f"import psycopg\nc = psycopg.connect(D)\n{functions}"
     report = lint({"db/migrations/1.sql": MIGRATION, "a.py": source % (READ, READ)})
     (finding,) = [one for one in report.findings if one.rule == "WRAP001"]
     assert (finding.severity, finding.line) == ("info", 4)
@@ -137,7 +139,8 @@ def test_a_typescript_reader_on_a_raw_client_is_found_and_in_a_scope_is_not(
 )
 def test_work_on_another_thread_that_needs_the_tenant_is_found(lint: Lint, hop: str) -> None:
     source = (
-        "import threading\nfrom concurrent.futures import ThreadPoolExecutor\nexecutor = ThreadPoolExecutor()\n"
+        "import threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "executor = ThreadPoolExecutor()\n"
         f"def f(t):\n    with tenant_session(t) as s:\n        {hop}\n"
         f"def outer(a):\n    work()\ndef work():\n    get().execute('{READ}')\n"
     )
@@ -169,7 +172,10 @@ def test_work_that_keeps_or_does_not_need_the_tenant_is_silent(lint: Lint, hop: 
 
 
 def test_a_thread_started_outside_any_scope_has_no_context_to_lose(lint: Lint) -> None:
-    source = f"import threading\ndef f():\n    threading.Thread(target=work)\ndef work():\n    get().execute('{READ}')\n"
+    source = (
+        "import threading\ndef f():\n    threading.Thread(target=work)\n"
+        f"def work():\n    get().execute('{READ}')\n"
+    )
     assert found(lint, {"a.py": source}, "WRAP006") == []
 
 

@@ -32,8 +32,10 @@ def of(report: Report, code: str) -> list[int]:
     [
         "import psycopg\ndef f(c, t):\n    c.execute('SET LOCAL app.tenant_id = %s', [t])\n",
         "import asyncpg\nasync def f(c, t):\n    await c.execute('SET LOCAL app.tenant_id TO $1', t)\n",
-        "from sqlalchemy import text\nURL = 'postgresql+asyncpg://x'\n"
-        "def f(c, t): c.execute(text('SET LOCAL app.tenant_id = :t'), {'t': t})\n",
+        (
+            "from sqlalchemy import text\nURL = 'postgresql+asyncpg://x'\n"
+            "def f(c, t): c.execute(text('SET LOCAL app.tenant_id = :t'), {'t': t})\n"
+        ),
     ],
 )
 def test_a_parameter_of_set_is_found_where_the_driver_sends_it_apart(lint: Lint, source: str) -> None:
@@ -44,8 +46,14 @@ def test_a_parameter_of_set_is_found_where_the_driver_sends_it_apart(lint: Lint,
     "source",
     [
         "import psycopg2\ndef f(c, t):\n    c.execute('SET LOCAL app.tenant_id = %s', [t])\n",
-        "from django.db import connection\ndef f(c, t):\n    c.execute('SET LOCAL app.tenant_id = %s', [t])\n",
-        "import psycopg\ndef f(c, t):\n    c.execute(\"SELECT set_config('app.tenant_id', %s, true)\", [t])\n",
+        (
+            "from django.db import connection\ndef f(c, t):\n"
+            "    c.execute('SET LOCAL app.tenant_id = %s', [t])\n"
+        ),
+        (
+            "import psycopg\ndef f(c, t):\n"
+            "    c.execute(\"SELECT set_config('app.tenant_id', %s, true)\", [t])\n"
+        ),
         "import psycopg\ndef f(c, t):\n    c.execute('SET LOCAL statement_timeout = %s', [t])\n",
         "from sqlalchemy import text\ndef f(c, t):\n    c.execute(text('SET LOCAL app.tenant_id = :t'))\n",
     ],
@@ -62,7 +70,10 @@ def test_a_parameter_that_the_driver_may_write_itself_is_silent(lint: Lint, sour
     ],
 )
 def test_typescripts_parameters_of_set_are_found(lint: Lint, statement: str) -> None:
-    source = f'import {{ Pool }} from "pg";\nexport async function f(client, prisma, t) {{\n  await {statement};\n}}\n'
+    source = (
+        f'import {{ Pool }} from "pg";\n'
+        f"export async function f(client, prisma, t) {{\n  await {statement};\n}}\n"
+    )
     assert of(lint({"a.ts": source}), "WRAP002") == [3]
 
 
@@ -114,7 +125,10 @@ def test_a_configured_tenant_setting_is_judged_too(lint: Lint) -> None:
 
 
 def test_a_setting_named_by_a_constant_is_known_by_its_value(lint: Lint) -> None:
-    source = "TENANT = 'app.tenant_id'\ndef f(c, t):\n    c.execute(f\"SELECT set_config('{TENANT}', %s, false)\", [t])\n"
+    source = (
+        "TENANT = 'app.tenant_id'\ndef f(c, t):\n"
+        "    c.execute(f\"SELECT set_config('{TENANT}', %s, false)\", [t])\n"
+    )
     assert of(lint({"a.py": source}), "WRAP003") == [3]
 
 
@@ -138,11 +152,22 @@ def test_a_typescript_session_setting_is_found(lint: Lint) -> None:
     "source",
     [
         f'import asyncpg\nasync def f(pool, t):\n    await pool.execute("{LOCAL}", t)\n',
-        f'import asyncpg\nasync def f(u, t):\n    c = await asyncpg.connect(u); await c.execute("{LOCAL}", t)\n',
-        f'import asyncpg\nasync def f(pool, t):\n    async with pool.acquire() as c: await c.execute("{LOCAL}", t)\n',
-        f'import psycopg\ndef f(t):\n    c = psycopg.connect(D, autocommit=True); c.execute("{LOCAL}", [t])\n',
-        "def f(e, t):\n    c = e.connect().execution_options(isolation_level='AUTOCOMMIT')\n"
-        f'    c.execute("{LOCAL}", [t])\n',
+        (
+            "import asyncpg\nasync def f(u, t):\n"
+            f'    c = await asyncpg.connect(u); await c.execute("{LOCAL}", t)\n'
+        ),
+        (
+            "import asyncpg\nasync def f(pool, t):\n"
+            f'    async with pool.acquire() as c: await c.execute("{LOCAL}", t)\n'
+        ),
+        (
+            "import psycopg\ndef f(t):\n"
+            f'    c = psycopg.connect(D, autocommit=True); c.execute("{LOCAL}", [t])\n'
+        ),
+        (
+            "def f(e, t):\n    c = e.connect().execution_options(isolation_level='AUTOCOMMIT')\n"
+            f'    c.execute("{LOCAL}", [t])\n'
+        ),
     ],
 )
 def test_a_setting_for_a_transaction_that_is_over_is_found(lint: Lint, source: str) -> None:
@@ -153,13 +178,20 @@ def test_a_setting_for_a_transaction_that_is_over_is_found(lint: Lint, source: s
     "source",
     [
         f'import asyncpg\nasync def f(c, t):\n    await c.execute("{LOCAL}", t)\n',
-        "import asyncpg\nasync def f(pool, t):\n    async with pool.acquire() as c:\n"
-        f'        async with c.transaction():\n            await c.execute("{LOCAL}", t)\n',
-        "import psycopg\ndef f(t):\n    c = psycopg.connect(D, autocommit=True)\n"
-        f'    with c.transaction():\n        c.execute("{LOCAL}", [t])\n',
+        (
+            "import asyncpg\nasync def f(pool, t):\n    async with pool.acquire() as c:\n"
+            f'        async with c.transaction():\n            await c.execute("{LOCAL}", t)\n'
+        ),
+        (
+            "import psycopg\ndef f(t):\n    c = psycopg.connect(D, autocommit=True)\n"
+            f'    with c.transaction():\n        c.execute("{LOCAL}", [t])\n'
+        ),
         f'import psycopg\ndef f(t):\n    c = psycopg.connect(D)\n    c.execute("{LOCAL}", [t])\n',
-        "import asyncpg\nasync def f(u, t):\n    c = await asyncpg.connect(u)\n    await c.execute('BEGIN')\n"
-        f'    await c.execute("{LOCAL}", t)\n',
+        (
+            "import asyncpg\nasync def f(u, t):\n"
+            "    c = await asyncpg.connect(u)\n    await c.execute('BEGIN')\n"
+            f'    await c.execute("{LOCAL}", t)\n'
+        ),
     ],
 )
 def test_a_setting_inside_a_transaction_or_on_a_given_connection_is_right(lint: Lint, source: str) -> None:
@@ -189,8 +221,10 @@ def test_typescripts_settings_outside_a_transaction_are_found(lint: Lint, body: 
         f'const c = await pool.connect(); await c.query("BEGIN"); await c.query("{CONFIG}", [t]);',
         f'await client.query("{CONFIG}", [t]);',
         "await prisma.$transaction([prisma.$executeRaw`SELECT set_config('app.tenant_id', ${t}, true)`, q]);",
-        "await prisma.$transaction(async (tx) => { "
-        "await tx.$executeRaw`SELECT set_config('app.tenant_id', ${t}, true)`; });",
+        (
+            "await prisma.$transaction(async (tx) => { "
+            "await tx.$executeRaw`SELECT set_config('app.tenant_id', ${t}, true)`; });"
+        ),
         "await db.transaction(async (tx) => { await tx.execute(sql`SET LOCAL app.tenant_id = 'x'`); });",
     ],
 )
@@ -301,6 +335,9 @@ def test_a_setting_that_a_function_of_the_database_sets_is_silent() -> None:
 
 
 def test_a_typescript_setting_under_another_name_is_found(lint: Lint) -> None:
-    source = "export async function f(tx, t) {\n  await tx.query(\"SELECT set_config('app.tenant_id', $1, true)\", [t]);\n}\n"
+    source = (
+        "export async function f(tx, t) {\n"
+        "  await tx.query(\"SELECT set_config('app.tenant_id', $1, true)\", [t]);\n}\n"
+    )
     report = lint({"migrations/1.sql": POLICY.format("app.current_tenant_id"), "a.ts": source})
     assert of(report, "RLS019") == [2]
