@@ -18,7 +18,7 @@ from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_
 from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lint.catalogue import Place
@@ -62,10 +62,19 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
         if not file.is_revision and not verified:
             yield from _session_changes(source, config)
         if not verified:
-            yield from setting_findings(source, config)
+            clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
+            yield from clients
+            yield from _outside(setting_findings(source, config), clients)
             yield from session_findings(source, config)
     here = {site.path for site in sites if (root / site.path).is_file()}
     yield from bypass_findings(corpus.sources, config, registry, read, here)
+
+
+def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out findings inside the lines of one that tells the same already."""
+    for finding in findings:
+        if not any(one.line <= finding.line <= (one.end_line or one.line) for one in told):
+            yield finding
 
 
 def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:

@@ -96,7 +96,10 @@ def test_models_take_their_schema_from_their_own_arguments_or_a_base() -> None:
     ],
 )
 def test_python_statements_are_linked_to_tables(statement: str, expected: set[tuple[str, str]]) -> None:
-    source = f"import sqlalchemy as sa\nfrom sqlalchemy import select\nfrom models import Invoice, Ledger, accounts\n{statement}\n"
+    source = (
+        "import sqlalchemy as sa\nfrom sqlalchemy import select\n"
+        f"from models import Invoice, Ledger, accounts\n{statement}\n"
+    )
     assert set(told(touched(source))) == expected
 
 

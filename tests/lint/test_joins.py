@@ -59,12 +59,22 @@ def in_bypass(sql: str, *references: ForeignKey) -> list[Join]:
         f"SELECT 1 {FROM} ON a.id = i.account_id WHERE i.tenant_id = %(t)s AND a.tenant_id = %(t)s",
         f"SELECT 1 {FROM} ON a.id = i.account_id WHERE i.tenant_id = $1 AND a.tenant_id = $1::uuid",
         "SELECT 1 FROM billing.invoice i, crm.account a WHERE i.tenant_id = a.tenant_id",
-        "SELECT 1 FROM billing.invoice i JOIN billing.line l ON l.tenant_id = i.tenant_id "
-        "JOIN crm.account a ON a.tenant_id = l.tenant_id",
-        "SELECT 1 FROM billing.invoice i WHERE (tenant_id, account_id) IN (SELECT tenant_id, id FROM crm.account)",
-        "SELECT 1 FROM billing.invoice i WHERE EXISTS (SELECT 1 FROM crm.account a WHERE a.tenant_id = i.tenant_id)",
-        "WITH x AS (SELECT tenant_id AS t, id FROM crm.account) "
-        "SELECT 1 FROM billing.invoice i JOIN x ON x.t = i.tenant_id",
+        (
+            "SELECT 1 FROM billing.invoice i JOIN billing.line l ON l.tenant_id = i.tenant_id "
+            "JOIN crm.account a ON a.tenant_id = l.tenant_id"
+        ),
+        (
+            "SELECT 1 FROM billing.invoice i WHERE (tenant_id, "
+            "account_id) IN (SELECT tenant_id, id FROM crm.account)"
+        ),
+        (
+            "SELECT 1 FROM billing.invoice i WHERE EXISTS (SELECT "
+            "1 FROM crm.account a WHERE a.tenant_id = i.tenant_id)"
+        ),
+        (
+            "WITH x AS (SELECT tenant_id AS t, id FROM crm.account) "
+            "SELECT 1 FROM billing.invoice i JOIN x ON x.t = i.tenant_id"
+        ),
         "UPDATE billing.invoice i SET total = 1 FROM crm.account a WHERE a.tenant_id = i.tenant_id",
         "DELETE FROM billing.invoice i USING crm.account a WHERE a.tenant_id = i.tenant_id",
     ],
@@ -95,7 +105,7 @@ def test_a_join_with_the_tenant_on_one_side_or_none_is_told(sql: str) -> None:
     assert not join.carried
     assert join.tables == ("billing.invoice", "crm.account")
     assert (
-        "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant" == join.missing
+        join.missing == "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant"
     )
 
 
