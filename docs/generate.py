@@ -63,12 +63,19 @@ def lint_settings() -> str:
 
 
 def _told_by_comments(source: str) -> dict[str, str]:
-    """The `#:` comment above each field; a field without one is an error of the documentation."""
-    field = re.compile(r"((?:^    #: .*\n)+)^    (\w+):", re.MULTILINE)
-    return {
-        match[2]: " ".join(line.removeprefix("    #: ") for line in match[1].splitlines())
-        for match in field.finditer(source)
-    }
+    """The `#:` comment above each field; fields one below the other share the comment above them."""
+    told: dict[str, str] = {}
+    comment: list[str] = []
+    fresh = True
+    for line in source.splitlines():
+        if line.startswith("    #: "):
+            comment = comment if not fresh else []
+            comment.append(line.removeprefix("    #: "))
+            fresh = False
+        elif field := re.match(r"    (\w+): ", line):
+            told[field[1]] = " ".join(comment)
+            fresh = True
+    return told
 
 
 def _default(value: object) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from lint.config import LintConfig
-    from lint.files import Corpus, SourceFile
+    from lint.files import Found, SourceFile
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ENTRIES = 64
@@ -40,10 +40,10 @@ class Cache:
     folder: Path
 
     def report(
-        self, corpus: Corpus, config: LintConfig, root: Path, as_of: date, make: Callable[[], Report]
+        self, found: Found, config: LintConfig, root: Path, as_of: date, make: Callable[[], Report]
     ) -> tuple[Report, bool]:
-        """Return the report for a corpus, and whether it was stored; `make` lints when it was not."""
-        path = self.folder / f"{_key(corpus, config, root, as_of)}.json"
+        """Return the report for the files found, and whether it was stored; `make` lints when it was not."""
+        path = self.folder / f"{_key(found, config, root, as_of)}.json"
         stored = _stored(path)
         if stored is not None:
             return stored, True
@@ -95,24 +95,18 @@ def _stored(path: Path) -> Report | None:
 
 def _report(stored: dict[str, Any]) -> Report:
     """Build a report from its JSON; raise as the constructors do when it is something else."""
-    findings = {
-        name: tuple(Finding(**finding) for finding in stored.pop(name))
+    findings, suppressed, known = (
+        tuple(Finding(**finding) for finding in stored.pop(name))
         for name in ("findings", "suppressed", "known")
-    }
+    )
     suppressions = tuple(
         Suppression(**one | {"rules": tuple(one["rules"])}) for one in stored.pop("suppressions")
     )
     coverage = Coverage(tuple(TableCoverage(**table) for table in stored.pop("coverage")["tables"]))
     stats = Stats(**stored.pop("stats"))
+    notes = tuple(stored.pop("notes"))
     return Report(
-        findings["findings"],
-        coverage,
-        stats,
-        findings["suppressed"],
-        suppressions=suppressions,
-        known=findings["known"],
-        tenancy=str(stored["tenancy"]),
-        notes=tuple(map(str, stored["notes"])),
+        findings, coverage, stats, suppressed, known=known, suppressions=suppressions, notes=notes, **stored
     )
 
 
@@ -123,7 +117,7 @@ def _digest_of(path: Path) -> str:
         return _ABSENT
 
 
-def _key(corpus: Corpus, config: LintConfig, root: Path, as_of: date) -> str:
+def _key(found: Found, config: LintConfig, root: Path, as_of: date) -> str:
     """Digest everything an answer depends on; each part is told apart by its length."""
     settings = replace(config, baseline=None)  # applied to the answer, not part of it
     total = hashlib.sha256(_lint_digest())
@@ -131,19 +125,19 @@ def _key(corpus: Corpus, config: LintConfig, root: Path, as_of: date) -> str:
         json.dumps(asdict(settings), sort_keys=True).encode(),
         as_of.isoformat().encode(),
         os.fsencode(root.resolve()),
-        *_files(corpus),
+        *_files(found),
     ):
         total.update(len(part).to_bytes(8, "big"))
         total.update(part)
     return total.hexdigest()
 
 
-def _files(corpus: Corpus) -> Iterable[bytes]:
-    """Each file's path, content and reason why it was not read, in the order they are applied."""
-    yield from (note.encode("utf-8", "surrogateescape") for note in getattr(corpus, "notes", ()))
-    for file in (*corpus.readable(), *corpus.unreadable):
-        yield file.path.encode("utf-8", "surrogateescape")
+def _files(found: Found) -> Iterable[bytes]:
+    """Each file's path, the folder it was named by, its content or why it was not read; then the notes."""
+    for file in found.files:
+        yield f"{file.path}\0{file.base}".encode("utf-8", "surrogateescape")
         yield _content_of(file)
+    yield from (note.encode("utf-8", "surrogateescape") for note in found.notes)
 
 
 def _content_of(file: SourceFile) -> bytes:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.errors import LintError
-from lint.layouts import arranged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,10 +105,30 @@ class Corpus:
         return (file for file in self.sources if file.location.suffix in SCRIPTS)
 
 
-def gather(paths: Sequence[Path], root: Path, exclude: Sequence[str]) -> Corpus:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files of a run as they were read, and what was left out: all that an answer depends on."""
+
+    files: list[SourceFile]
+    notes: list[str]
+
+
+def find(paths: Sequence[Path], root: Path, exclude: Sequence[str]) -> Found:
     """Find and read the files below `paths`; raise LintError for a path that does not exist."""
     notes: list[str] = []
-    files = list(_files(paths, root, exclude, notes))
+    return Found(list(_files(paths, root, exclude, notes)), notes)
+
+
+def gather(paths: Sequence[Path], root: Path, exclude: Sequence[str]) -> Corpus:
+    """Find and read the files below `paths`, and arrange them; raises as `find` does."""
+    return corpus_of(find(paths, root, exclude))
+
+
+def corpus_of(found: Found) -> Corpus:
+    """Arrange files by how they are read: histories in their order, revisions, sources."""
+    from lint.layouts import arranged  # here: an answer from the cache needs no arranging
+
+    files, notes = found.files, found.notes
     readable = [file for file in files if file.unreadable is None]
     migrations = arranged(readable)
     return Corpus(

@@ -183,6 +183,8 @@ class Report:
             "findings": [finding.to_json() for finding in self.findings],
             "known": [finding.to_json() for finding in self.known],
             "suppressions": [suppression.to_json() for suppression in self.suppressions],
+            "notes": list(self.notes),
+            "tenancy": self.tenancy,
             "coverage": self.coverage.to_json(),
             "stats": self.stats.to_json(),
         }

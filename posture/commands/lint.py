@@ -17,7 +17,7 @@ from posture.errors import UsageError
 
 if TYPE_CHECKING:
     from lint.config import LintConfig
-    from lint.files import Corpus, SourceFile
+    from lint.files import Found
     from lint.report import Report
 
 FORMATS = ("text", "json", "sarif", "junit", "github")
@@ -104,25 +104,25 @@ def _explained(code: str | None) -> int:
 
 
 def _linted(arguments: argparse.Namespace) -> int:
-    from lint.files import gather
+    from lint.files import find
     from posture.commands.lint_output import Output, written
 
     started = time.perf_counter()
     paths = [Path(path) for path in arguments.paths or ["."]]
     file = project_file(arguments.config, paths[0])
     root, config = linted_root(file, paths), _config(arguments, file)
-    corpus = gather(paths, root, config.exclude)
-    report, stored = _report(arguments, corpus, config, root)
+    found = find(paths, root, config.exclude)
+    report, stored = _report(arguments, found, config, root)
     if arguments.select or arguments.ignore:
         from lint.selection import selected
 
         report = selected(report, arguments.select, arguments.ignore)
     report, notes = _known(arguments, report, root, config)
     if arguments.changed:
-        report, note = _changed(arguments.changed, report, root, corpus)
+        report, note = _changed(arguments.changed, report, root, found)
         notes.append(note)
     seconds = time.perf_counter() - started
-    output = Output(report, corpus, seconds, tuple(notes), stored, arguments.show_suppressed)
+    output = Output(report, found, seconds, tuple(notes), stored, arguments.show_suppressed)
     sys.stdout.write(written(output, arguments.format, verbose=arguments.verbose))
     if arguments.write_baseline:
         return Exit.HOLDS
@@ -144,7 +144,7 @@ def _config(arguments: argparse.Namespace, file: Path | None) -> LintConfig:
 
 
 def _report(
-    arguments: argparse.Namespace, corpus: Corpus, config: LintConfig, root: Path
+    arguments: argparse.Namespace, found: Found, config: LintConfig, root: Path
 ) -> tuple[Report, bool]:
     """The report, from the cache where the same was linted before."""
     today = datetime.now(tz=UTC).date()
@@ -152,15 +152,16 @@ def _report(
 
     def lint() -> Report:
         from lint.api import lint_corpus
+        from lint.files import corpus_of
 
-        with _progress(corpus):
-            return lint_corpus(corpus, config, root, today)
+        with _progress(found):
+            return lint_corpus(corpus_of(found), config, root, today)
 
     if folder is None:
         return lint(), False
     from lint.cache import Cache
 
-    return Cache(folder).report(corpus, config, root, today, lint)
+    return Cache(folder).report(found, config, root, today, lint)
 
 
 def _cache_folder(arguments: argparse.Namespace, root: Path) -> Path | None:
@@ -173,12 +174,12 @@ def _cache_folder(arguments: argparse.Namespace, root: Path) -> Path | None:
     return root / CACHE if is_project else None
 
 
-def _progress(corpus: Corpus) -> AbstractContextManager[object]:
+def _progress(found: Found) -> AbstractContextManager[object]:
     if not sys.stderr.isatty():
         return nullcontext()
     from posture.progress import late_line
 
-    return late_line(f"linting {corpus.count:,} files")
+    return late_line(f"linting {len(found.files):,} files")
 
 
 def _known(
@@ -228,12 +229,12 @@ def _refuse_parts(arguments: argparse.Namespace) -> None:
             raise UsageError(f"a baseline is of the whole project: leave out --{name}")
 
 
-def _changed(base: str, report: Report, root: Path, corpus: Corpus) -> tuple[Report, str]:
+def _changed(base: str, report: Report, root: Path, found: Found) -> tuple[Report, str]:
     from lint.changed import changes_since
+    from lint.files import corpus_of
 
-    changes = changes_since(base, root)
-    scripts: dict[str, list[SourceFile]] = getattr(corpus, "scripts", {})
-    histories = (*corpus.histories.values(), *corpus.revisions.values(), *scripts.values())
+    changes, corpus = changes_since(base, root), corpus_of(found)
+    histories = (*corpus.histories.values(), *corpus.revisions.values(), *corpus.scripts.values())
     migrations = {file.path for history in histories for file in history}
     told = tuple(finding for finding in report.findings if changes.touch(finding, migrations))
     elsewhere = len(report.findings) - len(told)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.files import Corpus
+    from lint.files import Found
     from lint.report import Finding, Report
     from lint.rules.rule import Rule
     from posture.reporting import Level, ReportItem, ReportRule, Silenced
@@ -29,7 +29,7 @@ class Output:
     """
 
     report: Report
-    corpus: Corpus
+    found: Found
     seconds: float
     notes: tuple[str, ...] = ()
     #: True when the report was stored by an earlier run over the same files.
@@ -59,7 +59,7 @@ def _text(output: Output, *, verbose: bool) -> str:
     from lint.rules.registry import RULES
     from lint.text import WIDTH, Style, render
 
-    contents = {file.path: file.content for file in output.corpus.readable()}
+    contents = {file.path: file.content for file in output.found.files}
     is_terminal = sys.stdout.isatty()
     width = min(shutil.get_terminal_size().columns, _MOST_COLUMNS) if is_terminal else WIDTH
     style = Style(coloured(os.environ, is_terminal=is_terminal), width, verbose)
@@ -69,11 +69,11 @@ def _text(output: Output, *, verbose: bool) -> str:
 
 def _notes(output: Output) -> Iterator[str]:
     yield from output.notes
-    left_out: list[str] = getattr(output.corpus, "notes", [])
+    left_out = output.report.notes
     yield from (f"{'left out':13} {note}" for note in left_out[:_NOTES_SHOWN])
     if len(left_out) > _NOTES_SHOWN:
         yield f"{'':13} and {len(left_out) - _NOTES_SHOWN} more"
-    if not output.corpus.count:
+    if not output.found.files:
         yield f"{'':13} nothing was linted: there is no SQL migration and no source file here"
     if output.stored:
         yield f"{'cached':13} the same files were linted before (--no-cache lints anew)"
@@ -90,7 +90,7 @@ def _in_tool_format(output: Output, form: str) -> str:
     if output.silenced and form == "sarif":
         items += [_item(finding, _in_source(finding, report)) for finding in report.suppressed]
         items += [_item(finding, _in_baseline()) for finding in report.known]
-    gaps = () if output.corpus.count else ("there is no SQL migration and no source file here",)
+    gaps = () if output.found.files else ("there is no SQL migration and no source file here",)
     rules = [_rule(rule) for rule in RULES.values()]
     return in_tool_format(items, RunInfo("posture lint", VERSION, rules, not_examined=gaps), form)
 

@@ -14,7 +14,7 @@ import lint.cache as cache_module
 from lint import LintConfig, Report
 from lint.api import lint_corpus
 from lint.cache import Cache
-from lint.files import gather
+from lint.files import corpus_of, find
 from lint.limits import TooSlowError, check_time, file_deadline
 
 DEFAULTS = LintConfig()
@@ -37,9 +37,9 @@ def ask(tmp_path: Path, project: Path) -> Ask:
     """Ask the cache for the project's report, as the command does: (report, was it stored)."""
 
     def asked(config: LintConfig = DEFAULTS, day: date = DAY, root: Path = project) -> tuple[Report, bool]:
-        corpus = gather([root], root, config.exclude)
+        found = find([root], root, config.exclude)
         return Cache(tmp_path / "c").report(
-            corpus, config, root, day, lambda: lint_corpus(corpus, config, root, day)
+            found, config, root, day, lambda: lint_corpus(corpus_of(found), config, root, day)
         )
 
     return asked
@@ -119,11 +119,15 @@ def test_a_damaged_entry_is_no_entry(ask: Ask, tmp_path: Path, damage: bytes) ->
 
 def test_a_folder_that_cannot_be_written_costs_only_time(project: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    corpus = gather([project], project, ())
+    found = find([project], project, ())
     cache = Cache(tmp_path / "file" / "c")
     for _ in range(2):
         report, stored = cache.report(
-            corpus, LintConfig(), project, DAY, lambda: lint_corpus(corpus, LintConfig(), project, DAY)
+            found,
+            LintConfig(),
+            project,
+            DAY,
+            lambda: lint_corpus(corpus_of(found), LintConfig(), project, DAY),
         )
         assert report.findings
         assert not stored
@@ -146,14 +150,14 @@ def test_the_entries_used_longest_ago_go_first(
 def test_an_answer_that_a_slow_machine_cut_short_is_not_stored(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = gather([project], project, ())
+    found = find([project], project, ())
 
     def slowly() -> Report:
         monkeypatch.setattr("lint.limits.FILE_SECONDS", -1.0)
-        return lint_corpus(corpus, LintConfig(), project, DAY)
+        return lint_corpus(corpus_of(found), LintConfig(), project, DAY)
 
     cache = Cache(tmp_path / "c")
-    report, _ = cache.report(corpus, LintConfig(), project, DAY, slowly)
+    report, _ = cache.report(found, LintConfig(), project, DAY, slowly)
     assert "it takes longer than" in " ".join(finding.message for finding in report.findings)
     assert list((tmp_path / "c").glob("*.json")) == []
 
@@ -171,8 +175,8 @@ def test_a_file_that_takes_too_long_is_one_gap_and_the_rest_is_linted(
     monkeypatch.setattr("lint.history.read.check_time", check)
     (project / "m" / "1.sql").write_text("CREATE TABLE a (tenant_id int);" * 2)
     (project / "m" / "2.sql").write_text("CREATE TABLE b (tenant_id int);")
-    corpus = gather([project / "m"], project, ())
-    report = lint_corpus(corpus, LintConfig(), project, DAY)
+    found = find([project / "m"], project, ())
+    report = lint_corpus(corpus_of(found), LintConfig(), project, DAY)
     assert sorted((f.path, f.rule) for f in report.findings) == [
         ("m/1.sql", "RLS001"),
         ("m/1.sql", "RLS090"),

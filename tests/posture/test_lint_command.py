@@ -252,7 +252,7 @@ def test_an_interrupted_run_ends_with_130(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lint.files.gather", interrupt)
+    monkeypatch.setattr("lint.files.find", interrupt)
     code, text = lint(capsys)
     assert code == Exit.INTERRUPTED
     assert "interrupted" in text
