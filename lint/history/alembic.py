@@ -20,6 +20,7 @@ from lint.history.evaluate import BudgetExceededError, Evaluator
 from lint.history.sql import Script, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE, UNKNOWN, Built, Imported, Module, Value
+from lint.history.work import Act, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,7 +44,7 @@ def replay_revisions(files: Iterable[SourceFile], replay: Replay, operations: Op
         if revision.parsed:
             revisions.append(revision)
     for revision in _in_order(revisions):
-        replay.begin_file()
+        replay.begin_file(revision.file.path)
         revision.upgrade()
     return sum(revision.statements for revision in revisions)
 
@@ -57,6 +58,8 @@ class _Revision:
         self.operations = operations
         self.root = root
         self.statements = 0
+        #: "ROW_COUNT" when the revision looks at how many rows a statement touched.
+        self.text = "ROW_COUNT" if b"rowcount" in file.content else ""
         self.module = _load(file, self._note)
         self.parsed = self.module is not None
         if self.module is not None:
@@ -142,10 +145,10 @@ class _Revision:
             for statement in statements(Script(text)):
                 self.statements += 1
                 changes: list[Fact] = statement_facts(statement, self.operations)
-                if changes and HOLE in statement.source:
+                if HOLE in statement.source and not all(isinstance(c, Act) for c in changes):
                     opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
                     changes = [facts.NotAnalysed(f"`{opening}` names what is known only when it runs")]
-                self.replay.apply(changes, place)
+                self.replay.apply([counted(change, self.text) for change in changes], place)
         except SqlUnreadableError as error:
             self._note(f"SQL that cannot be tokenized: {error}", node)
 

@@ -9,6 +9,7 @@ PL/pgSQL grammar: PostgreSQL manual, chapter 43.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot.tokenizer_core import Token, TokenType
@@ -16,6 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, split_commas, statements, tokenize_body
+from lint.history.work import counted, fills_variable, loop_source, swallows_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 #: A loop nest that would unroll further than this is reported, not followed.
 MAX_UNROLLED = 5000
 _MAX_DEPTH = 40
+_POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
 
 Value = str | tuple[str, ...] | None
 
@@ -45,7 +48,7 @@ def block_facts(raw: str, read: Callable[[Statement], list[Fact]]) -> list[Fact]
         block.run()
     except (SqlUnreadableError, IndexError, ValueError) as error:
         return [facts.NotAnalysed(f"a DO block that cannot be followed ({error})")]
-    return block.found
+    return [counted(fact, body) for fact in block.found if not fills_variable(fact)]
 
 
 def quote_ident(name: str) -> str:
@@ -127,10 +130,20 @@ class _Block:
 
     def _begin(self) -> None:
         self.cursor.at += 1
+        first = len(self.found)
         self._body("END", "EXCEPTION")
         if self.cursor.word() == "EXCEPTION":
+            start = self.cursor.at
             self._skip_handlers()
+            if swallows_duplicates(self.cursor.tokens[start : self.cursor.at]):
+                self._swallow(first)
         self._tokens_to()
+
+    def _swallow(self, first: int, names: set[str] | None = None) -> None:
+        """Mark policies made since `first` (of those names) as skipped where they exist already."""
+        for index, fact in enumerate(self.found[first:], first):
+            if isinstance(fact, facts.CreatePolicy) and (names is None or fact.policy.name in names):
+                self.found[index] = replace(fact, swallowed=True)
 
     def _skip_handlers(self) -> None:
         """Step over exception handlers, which run only when the body failed."""
@@ -147,8 +160,11 @@ class _Block:
             self.cursor.at += 1
 
     def _if(self) -> None:
-        self._tokens_to("THEN")
+        condition = self._tokens_to("THEN")
+        first = len(self.found)
         self._body("ELSIF", "ELSEIF", "ELSE", "END")
+        if _asks_for_policy(condition):
+            self._swallow(first, {token.text for token in condition if token.token_type in STRINGS})
         while self.cursor.word() in {"ELSIF", "ELSEIF", "ELSE"}:
             if self.cursor.word() == "ELSE":
                 self.cursor.at += 1
@@ -167,6 +183,7 @@ class _Block:
         self.cursor.at += 1
         variable = self.cursor.identifier()
         source = self._tokens_to("LOOP")
+        self.found.extend(loop_source(source, self.script))
         self._repeat(variable, self._unnested(source))
 
     def _unnested(self, source: list[Token]) -> Value:
@@ -271,6 +288,12 @@ class _Block:
             joined = "".join(texts)
             return {"CONCAT": joined, "LOWER": joined.lower(), "UPPER": joined.upper()}[function]
         return None
+
+
+def _asks_for_policy(condition: list[Token]) -> bool:
+    """Say whether a condition is `NOT EXISTS (SELECT … FROM pg_policies …)`."""
+    words = [token.text.upper() for token in condition]
+    return words[:2] == ["NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
 
 
 def _split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:

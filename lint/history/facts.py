@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lint.history.work import Act
+
 if TYPE_CHECKING:
     from lint.catalogue import Column, ForeignKey, Key, Policy
 
@@ -151,6 +153,8 @@ class CreatePolicy:
 
     table: Name
     policy: Policy
+    #: True where "it exists already" passes unheard: an older policy of that name stays.
+    swallowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +281,5 @@ Fact = (
     | AlterRole
     | SetSearchPath
     | NotAnalysed
+    | Act
 )

@@ -15,6 +15,7 @@ from lint.files import text_of
 from lint.history.facts import NotAnalysed
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
+from lint.history.work import outside_transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +53,8 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operat
         text, unreadable = text_of(file)
         if unreadable:
             replay.apply([NotAnalysed(unreadable)], Place(file.path))
-        replay.begin_file()
+        replay.begin_file(file.path)
+        replay.apply(outside_transactions(text), Place(file.path))
         count += replay_text(way_up(text), file.path, replay, operations)
     return count
 

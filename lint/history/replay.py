@@ -24,11 +24,14 @@ from lint.catalogue import (
     View,
 )
 from lint.history import facts
+from lint.history.steps import Step
+from lint.history.work import Act
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lint.history.facts import Fact, Name
+    from lint.history.steps import Watcher
 
 
 class Replay:
@@ -44,6 +47,8 @@ class Replay:
         self.not_analysed: list[tuple[Place, str]] = []
         self._search_path: tuple[str, ...] = (DEFAULT_SCHEMA,)
         self._place = Place("")
+        #: Told of every change, before and after it.
+        self.watchers: tuple[Watcher, ...] = ()
 
     def catalogue(self) -> Catalogue:
         """Return the state as it is now."""
@@ -56,15 +61,31 @@ class Replay:
             tuple(self.grants),
         )
 
-    def begin_file(self) -> None:
+    def begin_file(self, path: str = "") -> None:
         """Forget what one file's session had set: each migration gets the default search path."""
         self._search_path = (DEFAULT_SCHEMA,)
+        for watcher in self.watchers:
+            watcher.begin_file(path)
 
     def apply(self, changes: Iterable[Fact], place: Place) -> None:
         """Apply the facts of one statement that stands at `place`."""
         self._place = place
         for change in changes:
-            self._apply(change)
+            if self.watchers:
+                self._watched(Step(change, place, self))
+            else:
+                self._apply(change)
+
+    def _watched(self, step: Step) -> None:
+        for watcher in self.watchers:
+            watcher.before(step)
+        self._apply(step.change)
+        for watcher in self.watchers:
+            watcher.after(step)
+
+    def resolve(self, name: Name) -> str:
+        """Return the "schema.name" that a name means at this moment."""
+        return self._key(name)
 
     def _split(self, name: Name) -> tuple[str, str]:
         """Return (schema, name) of an existing relation, or where a new one would be made."""
@@ -93,6 +114,10 @@ class Replay:
     @singledispatchmethod
     def _apply(self, change: Fact) -> None:
         raise TypeError(f"no rule for {type(change).__name__}")
+
+    @_apply.register
+    def _(self, change: Act) -> None:
+        """Rows, settings and transactions change no object; watchers read them."""
 
     @_apply.register
     def _(self, change: facts.CreateTable) -> None:
@@ -263,6 +288,8 @@ class Replay:
     @_apply.register
     def _(self, change: facts.CreatePolicy) -> None:
         table = self._table(change.table)
+        if change.swallowed and table.policy(change.policy.name) is not None:
+            return
         others = tuple(p for p in table.policies if p.name != change.policy.name)
         policy = replace(change.policy, place=self._place)
         self._put(replace(table, policies=(*others, policy)))

@@ -19,6 +19,7 @@ from lint.history import facts
 from lint.history.blocks import block_facts
 from lint.history.sql import STRINGS, Cursor, Statement, split_commas
 from lint.history.tables import alter_table, create_table
+from lint.history.work import acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,13 @@ _FALSE = frozenset({"false", "off", "0", "no"})
 
 
 def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS) -> list[Fact]:
-    """Return what a statement changes; `operations` are the project's own RLS-enabling functions."""
+    """Return what a statement does and changes; `operations` are the project's own that enable RLS."""
+    beside = acts(statement)
+    changes = _changes(statement, operations)
+    return [*beside, *changes] if beside else changes
+
+
+def _changes(statement: Statement, operations: Operations) -> list[Fact]:
     cursor = Cursor(statement)
     word = cursor.word()
     read = _READERS.get(word)

@@ -6,6 +6,7 @@ and row security. Everything else in these statements is stepped over.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot.tokenizer_core import TokenType
@@ -217,12 +218,18 @@ def _action(cursor: Cursor, name: Name) -> Iterator[Fact]:
 def _add(cursor: Cursor, name: Name) -> Iterator[Fact]:
     if _norm(cursor.word()) in _CONSTRAINT_WORDS:
         keys, foreign = table_constraint(cursor)
+        if _is_not_valid(cursor):
+            foreign = [replace(key, validated=False) for key in foreign]
         yield facts.AddConstraint(name, tuple(keys), tuple(foreign))
         return
     cursor.eat("COLUMN")
     cursor.eat("IF", "NOT", "EXISTS")
     column, keys, foreign = column_definition(cursor)
     yield facts.AddColumn(name, column, tuple(keys), tuple(foreign))
+
+
+def _is_not_valid(cursor: Cursor) -> bool:
+    return [token.text.upper() for token in cursor.tokens[-2:]] == ["NOT", "VALID"]
 
 
 def _drop(cursor: Cursor, name: Name) -> Iterator[Fact]:
