@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lint.files import Corpus, SourceFile
     from lint.report import Coverage, Finding
+    from lint.rules.path import PathFindings
 
 __all__ = [
     "coverage_live",
@@ -49,9 +50,10 @@ def lint_paths(
     started = time.perf_counter()
     settings, base = config or LintConfig(), Path(root)
     corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    catalogues, findings, statements = _histories(corpus, settings, base)
-    for catalogue in catalogues:
-        findings.extend(_catalogue_findings(catalogue, settings))
+    catalogues, findings, statements, ways = _histories(corpus, settings, base)
+    for catalogue, way in zip(catalogues, ways, strict=True):
+        findings.extend(way.without_replaced(_catalogue_findings(catalogue, settings)))
+        findings.extend(way.findings)
     findings.extend(_source_findings(corpus, settings, base))
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed = apply_suppressions(findings, corpus)
@@ -118,27 +120,40 @@ def explain(code: str) -> str:
     return rule.explanation
 
 
-def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Catalogue], list[Finding], int]:
-    """Replay every history of a corpus: catalogues, what was not analysed, statements read."""
+def _histories(
+    corpus: Corpus, config: LintConfig, root: Path
+) -> tuple[list[Catalogue], list[Finding], int, list[PathFindings]]:
+    """Replay every history: catalogues, what was not analysed, statements read, what the path shows."""
     from lint.history.alembic import replay_revisions
     from lint.history.read import replay_files
     from lint.history.replay import Replay
+    from lint.rules.path import Path as PathOfHistory
 
     operations = config.rls_operations
     catalogues: list[Catalogue] = []
     findings: list[Finding] = []
+    ways: list[PathFindings] = []
     statements = 0
+    for folder, files, revised in _folders(corpus):
+        replay, way = Replay(folder), PathOfHistory(config)
+        replay.watchers = way.watchers
+        if revised:
+            statements += replay_revisions(files, replay, operations, root)
+        else:
+            statements += replay_files(files, replay, operations)
+        head = with_tenant_columns(replay.catalogue(), config.tenant_columns)
+        catalogues.append(head)
+        ways.append(way.findings(head))
+        findings.extend(_not_analysed(replay.not_analysed))
+    return catalogues, findings, statements, ways
+
+
+def _folders(corpus: Corpus) -> Iterator[tuple[str, list[SourceFile], bool]]:
+    """Yield each history: its folder, its files, and whether they are Alembic's revisions."""
     for folder, files in corpus.histories.items():
-        replay = Replay(folder)
-        statements += replay_files(files, replay, operations)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
-        findings.extend(_not_analysed(replay.not_analysed))
+        yield folder, files, False
     for folder, files in corpus.revisions.items():
-        replay = Replay(folder)
-        statements += replay_revisions(files, replay, operations, root)
-        catalogues.append(with_tenant_columns(replay.catalogue(), config.tenant_columns))
-        findings.extend(_not_analysed(replay.not_analysed))
-    return catalogues, findings, statements
+        yield folder, files, True
 
 
 def _not_analysed(notes: Iterable[tuple[Place, str]]) -> Iterator[Finding]:

@@ -39,6 +39,8 @@ class Finding:
     end_line: int = 0
     subject: str = ""
     fingerprint: str = ""
+    #: The habit behind the finding: findings of one rule with an equal cause are one thing to change.
+    cause: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the published form."""

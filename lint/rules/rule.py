@@ -42,8 +42,9 @@ class Rule:
         table: str | None = None,
         subject: str = "",
         severity: Severity | None = None,
+        cause: str = "",
     ) -> Finding:
-        """Make a finding of this rule at a place."""
+        """Make a finding of this rule at a place; findings of an equal `cause` are one habit."""
         return Finding(
             self.code,
             severity or self.severity,
@@ -55,6 +56,7 @@ class Rule:
             table,
             place.end_line,
             subject,
+            cause=cause,
         )
 
 
