@@ -291,9 +291,9 @@ class _Block:
 
 
 def _asks_for_policy(condition: list[Token]) -> bool:
-    """Say whether a condition is `NOT EXISTS (SELECT … FROM pg_policies …)`."""
+    """Say whether a condition is `IF NOT EXISTS (SELECT … FROM pg_policies …)`."""
     words = [token.text.upper() for token in condition]
-    return words[:2] == ["NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
+    return words[:3] == ["IF", "NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
 
 
 def _split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:

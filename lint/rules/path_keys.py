@@ -86,9 +86,9 @@ class Keys(Watcher):
             return
         hidden = Hidden(step.replay.catalogue(), self.moment)
         before = (self._at_start or {}).get(name, ())
-        held = any((k.columns, k.target) == (key.columns, target) for k in before)
+        held = any(k.validated and (k.columns, k.target) == (key.columns, target) for k in before)
         if hidden.hides(child, "select", whatever_is_bound=True):
-            if not held or not key.validated:
+            if not held:
                 self._say(step.place, child, key, child, hidden)
         elif parent is not None and hidden.hides(parent, "select", whatever_is_bound=True):
             self._say(step.place, child, key, parent, hidden)
