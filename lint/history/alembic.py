@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from lint.history.evaluate import BudgetExceededError, Evaluator
 from lint.history.sql import Script, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE, UNKNOWN, Built, Imported, Module, Value
-from lint.history.work import Act, counted
+from lint.history.work import Act, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,8 +59,8 @@ class _Revision:
         self.operations = operations
         self.root = root
         self.statements = 0
-        #: "ROW_COUNT" when the revision looks at how many rows a statement touched.
-        self.text = "ROW_COUNT" if b"rowcount" in file.content else ""
+        #: True when the revision looks at how many rows a statement touched.
+        self.counts = b"rowcount" in file.content
         self.module = _load(file, self._note)
         self.parsed = self.module is not None
         if self.module is not None:
@@ -148,9 +149,12 @@ class _Revision:
                 if HOLE in statement.source and not all(isinstance(c, Act) for c in changes):
                     opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
                     changes = [facts.NotAnalysed(f"`{opening}` names what is known only when it runs")]
-                self.replay.apply([counted(change, self.text) for change in changes], place)
+                self.replay.apply([self._counted(change) for change in changes], place)
         except SqlUnreadableError as error:
             self._note(f"SQL that cannot be tokenized: {error}", node)
+
+    def _counted(self, change: Fact) -> Fact:
+        return replace(change, checked=self.counts) if isinstance(change, Rows) else change
 
     def _batch(
         self,

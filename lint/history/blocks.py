@@ -1,9 +1,10 @@
-"""DO blocks, followed as far as their text decides what runs.
+"""PL/pgSQL bodies, followed as far as their text and the catalogue decide what runs.
 
-Loops over literal arrays and EXECUTE of literals, `||` and `format` are unrolled, since whole
-families of policies exist only that way. Every branch of an IF is taken as run, because the usual
-guard asks whether the object exists already. What depends on data gives `NotAnalysed`.
-PL/pgSQL grammar: PostgreSQL manual, chapter 43.
+Loops over literal arrays, VALUES and PostgreSQL's catalogs, and EXECUTE of literals, `||` and
+`format` are unrolled, since whole families of policies exist only that way. A branch is taken
+unless its condition is known to be false: the usual guard asks whether an object exists already, in
+a history that may have begun before. What depends on data gives a note. Grammar: PostgreSQL manual,
+chapter 43.
 """
 
 from __future__ import annotations
@@ -16,62 +17,120 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.errors import SqlUnreadableError
 from lint.history import facts
-from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, split_commas, statements, tokenize_body
-from lint.history.work import counted, fills_variable, loop_source, swallows_duplicates
+from lint.history.expressions import Expressions, Value
+from lint.history.sql import (
+    STRINGS,
+    Cursor,
+    Script,
+    Statement,
+    fold,
+    split_statements,
+    statements,
+    tokenize_body,
+)
+from lint.history.virtual import Virtual
+from lint.history.work import Rows, counts_rows, loop_source, swallows_duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from lint.catalogue import Function
     from lint.history.facts import Fact
+    from lint.history.state import State
 
 _BODY = re.compile(r"\$((?:[^\W\d]\w*)?)\$(.*)\$\1\$", re.DOTALL)
 _QUOTED_BODY = re.compile(r"'((?:[^']|'')*)'", re.DOTALL)
-_FORMAT = re.compile(r"%(?:(\d+)\$)?([sIL%])")
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
+#: A body without these changes no schema, and is not followed.
+_CHANGES_SCHEMA = re.compile(
+    r"\b(?:execute|create|alter|drop|grant|revoke|perform|call|comment)\b", re.IGNORECASE
+)
+#: What EXECUTE of a text that begins so cannot do: change the schema.
+_CHANGES_NOTHING = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "ANALYZE", "VACUUM", "REFRESH", "LOCK", "NOTIFY"}
+    | {"TRUNCATE", "COPY", "REINDEX", "CLUSTER", "LISTEN", "EXPLAIN", "SHOW", "WITH"}
+)
 #: A loop nest that would unroll further than this is reported, not followed.
 MAX_UNROLLED = 5000
 _MAX_DEPTH = 40
+_MAX_RANGE = 1000
 _POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
+_SKIPPED = frozenset(
+    {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
+)
 
-Value = str | tuple[str, ...] | None
 
-
-def block_facts(raw: str, read: Callable[[Statement], list[Fact]]) -> list[Fact]:
-    """Return the facts of a DO body (`raw` is all that follows DO), statements read by `read`."""
+def run_block(raw: str, read: Callable[[Statement], list[Fact]], state: State) -> None:
+    """Run a DO body (`raw` is all that follows DO) on the state; `read` reads its statements."""
     match = _BODY.search(raw)
-    quoted = None if match else _QUOTED_BODY.match(raw.strip())
+    quoted = None if match else _QUOTED_BODY.search(raw)
     if match is None and quoted is None:
-        return [facts.NotAnalysed("a DO block without a literal body")]
+        state.note("a DO block without a literal body")
+        return
     body = match[2] if match else quoted[1].replace("''", "'") if quoted else ""
+    _run(body, read, state, {}, "a DO block")
+
+
+def run_function(function: Function, call: facts.RunFunction, state: State) -> None:
+    """Run a function of this history with the arguments of a call, if it changes the schema."""
+    if function.is_trigger or not _CHANGES_SCHEMA.search(function.body):
+        return
+    names = state.argument_names.get(function.signature, ())
+    values: dict[str, Value] = dict.fromkeys(names)
+    for number, argument in enumerate(call.arguments):
+        values[f"@{number + 1}"] = argument
+        if number < len(names):
+            values[names[number]] = argument
+    if function.language == "plpgsql":
+        _run(function.body, call.read, state, values, f"function {function.qualified}")
+    elif function.language == "sql":
+        for statement in statements(Script(function.body)):
+            for change in call.read(statement):
+                state.apply_one(change)
+
+
+def _run(
+    body: str, read: Callable[[Statement], list[Fact]], state: State, values: Mapping[str, Value], what: str
+) -> None:
     try:
-        block = _Block(Script(body), read)
-        block.run()
+        _Block(Script(body), read, state, values).run()
     except (SqlUnreadableError, IndexError, ValueError) as error:
-        return [facts.NotAnalysed(f"a DO block that cannot be followed ({error})")]
-    return [counted(fact, body) for fact in block.found if not fills_variable(fact)]
-
-
-def quote_ident(name: str) -> str:
-    """Return a name as `quote_ident` writes it (always quoting is equal in meaning)."""
-    return name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '""') + '"'
-
-
-def quote_literal(text: str) -> str:
-    """Return a string literal as `quote_literal` writes it."""
-    return "'" + text.replace("'", "''") + "'"
+        reason = "it ends too early" if isinstance(error, IndexError) else str(error)
+        state.note(f"{what} that cannot be followed ({reason})")
 
 
 class _Block:
-    """One PL/pgSQL body: tokens, variables of known value, and the facts found so far."""
+    """One PL/pgSQL body: its tokens, variables of known value, and the state it changes."""
 
-    def __init__(self, script: Script, read: Callable[[Statement], list[Fact]]) -> None:
+    def __init__(
+        self,
+        script: Script,
+        read: Callable[[Statement], list[Fact]],
+        state: State,
+        values: Mapping[str, Value],
+    ) -> None:
         self.script = script
         self.read = read
+        self.state = state
         self.cursor = Cursor(Statement(tokenize_body(script.text), script))
-        self.values: dict[str, Value] = {}
-        self.found: list[Fact] = []
+        self.values: dict[str, Value] = dict(values)
+        self.guards = Expressions(self._lookup, self._virtual(absent=None).select)
         self.steps = 0
         self.depth = 0
+        self.counts = counts_rows(script.text)
+        #: Policies whose "it exists already" passes unheard here; None for those of any name.
+        self.swallowed: frozenset[str] | None = frozenset()
+
+    def _virtual(self, *, absent: bool | None) -> Virtual:
+        return Virtual(self.state, self._lookup, absent=absent)
+
+    def _lookup(self, name: tuple[str, ...]) -> Value:
+        """Return a variable, or a field of a record."""
+        value = self.values.get(name[0])
+        if len(name) > 1:
+            return value.get(name[1]) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            return next(iter(value.values())) if len(value) == 1 else None
+        return value
 
     def run(self) -> None:
         while not self.cursor.done:
@@ -86,22 +145,19 @@ class _Block:
             self._statement()
         self.depth -= 1
 
-    def _statement(self) -> None:
+    def _step(self) -> None:
         self.steps += 1
         if self.steps > MAX_UNROLLED:
             raise ValueError(f"more than {MAX_UNROLLED} steps")
-        control = {
-            "DECLARE": self._declare,
-            "BEGIN": self._begin,
-            "IF": self._if,
-            "FOREACH": self._foreach,
-            "FOR": self._for,
-            "WHILE": self._loop,
-            "LOOP": self._loop,
-            "EXECUTE": self._execute,
-        }.get(self.cursor.word())
+
+    def _statement(self) -> None:
+        self._step()
+        word = self.cursor.word()
+        control = _CONTROL.get(word)
         if control is not None:
-            control()
+            control(self)
+        elif word in _SKIPPED:
+            self._tokens_to()
         elif not self._assignment():
             self._plain()
 
@@ -119,89 +175,178 @@ class _Block:
                 cursor.at += 1
         return cursor.tokens[first:]
 
+    def _value(self, tokens: list[Token]) -> Value:
+        return Expressions(self._lookup, self._virtual(absent=False).select).value(tokens)
+
+    # Declarations and assignments
+
     def _declare(self) -> None:
         self.cursor.at += 1
         while not self.cursor.done and self.cursor.word() != "BEGIN":
             declaration = self._tokens_to()
+            if not declaration:
+                continue
             for index, token in enumerate(declaration):
                 if token.token_type in {TokenType.COLON_EQ, TokenType.EQ} or token.text.upper() == "DEFAULT":
                     self.values[fold(declaration[0])] = self._value(declaration[index + 1 :])
                     break
+            else:
+                self.values[fold(declaration[0])] = None
+
+    def _assignment(self) -> bool:
+        cursor = self.cursor
+        following = cursor.at + 1
+        if following >= len(cursor.tokens):
+            return False
+        kind = cursor.tokens[following].token_type
+        if kind is not TokenType.COLON_EQ and kind is not TokenType.EQ:
+            return False
+        name = cursor.identifier()
+        cursor.at += 1
+        self.values[name] = self._value(self._tokens_to())
+        return True
+
+    # Control structures
 
     def _begin(self) -> None:
         self.cursor.at += 1
-        first = len(self.found)
+        outer = self.swallowed
+        if self._is_swallowing():
+            self.swallowed = None
         self._body("END", "EXCEPTION")
+        self.swallowed = outer
         if self.cursor.word() == "EXCEPTION":
-            start = self.cursor.at
             self._skip_handlers()
-            if swallows_duplicates(self.cursor.tokens[start : self.cursor.at]):
-                self._swallow(first)
         self._tokens_to()
 
-    def _swallow(self, first: int, names: set[str] | None = None) -> None:
-        """Mark policies made since `first` (of those names) as skipped where they exist already."""
-        for index, fact in enumerate(self.found[first:], first):
-            if isinstance(fact, facts.CreatePolicy) and (names is None or fact.policy.name in names):
-                self.found[index] = replace(fact, swallowed=True)
+    def _is_swallowing(self) -> bool:
+        """Look ahead: do the handlers of the block that begins here pass over a duplicate?"""
+        start = self.cursor.at
+        self._skip_body("END", "EXCEPTION")
+        first = self.cursor.at
+        if self.cursor.word() == "EXCEPTION":
+            self._skip_handlers()
+        handlers = self.cursor.tokens[first : self.cursor.at]
+        self.cursor.at = start
+        return swallows_duplicates(handlers)
 
     def _skip_handlers(self) -> None:
         """Step over exception handlers, which run only when the body failed."""
-        nested = 0
-        while not self.cursor.done:
-            word = self.cursor.word()
-            if word == "END":
-                if nested == 0:
-                    return
+        self._skip_body("END")
+
+    def _skip_body(self, *ends: str) -> None:
+        """Step over statements up to one of the words at this level, which is left unread."""
+        nested, cursor = 0, self.cursor
+        first = cursor.at
+        while not cursor.done:
+            word = cursor.word()
+            if word == "END" and nested:
                 nested -= 1
                 self._tokens_to()
+                first = cursor.at
                 continue
-            nested += word in {"BEGIN", "IF", "LOOP", "CASE"}
-            self.cursor.at += 1
+            if nested == 0 and word in ends:
+                return
+            begins = cursor.at == first or cursor.word(-1) in {"", ";", "THEN", "ELSE", "LOOP", "BEGIN"}
+            nested += word in {"BEGIN", "LOOP", "CASE"} or (word == "IF" and begins)
+            cursor.at += 1
 
     def _if(self) -> None:
-        condition = self._tokens_to("THEN")
-        first = len(self.found)
-        self._body("ELSIF", "ELSEIF", "ELSE", "END")
-        if _asks_for_policy(condition):
-            self._swallow(first, {token.text for token in condition if token.token_type in STRINGS})
-        while self.cursor.word() in {"ELSIF", "ELSEIF", "ELSE"}:
-            if self.cursor.word() == "ELSE":
-                self.cursor.at += 1
+        """Run the branches that are not known to be passed over; one known to be taken is the last."""
+        ends = ("ELSIF", "ELSEIF", "ELSE", "END")
+        decided = False
+        while True:
+            word = self.cursor.word()
+            self.cursor.at += 1
+            condition = [] if word == "ELSE" else self._tokens_to("THEN")
+            truth = True if word == "ELSE" else self.guards.truth(condition)
+            if decided or truth is False:
+                self._pass_over(condition, *ends)
             else:
-                self._tokens_to("THEN")
-            self._body("ELSIF", "ELSEIF", "ELSE", "END")
+                self._guarded(condition, *ends)
+            decided = decided or truth is True
+            if self.cursor.word() not in {"ELSIF", "ELSEIF", "ELSE"}:
+                break
+        self._tokens_to()
+
+    def _guarded(self, condition: list[Token], *ends: str) -> None:
+        outer = self.swallowed
+        if _asks_for_policy(condition) and outer is not None:
+            self.swallowed = outer | _texts(condition)
+        self._body(*ends)
+        self.swallowed = outer
+
+    def _pass_over(self, condition: list[Token], *ends: str) -> None:
+        """Step over a branch; a policy that is there already is still told of what it keeps out."""
+        first = self.cursor.at
+        self._skip_body(*ends)
+        if not _asks_for_policy(condition):
+            return
+        for statement in split_statements(self.cursor.tokens[first : self.cursor.at], self.script):
+            for change in self.read(statement):
+                if isinstance(change, facts.CreatePolicy):
+                    self.state.apply_one(replace(change, swallowed=True))
+
+    def _case(self) -> None:
+        """Run every branch of a CASE statement."""
+        self._tokens_to("WHEN")
+        while not self.cursor.done and self.cursor.word() != "END":
+            self._tokens_to("THEN", "ELSE")
+            self._body("WHEN", "ELSE", "END")
         self._tokens_to()
 
     def _foreach(self) -> None:
         self.cursor.at += 1
         variable = self.cursor.identifier()
+        if self.cursor.eat("SLICE"):
+            self.cursor.at += 1
         self.cursor.expect("IN", "ARRAY")
-        self._repeat(variable, self._value(self._tokens_to("LOOP")))
+        items = self._value(self._tokens_to("LOOP"))
+        self._repeat((variable,), items if isinstance(items, tuple) else None)
 
     def _for(self) -> None:
         self.cursor.at += 1
-        variable = self.cursor.identifier()
+        variables = self.cursor.identifiers()
+        self.cursor.expect("IN")
+        self.cursor.eat("REVERSE")
         source = self._tokens_to("LOOP")
-        self.found.extend(loop_source(source, self.script))
-        self._repeat(variable, self._unnested(source))
+        items = self._items(source)
+        if items is None:
+            for change in loop_source(source, self.script):
+                self.state.apply_one(change)
+        self._repeat(variables, items)
 
-    def _unnested(self, source: list[Token]) -> Value:
-        """Return the items of `IN SELECT unnest(ARRAY[…])`, None for any other source."""
-        for index, token in enumerate(source):
-            if token.text.upper() == "UNNEST":
-                cursor = Cursor(Statement(source, self.script), index + 1)
-                cursor.skip_group()
-                return self._value(source[index + 2 : cursor.at - 1])
-        return None
+    def _items(self, source: list[Token]) -> tuple[Value, ...] | None:
+        """Return what a FOR loop goes over: rows of a query, or numbers of a range."""
+        text = self.script.text[source[0].start : source[-1].end + 1] if source else ""
+        first, dots, last = text.partition("..")
+        if dots:
+            return _range(first.strip(), last.strip(), self._lookup)
+        if source and source[0].token_type is TokenType.L_PAREN:
+            source = source[1:-1]
+        rows = self._virtual(absent=False).select(source)
+        return None if rows is None else tuple(rows)
 
-    def _repeat(self, variable: str, items: Value) -> None:
+    def _repeat(self, variables: tuple[str, ...], items: tuple[Value, ...] | None) -> None:
+        """Run the loop's body once for each item; once with nothing known when they are not."""
         start = self.cursor.at
-        for item in items if isinstance(items, tuple) and items else (None,):
+        if items is None:
+            items = (None,)
+        if not items:
+            self._skip_body("END")
+        for item in items:
             self.cursor.at = start
-            self.values[variable] = item
+            self._bind(variables, item)
             self._body("END")
         self._tokens_to()
+
+    def _bind(self, variables: tuple[str, ...], item: Value) -> None:
+        if len(variables) == 1:
+            self.values[variables[0]] = item
+            return
+        parts = list(item.values()) if isinstance(item, dict) else []
+        for number, variable in enumerate(variables):
+            self.values[variable] = parts[number] if number < len(parts) else None
 
     def _loop(self) -> None:
         if self.cursor.word() == "WHILE":
@@ -211,17 +356,7 @@ class _Block:
         self._body("END")
         self._tokens_to()
 
-    def _assignment(self) -> bool:
-        cursor = self.cursor
-        following = cursor.at + 1
-        if following >= len(cursor.tokens):
-            return False
-        if cursor.tokens[following].token_type is not TokenType.COLON_EQ:
-            return False
-        name = cursor.identifier()
-        cursor.at += 1
-        self.values[name] = self._value(self._tokens_to())
-        return True
+    # Statements
 
     def _plain(self) -> None:
         first = self.cursor.at
@@ -229,16 +364,55 @@ class _Block:
         if not tokens:
             self.cursor.at = max(self.cursor.at, first + 1)
             return
-        self.found.extend(self.read(Statement(tokens, self.script)))
+        word = tokens[0].text.upper()
+        if word in {"SELECT", "WITH"} and self._into(tokens):
+            return
+        self._apply(Statement(tokens, self.script))
+
+    def _apply(self, statement: Statement) -> None:
+        for change in self.read(statement):
+            if isinstance(change, facts.RunFunction):
+                change = self._with_arguments(statement, change)  # noqa: PLW2901 - same call, known now
+            self.state.apply_one(self._in_context(change))
+
+    def _in_context(self, change: Fact) -> Fact:
+        """Return a fact with what the code around it does about its count or its duplicate."""
+        if isinstance(change, Rows):
+            return replace(change, checked=self.counts)
+        if isinstance(change, facts.CreatePolicy):
+            swallowed = self.swallowed is None or change.policy.name in self.swallowed
+            return replace(change, swallowed=swallowed)
+        return change
+
+    def _with_arguments(self, statement: Statement, call: facts.RunFunction) -> facts.RunFunction:
+        """Return a call with arguments that are variables of this block."""
+        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is TokenType.L_PAREN)
+        cursor = Cursor(statement, first)
+        values = tuple(_argument(self._value(one.tokens)) for one in cursor.group_elements())
+        return facts.RunFunction(call.name, values, call.read, call.from_query)
+
+    def _into(self, tokens: list[Token]) -> bool:
+        """Run SELECT … INTO variables; say whether it was one."""
+        at = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+        if at is None:
+            return False
+        cursor = Cursor(Statement(tokens, self.script), at + 1)
+        cursor.eat("STRICT")
+        variables = cursor.identifiers()
+        rows = self._virtual(absent=False).select(tokens[:at] + cursor.rest())
+        self._bind(variables, rows[0] if rows else None)
+        return True
 
     def _execute(self) -> None:
         self.cursor.at += 1
-        text = self._value(self._argument(self._tokens_to()))
-        if not isinstance(text, str):
-            self.found.append(facts.NotAnalysed("EXECUTE of text that is known only when it runs"))
-            return
-        for statement in statements(Script(text)):
-            self.found.extend(self.read(statement))
+        argument = self._argument(self._tokens_to())
+        text = self._value(argument)
+        if isinstance(text, str):
+            for statement in statements(Script(text)):
+                self._step()
+                self._apply(statement)
+        elif not _changes_nothing(argument):
+            self.state.note("EXECUTE of text that is known only when it runs")
 
     @staticmethod
     def _argument(tokens: list[Token]) -> list[Token]:
@@ -248,83 +422,56 @@ class _Block:
                 return tokens[:index]
         return tokens
 
-    def _value(self, tokens: list[Token]) -> Value:
-        """Return what an expression of literals and known variables is, None when unknown."""
-        parts = _split_at(tokens, TokenType.DPIPE)
-        if len(parts) > 1:
-            texts = [self._value(part) for part in parts]
-            known = [text for text in texts if isinstance(text, str)]
-            return "".join(known) if len(known) == len(texts) else None
-        return self._single(tokens)
-
-    def _single(self, tokens: list[Token]) -> Value:
-        casts = _split_at(tokens, TokenType.DCOLON)
-        tokens = casts[0] if casts else tokens
-        if not tokens:
-            return None
-        first = tokens[0]
-        if len(tokens) == 1:
-            return first.text if first.token_type in STRINGS else self.values.get(fold(first))
-        if first.token_type is TokenType.L_PAREN:
-            return self._value(tokens[1:-1])
-        word = first.text.upper()
-        if word == "ARRAY":
-            items = [self._value(run) for run in split_commas(tokens[2:-1])]
-            known = tuple(item for item in items if isinstance(item, str))
-            return known if len(known) == len(items) else None
-        return self._call(word, [self._value(run) for run in split_commas(tokens[2:-1])])
-
-    def _call(self, function: str, arguments: list[Value]) -> Value:
-        texts = [argument for argument in arguments if isinstance(argument, str)]
-        if len(texts) != len(arguments) or not texts:
-            return None
-        if function == "FORMAT":
-            return _formatted(texts[0], texts[1:])
-        if function == "QUOTE_IDENT":
-            return quote_ident(texts[0])
-        if function == "QUOTE_LITERAL":
-            return quote_literal(texts[0])
-        if function in {"CONCAT", "LOWER", "UPPER"}:
-            joined = "".join(texts)
-            return {"CONCAT": joined, "LOWER": joined.lower(), "UPPER": joined.upper()}[function]
-        return None
-
 
 def _asks_for_policy(condition: list[Token]) -> bool:
-    """Say whether a condition is `IF NOT EXISTS (SELECT … FROM pg_policies …)`."""
+    """Say whether a condition is `NOT EXISTS (SELECT … FROM pg_policies …)`."""
     words = [token.text.upper() for token in condition]
-    return words[:3] == ["IF", "NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
+    return words[:2] == ["NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
 
 
-def _split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:
-    runs: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        depth += token.token_type in {TokenType.L_PAREN, TokenType.L_BRACKET}
-        depth -= token.token_type in {TokenType.R_PAREN, TokenType.R_BRACKET}
-        if token.token_type is kind and depth == 0:
-            runs.append([])
-        else:
-            runs[-1].append(token)
-    return runs
+def _texts(tokens: list[Token]) -> frozenset[str]:
+    return frozenset(token.text for token in tokens if token.token_type in STRINGS)
 
 
-_QUOTES: dict[str, Callable[[str], str]] = {"I": quote_ident, "L": quote_literal, "s": str}
+def _argument(value: Value) -> str | tuple[str, ...] | None:
+    if isinstance(value, tuple):
+        texts = tuple(item for item in value if isinstance(item, str))
+        return texts if len(texts) == len(value) else None
+    return value if isinstance(value, str) else None
 
 
-def _formatted(template: str, arguments: list[str]) -> str | None:
-    """Apply PostgreSQL's `format`; None when it asks for more arguments than there are."""
-    position = 0
-    pieces: list[str] = []
-    end = 0
-    for match in _FORMAT.finditer(template):
-        pieces.append(template[end : match.start()])
-        end = match.end()
-        if match[2] == "%":
-            pieces.append("%")
-            continue
-        position = int(match[1]) if match[1] else position + 1
-        if not 1 <= position <= len(arguments):
+def _changes_nothing(tokens: list[Token]) -> bool:
+    """Say whether a text begins with the word of a statement that leaves the schema alone."""
+    first = next((token for token in tokens if token.token_type in STRINGS), None)
+    words = first.text.split(None, 1) if first is not None else []
+    return bool(words) and words[0].upper() in _CHANGES_NOTHING
+
+
+def _range(first: str, last: str, lookup: Callable[[tuple[str, ...]], Value]) -> tuple[Value, ...] | None:
+    """Return the numbers of `1..3`, None when an end is not known or it is too long."""
+    ends = []
+    for text in (first, last):
+        length = re.fullmatch(
+            r"(?:array_length|cardinality)\s*\(\s*(\w+)\s*(?:,\s*1\s*)?\)", text, re.IGNORECASE
+        )
+        known = lookup((length[1].lower(),)) if length else text
+        known = str(len(known)) if isinstance(known, tuple) else known
+        if not isinstance(known, str) or not known.isdecimal():
             return None
-        pieces.append(_QUOTES[match[2]](arguments[position - 1]))
-    return "".join([*pieces, template[end:]])
+        ends.append(int(known))
+    if ends[1] - ends[0] > _MAX_RANGE:
+        return None
+    return tuple(str(number) for number in range(ends[0], ends[1] + 1))
+
+
+_CONTROL: dict[str, Callable[[_Block], None]] = {
+    "DECLARE": _Block._declare,  # noqa: SLF001 - the block's own table of statements
+    "BEGIN": _Block._begin,  # noqa: SLF001
+    "IF": _Block._if,  # noqa: SLF001
+    "CASE": _Block._case,  # noqa: SLF001
+    "FOREACH": _Block._foreach,  # noqa: SLF001
+    "FOR": _Block._for,  # noqa: SLF001
+    "WHILE": _Block._loop,  # noqa: SLF001
+    "LOOP": _Block._loop,  # noqa: SLF001
+    "EXECUTE": _Block._execute,  # noqa: SLF001
+}

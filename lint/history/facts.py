@@ -7,15 +7,61 @@ only the replay knows the search path of that moment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from lint.history.work import Act
 
 if TYPE_CHECKING:
-    from lint.catalogue import Column, ForeignKey, Key, Policy
+    from collections.abc import Callable
+
+    from lint.catalogue import (
+        Column,
+        Constraint,
+        DataType,
+        ForeignKey,
+        Function,
+        Key,
+        Policy,
+        TableKind,
+        Trigger,
+    )
+    from lint.history.sql import Statement
 
 Name = tuple[str, ...]
+Routine = tuple[Name, str | None]
+#: What a GRANT names; "all …" means every such object of the schemas named, at that moment.
+Objects = Literal["relation", "sequence", "function", "schema"]
+Change = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One item of a select list: a column of that name, or `*` (of one relation's alias)."""
+
+    name: str = ""
+    star: bool = False
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT as far as a rule reads it: its text, relations it names, names of its columns."""
+
+    text: str
+    reads: tuple[Name, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    #: Relation by the alias that its columns are written with.
+    aliases: Mapping[str, Name] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """LIKE name in a CREATE TABLE: columns always, and what INCLUDING says."""
+
+    name: Name
+    including: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +73,16 @@ class CreateTable:
     keys: tuple[Key, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     parent: Name | None = None
-    like: tuple[Name, ...] = ()
+    like: tuple[Like, ...] = ()
     if_not_exists: bool = False
+    constraints: tuple[Constraint, ...] = ()
+    inherits: tuple[Name, ...] = ()
+    bound: str | None = None
+    partition_key: str | None = None
+    kind: TableKind = "table"
+    unlogged: bool = False
+    #: The SELECT of CREATE TABLE AS and SELECT INTO.
+    query: Query | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +90,23 @@ class DropTable:
     """DROP TABLE of one name."""
 
     name: Name
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSchema:
+    """CREATE SCHEMA; `owner` is AUTHORIZATION's."""
+
+    name: str
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InSchema:
+    """What CREATE SCHEMA makes in the same statement: its bare names are that schema's."""
+
+    name: str
+    changes: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +149,16 @@ class AddColumn:
     column: Column
     keys: tuple[Key, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DropColumn:
-    """ALTER TABLE DROP COLUMN."""
+    """ALTER TABLE DROP COLUMN; CASCADE takes policies and views that name it along."""
 
     name: Name
     column: str
+    cascade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +180,17 @@ class SetNullable:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeColumn:
+    """ALTER COLUMN: `changes` are fields of `Column` with their new values."""
+
+    name: Name
+    column: str
+    changes: Change
+
+
+@dataclass(frozen=True, slots=True)
 class RenameTable:
-    """ALTER TABLE RENAME TO."""
+    """ALTER TABLE, VIEW or SEQUENCE RENAME TO."""
 
     name: Name
     to: str
@@ -116,7 +198,7 @@ class RenameTable:
 
 @dataclass(frozen=True, slots=True)
 class SetSchema:
-    """ALTER TABLE SET SCHEMA."""
+    """ALTER TABLE, VIEW or SEQUENCE SET SCHEMA."""
 
     name: Name
     schema: str
@@ -124,7 +206,7 @@ class SetSchema:
 
 @dataclass(frozen=True, slots=True)
 class SetOwner:
-    """ALTER TABLE OWNER TO."""
+    """ALTER TABLE, VIEW or SEQUENCE OWNER TO."""
 
     name: Name
     owner: str
@@ -136,15 +218,68 @@ class SetParent:
 
     name: Name
     parent: Name | None
+    bound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetInheritance:
+    """ALTER TABLE INHERIT, or NO INHERIT when `stopped`."""
+
+    name: Name
+    parent: Name
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AddConstraint:
-    """ADD CONSTRAINT or CREATE INDEX, as far as it is a key or a foreign key."""
+    """ADD CONSTRAINT or CREATE INDEX.
+
+    `index` names the index that ADD CONSTRAINT … USING INDEX makes into the one key of `keys`.
+    """
 
     name: Name
     keys: tuple[Key, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    index: str | None = None
+    if_not_exists: bool = False
+    #: True for CREATE INDEX.
+    is_index: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropConstraint:
+    """ALTER TABLE DROP CONSTRAINT, by the name given or the one PostgreSQL chose."""
+
+    name: Name
+    constraint: str
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeConstraint:
+    """RENAME, VALIDATE or ALTER CONSTRAINT: what is given changes."""
+
+    name: Name
+    constraint: str
+    to: str | None = None
+    validated: bool | None = None
+    deferrable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    """DROP INDEX of one name."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class RenameIndex:
+    """ALTER INDEX RENAME TO."""
+
+    name: Name
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +328,22 @@ class CreateView:
     definition: str
     materialized: bool
     security_invoker: bool
+    query: Query | None = None
+    columns: tuple[str, ...] = ()
+    security_barrier: bool = False
+    check_option: str | None = None
+    if_not_exists: bool = False
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AlterView:
-    """ALTER VIEW SET (security_invoker = …)."""
+    """ALTER VIEW SET or RESET (…); None leaves an option as it is."""
 
     name: Name
-    security_invoker: bool
+    security_invoker: bool | None = None
+    security_barrier: bool | None = None
+    check_option: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,24 +351,188 @@ class DropView:
     """DROP [MATERIALIZED] VIEW of one name."""
 
     name: Name
+    cascade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFunction:
-    """CREATE FUNCTION or PROCEDURE, its rights only."""
+    """CREATE FUNCTION or PROCEDURE; `function` has its name in `name` alone."""
 
     name: Name
-    security_definer: bool
-    search_path: str | None
+    function: Function
+    #: Names of the input arguments, in order, "" for one without.
+    argument_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlterFunction:
+    """ALTER FUNCTION: fields of `Function` that change, settings made and settings reset."""
+
+    routine: Routine
+    changes: Change = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    #: Names of settings forgotten; "all" forgets every one.
+    reset: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DropFunction:
+    """DROP FUNCTION, PROCEDURE or ROUTINE; without types it means the only one of that name."""
+
+    routine: Routine
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTrigger:
+    """CREATE [OR REPLACE] [CONSTRAINT] TRIGGER."""
+
+    table: Name
+    trigger: Trigger
+    function: Name
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTrigger:
+    """ENABLE or DISABLE TRIGGER (a name, or every one for None), or RENAME TO."""
+
+    table: Name
+    trigger: str | None
+    enabled: bool | None = None
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropTrigger:
+    """DROP TRIGGER."""
+
+    table: Name
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRule:
+    """CREATE [OR REPLACE] RULE."""
+
+    table: Name
+    name: str
+    event: str
+    definition: str
+    reads: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropRule:
+    """DROP RULE."""
+
+    table: Name
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSequence:
+    """CREATE SEQUENCE; `owned_by` is (…, table, column)."""
+
+    name: Name
+    owned_by: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSequence:
+    """ALTER SEQUENCE OWNED BY."""
+
+    name: Name
+    owned_by: Name | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropSequence:
+    """DROP SEQUENCE of one name."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class CreateType:
+    """CREATE TYPE … AS ENUM or CREATE DOMAIN; `data_type` has its name in `name` alone."""
+
+    name: Name
+    data_type: DataType
+
+
+@dataclass(frozen=True, slots=True)
+class AlterType:
+    """ALTER TYPE or DOMAIN: a label added (before another), renamed, a check added, a new name."""
+
+    name: Name
+    label: str | None = None
+    before: str | None = None
+    after: str | None = None
+    renamed: tuple[str, str] | None = None
+    check: str | None = None
+    nullable: bool | None = None
+    to: str | None = None
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropType:
+    """DROP TYPE or DOMAIN of one name; CASCADE takes columns of that type along."""
+
+    name: Name
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """CREATE, ALTER (ADD, SET, DROP TABLE) or DROP PUBLICATION."""
+
+    publication: str
+    action: Literal["create", "add", "set", "remove", "drop"]
+    #: Table and its row filter.
+    tables: tuple[tuple[Name, str | None], ...] = ()
+    schemas: tuple[str, ...] = ()
+    all_tables: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommentOn:
+    """COMMENT ON TABLE; None removes it."""
+
+    name: Name
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class GrantPrivileges:
-    """GRANT (or REVOKE, when `revoked`) on tables."""
+    """GRANT, or REVOKE when `revoked`, of privileges on objects.
+
+    A privilege on columns is (privilege, columns); "all" stands for every privilege of the kind.
+    `schemas` are those of ALL … IN SCHEMA.
+    """
 
     relations: tuple[Name, ...]
     privileges: tuple[str, ...]
     grantees: tuple[str, ...]
+    revoked: bool = False
+    kind: Objects = "relation"
+    column_privileges: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    routines: tuple[Routine, ...] = ()
+    schemas: tuple[str, ...] = ()
+    grantable: bool = False
+    #: REVOKE GRANT OPTION FOR: the privilege itself stays.
+    option_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultPrivileges:
+    """ALTER DEFAULT PRIVILEGES; without owners it is for whoever runs the migration."""
+
+    objects: Literal["tables", "sequences", "functions", "types", "schemas", "other"]
+    privileges: tuple[str, ...]
+    grantees: tuple[str, ...]
+    owners: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
     revoked: bool = False
 
 
@@ -237,6 +544,74 @@ class AlterRole:
     superuser: bool | None = None
     bypass_row_security: bool | None = None
     login: bool | None = None
+    inherit: bool | None = None
+    create_role: bool | None = None
+    create_database: bool | None = None
+    replication: bool | None = None
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRole:
+    """ALTER ROLE RENAME TO."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropRole:
+    """DROP ROLE of one name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRoles:
+    """GRANT role TO member, REVOKE when `revoked`; None leaves an option as it is."""
+
+    roles: tuple[str, ...]
+    members: tuple[str, ...]
+    revoked: bool = False
+    inherit: bool | None = None
+    set_role: bool | None = None
+    admin: bool | None = None
+    #: REVOKE ADMIN OPTION FOR: the membership itself stays.
+    option_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignOwned:
+    """REASSIGN OWNED BY roles TO another, DROP OWNED BY roles when `to` is None."""
+
+    roles: tuple[str, ...]
+    to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSetting:
+    """ALTER ROLE or DATABASE SET (a value) or RESET (None, and every setting for name "all")."""
+
+    name: str
+    value: str | None
+    role: str | None = None
+    database: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOwnerOf:
+    """OWNER TO of a schema or a type."""
+
+    kind: Literal["schema", "type"]
+    name: Name
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetSessionRole:
+    """SET ROLE or SET SESSION AUTHORIZATION; None is RESET: whoever connected."""
+
+    role: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +619,25 @@ class SetSearchPath:
     """SET search_path, which decides what a bare name means from here on."""
 
     schemas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunBlock:
+    """A DO block (`raw` is all that follows DO), run against the catalogue of that moment."""
+
+    raw: str
+    read: Callable[[Statement], list[Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFunction:
+    """SELECT or CALL of one function with literal arguments (None where not a literal)."""
+
+    name: Name
+    arguments: tuple[str | tuple[str, ...] | None, ...]
+    read: Callable[[Statement], list[Fact]]
+    #: True when its arguments come from a query, so that it may run for any number of rows.
+    from_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +650,8 @@ class NotAnalysed:
 Fact = (
     CreateTable
     | DropTable
+    | CreateSchema
+    | InSchema
     | DropSchema
     | RenameSchema
     | RowSecurityChange
@@ -264,11 +660,17 @@ Fact = (
     | DropColumn
     | RenameColumn
     | SetNullable
+    | ChangeColumn
     | RenameTable
     | SetSchema
     | SetOwner
     | SetParent
+    | SetInheritance
     | AddConstraint
+    | DropConstraint
+    | ChangeConstraint
+    | DropIndex
+    | RenameIndex
     | CreatePolicy
     | AlterPolicy
     | RenamePolicy
@@ -277,9 +679,34 @@ Fact = (
     | AlterView
     | DropView
     | CreateFunction
+    | AlterFunction
+    | DropFunction
+    | CreateTrigger
+    | ChangeTrigger
+    | DropTrigger
+    | CreateRule
+    | DropRule
+    | CreateSequence
+    | OwnSequence
+    | DropSequence
+    | CreateType
+    | AlterType
+    | DropType
+    | Publish
+    | CommentOn
     | GrantPrivileges
+    | DefaultPrivileges
     | AlterRole
+    | RenameRole
+    | DropRole
+    | GrantRoles
+    | ReassignOwned
+    | ChangeSetting
+    | SetOwnerOf
+    | SetSessionRole
     | SetSearchPath
+    | RunBlock
+    | RunFunction
     | NotAnalysed
     | Act
 )

@@ -14,18 +14,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sqlglot
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.errors import SqlUnreadableError
+from lint.history.recovery import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
 MAX_IDENTIFIER_BYTES = 63
 
 _PARAMETER = re.compile(r"\$(?<![\w$]\$)(?=\d)")
+_REWRITTEN = re.compile(r"(?<![\w$@])@(?=\d)")
 _PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
 _COPY_ROWS = re.compile(
     r"(^[ \t]*COPY\b[^;]{1,1000}?\bFROM\s+stdin\b[^;]{0,400};[^\n]*\n)(.*?)(^\\\.)",
@@ -46,6 +49,9 @@ STRINGS = _TEXT - {TokenType.IDENTIFIER}
 _COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW})
 _OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
 _CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+#: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
+_PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -74,19 +80,49 @@ class Statement:
     @property
     def source(self) -> str:
         """The statement as written."""
-        return self.script.text[self.tokens[0].start : self.tokens[-1].end + 1]
+        return source_of(self.tokens, self.script)
+
+    def in_single_words(self) -> Statement:
+        """Return the statement with tokens such as PRIMARY KEY split into their words."""
+        if not any(token.token_type in _PHRASES for token in self.tokens):
+            return self
+        return Statement([one for token in self.tokens for one in _words_of(token, self.script)], self.script)
+
+
+def source_of(tokens: list[Token], script: Script) -> str:
+    """Return a run of tokens as written, "" for none."""
+    return script.text[tokens[0].start : tokens[-1].end + 1] if tokens else ""
+
+
+def flat(tokens: list[Token], script: Script) -> str:
+    """Return a run of tokens as written, on one line."""
+    return " ".join(source_of(tokens, script).split())
+
+
+def _words_of(token: Token, script: Script) -> Iterator[Token]:
+    if token.token_type not in _PHRASES:
+        yield token
+        return
+    for match in _WORD.finditer(script.text, token.start, token.end + 1):
+        yield Token(TokenType.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
 
 
 def _blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def _same_length_sql(text: str) -> str:
-    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+def psql_blanked(text: str) -> str:
+    """Blank what only psql reads: its commands, and rows of COPY FROM stdin."""
     if "\n\\" in text or text.startswith("\\"):
         if "\n\\." in text:
             text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
         text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
+    return text
+
+
+def _same_length_sql(text: str) -> str:
+    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+    text = psql_blanked(text)
     return _PARAMETER.sub("@", text) if "$" in text else text
 
 
@@ -122,14 +158,50 @@ def _shifted(token: Token, by: int) -> Token:
     return Token(token.token_type, token.text, token.line, token.col, token.start + by, token.end + by)
 
 
-def statements(script: Script) -> Iterator[Statement]:
+def statements(script: Script, broken: Callable[[int, int, str], None] | None = None) -> Iterator[Statement]:
     """Yield the statements of a script, split at `;` outside parentheses and BEGIN ATOMIC bodies.
 
-    Raises SqlUnreadableError when the text cannot be tokenized at all.
+    `broken` is told (first offset, last offset, reason) of each part that cannot be tokenized; without
+    it SqlUnreadableError is raised for the first.
     """
-    tokens = tokenize(script.text)
-    split = _split_atomic if "atomic" in script.text.lower() else _split_plain
-    for part in split(tokens):
+    for tokens in _readable(script, broken):
+        split = _split_atomic if "atomic" in script.text.lower() else _split_plain
+        for part in split(tokens):
+            yield Statement(part, script)
+
+
+def _readable(script: Script, broken: Callable[[int, int, str], None] | None) -> Iterator[list[Token]]:
+    """Yield the tokens of a script: all of them, or those of its statements that can be read."""
+    try:
+        yield tokenize(script.text)
+    except SqlUnreadableError as error:
+        if broken is None:
+            raise
+        reason = str(error)
+    else:
+        return
+    blanked = psql_blanked(script.text)
+    for piece in pieces(blanked):
+        text = blanked[piece.start : piece.end]
+        if piece.broken:
+            broken(*_filled(blanked, piece), "a quote that is never closed")
+            continue
+        try:
+            yield [_shifted(token, piece.start) for token in tokenize(text)]
+        except SqlUnreadableError:
+            broken(*_filled(blanked, piece), reason)
+
+
+def _filled(text: str, piece: Piece) -> tuple[int, int]:
+    """Return the offsets of a piece without the space around it."""
+    inside = text[piece.start : piece.end]
+    first = piece.start + len(inside) - len(inside.lstrip())
+    return first, piece.start + max(len(inside.rstrip()) - 1, 0)
+
+
+def split_statements(tokens: list[Token], script: Script) -> Iterator[Statement]:
+    """Yield the statements in a run of tokens."""
+    for part in _split_plain(tokens):
         yield Statement(part, script)
 
 
@@ -142,12 +214,17 @@ def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
             depth += 1
         elif kind is closing:
             depth -= 1
-        elif kind is semicolon and depth <= 0:
+        elif kind is semicolon and (depth <= 0 or not _is_rule(tokens, start)):
             if index > start:
                 yield tokens[start:index]
             start, depth = index + 1, 0
     if start < len(tokens):
         yield tokens[start:]
+
+
+def _is_rule(tokens: list[Token], start: int) -> bool:
+    """Say whether a statement is CREATE RULE, the only one with `;` inside parentheses."""
+    return any(token.text.upper() == "RULE" for token in tokens[start + 1 : start + 4])
 
 
 def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -156,7 +233,7 @@ def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
     depth = atomic = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.SEMICOLON and not atomic and depth <= 0:
+        if kind is TokenType.SEMICOLON and not atomic and (depth <= 0 or not _is_rule(current, 0)):
             if current:
                 yield current
             current, depth = [], 0
@@ -258,6 +335,49 @@ class Cursor:
         while self.take(TokenType.COMMA):
             found.append(self.name())
         return tuple(found)
+
+    def string(self) -> str:
+        """Read one string literal; raise ValueError for anything else."""
+        token = self.tokens[self.at]
+        if token.token_type not in STRINGS:
+            raise ValueError("expected a string")
+        self.at += 1
+        written = self.script.text[token.start : token.end + 1]
+        if token.token_type is TokenType.HEREDOC_STRING:
+            quote = written.index("$", 1) + 1
+            return written[quote:-quote]
+        # the tokenizer was given @1 for $1
+        return _REWRITTEN.sub("$", token.text) if "$" in written else token.text
+
+    def skip_to(self, *words: str) -> bool:
+        """Step over tokens, groups at a time, up to one of the words; say whether there was one."""
+        while not self.done:
+            if self.word() in words:
+                return True
+            if self.tokens[self.at].token_type in _OPENING:
+                self.skip_group()
+            else:
+                self.at += 1
+        return False
+
+    def has(self, *words: str) -> bool:
+        """Say whether the words stand, in a row, anywhere from the position on."""
+        return any(
+            all(self.word(ahead + n) == word for n, word in enumerate(words))
+            for ahead in range(len(self.tokens) - self.at)
+        )
+
+    def part(self, tokens: list[Token]) -> Cursor:
+        """Return a cursor over some of the tokens."""
+        return Cursor(Statement(tokens, self.script))
+
+    def flat_since(self, first: int) -> str:
+        """Return what was read since a position, as written, on one line."""
+        return flat(self.tokens[first : self.at], self.script)
+
+    def elements(self) -> list[Cursor]:
+        """Read one ( ) group and return a cursor for each of its comma-separated elements."""
+        return [Cursor(element) for element in self.group_elements()]
 
     def skip_group(self) -> None:
         """Step over one balanced ( ) or [ ] group."""

@@ -1,28 +1,33 @@
 """Facts of one SQL statement, read by recursive descent over tokens.
 
-About fifteen kinds of statement matter to row security (PostgreSQL manual, part VI); the rest
-changes nothing a rule reads and gives no fact. A statement of a kind that matters which does not
-follow the grammar gives `NotAnalysed`, never silence.
+Statements that change nothing a rule reads give no fact and cost no more than a look at their
+first word. A statement of a kind that matters which does not follow the grammar gives
+`NotAnalysed`, never silence. Grammar: PostgreSQL manual, part VI.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from sqlglot.tokenizer_core import TokenType
 
-from lint.catalogue import Command, Key, Policy
-from lint.history import facts
-from lint.history.blocks import block_facts
-from lint.history.sql import STRINGS, Cursor, Statement, split_commas
-from lint.history.tables import alter_table, create_table
+from lint.catalogue import Command, Policy
+from lint.history import facts, privileges, relations, routines
+from lint.history.columns import index_key
+from lint.history.queries import read_query
+from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
+from lint.history.tables import TABLE_WORDS, alter_table, create_table
 from lint.history.work import acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlglot.tokenizer_core import Token
 
     from lint.history.facts import Fact
 
@@ -31,7 +36,7 @@ Operations = Mapping[str, tuple[str, ...]]
 NO_OPERATIONS: Operations = MappingProxyType({})
 
 _COMMANDS = frozenset({"all", "select", "insert", "update", "delete"})
-_FALSE = frozenset({"false", "off", "0", "no"})
+_OPENING_CHARACTERS = 60
 
 
 def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS) -> list[Fact]:
@@ -42,46 +47,32 @@ def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS
 
 
 def _changes(statement: Statement, operations: Operations) -> list[Fact]:
-    cursor = Cursor(statement)
-    word = cursor.word()
+    word = statement.tokens[0].text.upper()
     read = _READERS.get(word)
-    if read is None and not (word == "DO" or (operations and word in {"SELECT", "PERFORM"})):
-        return []
-    cursor.at = 1
-    try:
-        if read is not None:
-            return read(cursor)
-        return _do(cursor, operations) if word == "DO" else _own_operation(cursor, operations)
-    except (IndexError, ValueError) as error:
-        if word in {"SELECT", "PERFORM"}:
-            return []
-        opening = " ".join(statement.source[:60].split())
-        return [facts.NotAnalysed(f"`{opening}…` is not a statement as known here ({error})")]
-
-
-def _create(cursor: Cursor) -> list[Fact]:
-    replacing = cursor.eat("OR", "REPLACE")
-    word = cursor.word()
-    if word == "POLICY":
-        return _create_policy(cursor)
-    if word in {"TABLE", "TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL", "FOREIGN"}:
-        return _create_table_or_view(cursor)
-    if word in {"VIEW", "MATERIALIZED", "RECURSIVE"}:
-        return _create_view(cursor)
-    if word in {"FUNCTION", "PROCEDURE"}:
-        return _create_function(cursor)
-    if word in {"INDEX", "UNIQUE"} and not replacing:
-        return _create_index(cursor)
-    if word in {"ROLE", "USER"}:
-        return _role(cursor)
+    if read is not None:
+        return _read(read, statement)
+    if word in _CALLS:
+        return _CALLS[word](statement, operations)
     return []
 
 
-def _create_table_or_view(cursor: Cursor) -> list[Fact]:
+def _read(read: Callable[[Cursor], list[Fact]], statement: Statement) -> list[Fact]:
+    cursor = Cursor(statement.in_single_words(), 1)
+    try:
+        return read(cursor)
+    except (IndexError, ValueError) as error:
+        opening = " ".join(statement.source[:_OPENING_CHARACTERS].split())
+        reason = "it ends too early" if isinstance(error, IndexError) else str(error)
+        return [facts.NotAnalysed(f"`{opening}…` is not a statement as known here ({reason})")]
+
+
+def _create(cursor: Cursor) -> list[Fact]:
+    cursor.eat("OR", "REPLACE")
     ahead = 0
-    while cursor.word(ahead) in {"TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL", "FOREIGN"}:
+    while cursor.word(ahead) in TABLE_WORDS:
         ahead += 1
-    return create_table(cursor) if cursor.word(ahead) == "TABLE" else []
+    read = _CREATED.get(cursor.word(ahead))
+    return read(cursor) if read is not None else []
 
 
 def _create_policy(cursor: Cursor) -> list[Fact]:
@@ -93,200 +84,148 @@ def _create_policy(cursor: Cursor) -> list[Fact]:
     command = cursor.identifier() if cursor.eat("FOR") else "all"
     if command not in _COMMANDS:
         raise ValueError(f"FOR {command}")
-    roles = cursor.identifiers() if cursor.eat("TO") else ("public",)
+    roles = privileges.grantees(cursor) if cursor.eat("TO") else ("public",)
     using = cursor.group_text() if cursor.eat("USING") else None
     check = cursor.group_text() if cursor.eat("WITH", "CHECK") else None
-    if not cursor.done:
-        raise ValueError(f"unexpected {cursor.tokens[cursor.at].text[:30]}")
+    _expect_end(cursor)
     policy = Policy(name, permissive, cast("Command", command), roles, using, check)
     return [facts.CreatePolicy(table, policy)]
 
 
-def _create_view(cursor: Cursor) -> list[Fact]:
-    cursor.eat("RECURSIVE")
-    materialized = cursor.eat("MATERIALIZED")
-    cursor.expect("VIEW")
-    cursor.eat("IF", "NOT", "EXISTS")
-    name = cursor.name()
-    invoker = False
-    while not cursor.done and cursor.word() != "AS":
-        if cursor.eat("WITH") and cursor.is_kind(TokenType.L_PAREN):
-            invoker = _security_invoker(cursor)
-        elif cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-        else:
-            cursor.at += 1
-    cursor.expect("AS")
-    body = Statement(cursor.rest(), cursor.script).source if not cursor.done else ""
-    return [facts.CreateView(name, body, materialized, invoker)]
+def _expect_end(cursor: Cursor) -> None:
+    if not cursor.done:
+        raise ValueError(f"unexpected {cursor.tokens[cursor.at].text[:30]}")
 
 
-def _security_invoker(cursor: Cursor) -> bool:
-    for element in cursor.group_elements():
-        option = Cursor(element)
-        if option.word() == "SECURITY_INVOKER":
-            value = element.tokens[-1].text.lower() if len(element.tokens) > 1 else "true"
-            return value not in _FALSE
-    return False
-
-
-def _create_function(cursor: Cursor) -> list[Fact]:
+def _alter_policy(cursor: Cursor) -> list[Fact]:
     cursor.at += 1
-    name = cursor.name()
-    definer, search_path = False, None
-    while not cursor.done:
-        if cursor.eat("SECURITY", "DEFINER"):
-            definer = True
-        elif cursor.eat("SET", "SEARCH_PATH"):
-            cursor.at += 1
-            search_path = cursor.tokens[cursor.at].text if not cursor.done else ""
-        else:
-            cursor.at += 1
-    return [facts.CreateFunction(name, definer, search_path)]
+    name = cursor.identifier()
+    cursor.expect("ON")
+    table = cursor.name()
+    if cursor.eat("RENAME", "TO"):
+        return [facts.RenamePolicy(table, name, cursor.identifier())]
+    roles = privileges.grantees(cursor) if cursor.eat("TO") else None
+    using = cursor.group_text() if cursor.eat("USING") else None
+    check = cursor.group_text() if cursor.eat("WITH", "CHECK") else None
+    _expect_end(cursor)
+    return [facts.AlterPolicy(table, name, roles, using, check)]
 
 
 def _create_index(cursor: Cursor) -> list[Fact]:
     unique = cursor.eat("UNIQUE")
     cursor.expect("INDEX")
     cursor.eat("CONCURRENTLY")
-    cursor.eat("IF", "NOT", "EXISTS")
+    if_not_exists = cursor.eat("IF", "NOT", "EXISTS")
     name = "" if cursor.word() == "ON" else cursor.name()[-1]
     cursor.expect("ON")
     cursor.eat("ONLY")
     table = cursor.name()
-    if cursor.eat("USING"):
-        cursor.at += 1
-    columns = tuple(
-        Cursor(element).identifier()
-        for element in cursor.group_elements()
-        if element.tokens[0].token_type is not TokenType.L_PAREN
-    )
-    key = Key(columns, "unique" if unique else "index", name)
-    return [facts.AddConstraint(table, (key,))]
+    key = replace(index_key(cursor, unique=unique), name=name)
+    return [facts.AddConstraint(table, (key,), if_not_exists=if_not_exists, is_index=True)]
+
+
+def _create_schema(cursor: Cursor) -> list[Fact]:
+    """Read CREATE SCHEMA and the objects that the same statement makes in it."""
+    cursor.at += 1
+    found = relations.create_schema(cursor)
+    rest, depth, starts = cursor.rest(), 0, []
+    for at, token in enumerate(rest):
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth == 0 and token.token_type in {TokenType.CREATE, TokenType.GRANT}:
+            starts.append(at)
+    parts = [rest[start:end] for start, end in pairwise([*starts, len(rest)])]
+    changes = [one for part in parts for one in statement_facts(Statement(part, cursor.script))]
+    schema = found[0]
+    if changes and isinstance(schema, facts.CreateSchema):
+        found.append(facts.InSchema(schema.name, tuple(changes)))
+    return found
+
+
+def _behind(read: Callable[[Cursor], list[Fact]], words: int = 1) -> Callable[[Cursor], list[Fact]]:
+    """Return a reader that starts behind the words that chose it."""
+
+    def stepped(cursor: Cursor) -> list[Fact]:
+        cursor.at += words
+        return read(cursor)
+
+    return stepped
 
 
 def _alter(cursor: Cursor) -> list[Fact]:
     word = cursor.word()
-    if word == "POLICY":
-        return _alter_policy(cursor)
-    if cursor.eat("TABLE") or cursor.eat("FOREIGN", "TABLE"):
-        return alter_table(cursor)
-    if word in {"ROLE", "USER"}:
-        return _role(cursor)
-    if cursor.eat("VIEW"):
-        return _alter_view(cursor)
-    if cursor.eat("SCHEMA"):
-        name = cursor.identifier()
-        return [facts.RenameSchema(name, cursor.identifier())] if cursor.eat("RENAME", "TO") else []
-    return []
+    if word in {"FOREIGN", "MATERIALIZED"}:
+        cursor.at += 1
+        word = cursor.word()
+    read = _ALTERED.get(word)
+    return read(cursor) if read is not None else []
 
 
-def _alter_policy(cursor: Cursor) -> list[Fact]:
-    cursor.expect("POLICY")
+def _alter_index(cursor: Cursor) -> list[Fact]:
+    cursor.eat("IF", "EXISTS")
+    name = cursor.name()
+    return [facts.RenameIndex(name, cursor.identifier())] if cursor.eat("RENAME", "TO") else []
+
+
+def _alter_on_table(cursor: Cursor) -> list[Fact]:
+    """Read ALTER TRIGGER name ON table RENAME TO."""
+    cursor.at += 1
     name = cursor.identifier()
     cursor.expect("ON")
     table = cursor.name()
-    if cursor.eat("RENAME", "TO"):
-        return [facts.RenamePolicy(table, name, cursor.identifier())]
-    roles = cursor.identifiers() if cursor.eat("TO") else None
-    using = cursor.group_text() if cursor.eat("USING") else None
-    check = cursor.group_text() if cursor.eat("WITH", "CHECK") else None
-    return [facts.AlterPolicy(table, name, roles, using, check)]
+    return [facts.ChangeTrigger(table, name, to=cursor.identifier())] if cursor.eat("RENAME", "TO") else []
 
 
-def _alter_view(cursor: Cursor) -> list[Fact]:
-    cursor.eat("IF", "EXISTS")
-    name = cursor.name()
-    if cursor.eat("SET") and cursor.is_kind(TokenType.L_PAREN):
-        return [facts.AlterView(name, _security_invoker(cursor))]
-    if cursor.eat("RESET"):
-        return [facts.AlterView(name, security_invoker=False)]
-    return []
-
-
-def _role(cursor: Cursor) -> list[Fact]:
+def _alter_type(cursor: Cursor) -> list[Fact]:
     cursor.at += 1
-    name = cursor.identifier()
-    if cursor.word() in {"SET", "RESET", "RENAME"} or cursor.word() == "IN":
-        return []
-    words = {cursor.word(ahead) for ahead in range(len(cursor.rest()))}
-    return [
-        facts.AlterRole(
-            name,
-            _attribute(words, "SUPERUSER"),
-            _attribute(words, "BYPASSRLS"),
-            _attribute(words, "LOGIN"),
-        )
-    ]
-
-
-def _attribute(words: set[str], name: str) -> bool | None:
-    if name in words:
-        return True
-    return False if f"NO{name}" in words else None
+    at = cursor.at
+    name = cursor.name()
+    if cursor.eat("OWNER", "TO"):
+        return [facts.SetOwnerOf("type", name, cursor.identifier())]
+    cursor.at = at
+    return relations.alter_type(cursor)
 
 
 def _drop(cursor: Cursor) -> list[Fact]:
-    if cursor.eat("POLICY"):
-        cursor.eat("IF", "EXISTS")
-        name = cursor.identifier()
-        cursor.expect("ON")
-        return [facts.DropPolicy(cursor.name(), name)]
-    if cursor.eat("TABLE") or cursor.eat("FOREIGN", "TABLE"):
-        cursor.eat("IF", "EXISTS")
-        return [facts.DropTable(name) for name in cursor.names()]
-    if cursor.eat("VIEW") or cursor.eat("MATERIALIZED", "VIEW"):
-        cursor.eat("IF", "EXISTS")
-        return [facts.DropView(name) for name in cursor.names()]
-    if cursor.eat("SCHEMA"):
-        cursor.eat("IF", "EXISTS")
-        return [facts.DropSchema(name) for name in cursor.identifiers()]
-    return []
-
-
-def _grant(cursor: Cursor) -> list[Fact]:
-    return _privileges(cursor, revoked=False)
-
-
-def _revoke(cursor: Cursor) -> list[Fact]:
-    cursor.eat("GRANT", "OPTION", "FOR")
-    return _privileges(cursor, revoked=True)
-
-
-def _privileges(cursor: Cursor, *, revoked: bool) -> list[Fact]:
-    """Read a grant on tables; grants of roles or on other objects give nothing a rule reads."""
-    privileges: list[str] = []
-    while not cursor.done and cursor.word() not in {"ON", "TO", "FROM"}:
-        if cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-            continue
-        privileges.append(cursor.word().lower())
+    word = cursor.word()
+    if word in {"FOREIGN", "MATERIALIZED"}:
         cursor.at += 1
-    if not cursor.eat("ON"):
+        word = cursor.word()
+    if word == "OWNED":
+        return privileges.owned(cursor, dropped=True)
+    if word in {"POLICY", "TRIGGER", "RULE"}:
+        return _drop_on_table(cursor, word)
+    if word in {"FUNCTION", "PROCEDURE", "ROUTINE"}:
+        cursor.at += 1
+        return routines.drop_function(cursor)
+    read = _DROPPED.get(word)
+    if read is None or (word == "USER" and cursor.word(1) == "MAPPING"):
         return []
-    if not cursor.eat("TABLE") and cursor.word() in _OTHER_OBJECTS:
-        return []
-    relations = cursor.names()
-    cursor.expect("FROM" if revoked else "TO")
-    grantees = tuple(_grantee(Cursor(Statement(run, cursor.script))) for run in split_commas(cursor.rest()))
-    named = tuple(p for p in privileges if p not in {",", "privileges", ""})
-    return [facts.GrantPrivileges(relations, named, grantees, revoked)]
+    cursor.at += 1
+    cursor.eat("CONCURRENTLY")
+    cursor.eat("IF", "EXISTS")
+    names = cursor.names()
+    cascade = cursor.eat("CASCADE")
+    return [read(name, cascade) for name in names]
 
 
-_OTHER_OBJECTS = frozenset(
-    {"ALL", "SCHEMA", "FUNCTION", "FUNCTIONS", "PROCEDURE", "ROUTINE", "SEQUENCE", "SEQUENCES"}
-    | {"DATABASE", "TYPE", "DOMAIN", "LANGUAGE", "FOREIGN", "TABLESPACE", "PARAMETER", "LARGE"}
-)
-
-
-def _grantee(cursor: Cursor) -> str:
-    cursor.eat("GROUP")
-    return cursor.identifier()
+def _drop_on_table(cursor: Cursor, word: str) -> list[Fact]:
+    cursor.at += 1
+    cursor.eat("IF", "EXISTS")
+    name = cursor.identifier()
+    cursor.expect("ON")
+    table = cursor.name()
+    if word == "POLICY":
+        return [facts.DropPolicy(table, name)]
+    return [facts.DropTrigger(table, name) if word == "TRIGGER" else facts.DropRule(table, name)]
 
 
 def _set(cursor: Cursor) -> list[Fact]:
+    if cursor.eat("SESSION", "AUTHORIZATION"):
+        return [_session_role(cursor)]
     if cursor.word() in {"SESSION", "LOCAL"}:
         cursor.at += 1
+    if cursor.eat("ROLE"):
+        return [_session_role(cursor)]
     if not cursor.eat("SEARCH_PATH"):
         return []
     cursor.at += 1
@@ -294,29 +233,168 @@ def _set(cursor: Cursor) -> list[Fact]:
     return [facts.SetSearchPath(tuple(name for name in schemas if name not in {"", "default"}))]
 
 
-def _do(cursor: Cursor, operations: Operations) -> list[Fact]:
+def _session_role(cursor: Cursor) -> Fact:
+    role = cursor.identifier()
+    return facts.SetSessionRole(None if role in {"none", "default"} else role)
+
+
+def _reset(cursor: Cursor) -> list[Fact]:
+    """Read RESET, whose rest the tokenizer hands over as one string."""
+    what = " ".join(token.text for token in cursor.rest()).lower()
+    if what in {"role", "session authorization"}:
+        return [facts.SetSessionRole(None)]
+    if what in {"search_path", "all"}:
+        return [facts.SetSearchPath(("public",))]
+    return []
+
+
+def _do(statement: Statement, operations: Operations) -> list[Fact]:
     """Read the body of DO, which the tokenizer hands over as one raw string after the command."""
-    end = cursor.tokens[-1].end + 1
-    raw = cursor.script.text[cursor.tokens[0].end + 1 : end]
-    return block_facts(raw, partial(statement_facts, operations=operations))
+    end = statement.tokens[-1].end + 1
+    raw = statement.script.text[statement.tokens[0].end + 1 : end]
+    return [facts.RunBlock(raw, partial(statement_facts, operations=operations))]
 
 
-def _own_operation(cursor: Cursor, operations: Operations) -> list[Fact]:
-    """Read `SELECT app.enable_tenant_rls('schema.table')` as what the project says it means."""
-    policies = operations.get(cursor.name()[-1])
-    if policies is None or not cursor.take(TokenType.L_PAREN):
+def _select(statement: Statement, operations: Operations) -> list[Fact]:
+    """Read SELECT: INTO makes a table, and a lone function may be one that changes the schema."""
+    tokens = statement.tokens
+    if len(tokens) > 2 and tokens[2].token_type in {TokenType.L_PAREN, TokenType.DOT}:
+        return _called(Cursor(statement, 1), operations)
+    into = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+    if into is None or tokens[0].text.upper() == "PERFORM":
         return []
-    argument = cursor.tokens[cursor.at]
-    if argument.token_type not in STRINGS:
-        return [facts.NotAnalysed("row security of a table that is not named by a literal")]
-    return [facts.TenantSecurity(tuple(argument.text.split(".")), policies)]
+    return _select_into(Cursor(statement, into + 1))
 
 
+def _select_into(cursor: Cursor) -> list[Fact]:
+    into = cursor.at - 1
+    words = {"TEMP", "TEMPORARY", "UNLOGGED", "TABLE"}
+    temporary = cursor.word() in {"TEMP", "TEMPORARY"}
+    while cursor.word() in words:
+        cursor.at += 1
+    try:
+        name = cursor.name()
+    except IndexError:
+        return [facts.NotAnalysed("SELECT INTO without a name")]
+    if temporary:
+        return []
+    query = read_query(cursor.tokens[:into] + cursor.rest(), cursor.script)
+    return [facts.CreateTable(name, query=query)]
+
+
+def _call(statement: Statement, operations: Operations) -> list[Fact]:
+    """Read CALL, whose rest the tokenizer hands over as one string."""
+    text = statement.script.text[statement.tokens[0].end + 1 : statement.tokens[-1].end + 1]
+    for inner in statements(Script(text)):
+        return _called(Cursor(inner), operations)
+    return []
+
+
+def _called(cursor: Cursor, operations: Operations) -> list[Fact]:
+    """Read `f('a', …)` as what the project says it means, or as a call that the replay may follow."""
+    try:
+        name = cursor.name()
+        if not cursor.is_kind(TokenType.L_PAREN):
+            return []
+        arguments = cursor.group_elements()
+    except IndexError:
+        return []
+    policies = operations.get(name[-1])
+    if policies is not None:
+        return [_own_operation(arguments, policies)]
+    values = tuple(_literal(argument.tokens) for argument in arguments)
+    return [facts.RunFunction(name, values, partial(statement_facts, operations=operations), not cursor.done)]
+
+
+def _own_operation(arguments: list[Statement], policies: tuple[str, ...]) -> Fact:
+    first = arguments[0].tokens[0] if arguments else None
+    if first is None or first.token_type not in STRINGS:
+        return facts.NotAnalysed("row security of a table that is not named by a literal")
+    return facts.TenantSecurity(tuple(first.text.split(".")), policies)
+
+
+def _literal(tokens: list[Token]) -> str | tuple[str, ...] | None:
+    """Return a string literal, casts aside, or the strings of ARRAY[…]; None for anything else."""
+    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is TokenType.DCOLON):
+        return str(tokens[0].text)
+    if tokens[0].text.upper() == "ARRAY" and len(tokens) > 2:
+        items = [_literal(run) for run in split_commas(tokens[2:-1])]
+        known = tuple(item for item in items if isinstance(item, str))
+        return known if len(known) == len(items) else None
+    return None
+
+
+_CREATED: dict[str, Callable[[Cursor], list[Fact]]] = {
+    "POLICY": _create_policy,
+    "TABLE": create_table,
+    "VIEW": relations.create_view,
+    "MATERIALIZED": relations.create_view,
+    "RECURSIVE": relations.create_view,
+    "FUNCTION": routines.create_function,
+    "PROCEDURE": routines.create_function,
+    "INDEX": _create_index,
+    "UNIQUE": _create_index,
+    "ROLE": privileges.create_role,
+    "USER": privileges.create_role,
+    "GROUP": privileges.create_role,
+    "TRIGGER": routines.create_trigger,
+    "CONSTRAINT": routines.create_trigger,
+    "RULE": _behind(routines.create_rule),
+    "SEQUENCE": relations.create_sequence,
+    "TYPE": _behind(relations.create_type),
+    "DOMAIN": _behind(relations.create_domain),
+    "SCHEMA": _create_schema,
+    "PUBLICATION": _behind(relations.create_publication),
+}
+_ALTERED: dict[str, Callable[[Cursor], list[Fact]]] = {
+    "POLICY": _alter_policy,
+    "TABLE": _behind(alter_table),
+    "VIEW": _behind(relations.alter_view),
+    "FUNCTION": _behind(routines.alter_function),
+    "PROCEDURE": _behind(routines.alter_function),
+    "ROUTINE": _behind(routines.alter_function),
+    "INDEX": _behind(_alter_index),
+    "ROLE": privileges.alter_role,
+    "USER": privileges.alter_role,
+    "GROUP": privileges.alter_role,
+    "DATABASE": _behind(privileges.alter_database),
+    "DEFAULT": _behind(privileges.default_privileges, 2),
+    "TRIGGER": _alter_on_table,
+    "SEQUENCE": _behind(relations.alter_sequence),
+    "TYPE": _alter_type,
+    "DOMAIN": _alter_type,
+    "SCHEMA": _behind(relations.alter_schema),
+    "PUBLICATION": _behind(relations.alter_publication),
+}
+_DROPPED: dict[str, Callable[[facts.Name, bool], Fact]] = {
+    "TABLE": facts.DropTable,
+    "VIEW": facts.DropView,
+    "INDEX": lambda name, _: facts.DropIndex(name),
+    "SEQUENCE": lambda name, _: facts.DropSequence(name),
+    "TYPE": facts.DropType,
+    "DOMAIN": facts.DropType,
+    "SCHEMA": lambda name, _: facts.DropSchema(name[-1]),
+    "ROLE": lambda name, _: facts.DropRole(name[-1]),
+    "USER": lambda name, _: facts.DropRole(name[-1]),
+    "GROUP": lambda name, _: facts.DropRole(name[-1]),
+    "PUBLICATION": lambda name, _: facts.Publish(name[-1], "drop"),
+}
+#: Readers by a statement's first word, each given the cursor behind it.
 _READERS: dict[str, Callable[[Cursor], list[Fact]]] = {
     "CREATE": _create,
     "ALTER": _alter,
     "DROP": _drop,
-    "GRANT": _grant,
-    "REVOKE": _revoke,
+    "GRANT": privileges.grant,
+    "REVOKE": privileges.revoke,
+    "REASSIGN": lambda cursor: privileges.owned(cursor, dropped=False),
+    "COMMENT": relations.comment,
     "SET": _set,
+    "RESET": _reset,
+}
+#: Readers of statements that run other statements.
+_CALLS: dict[str, Callable[[Statement, Operations], list[Fact]]] = {
+    "DO": _do,
+    "SELECT": _select,
+    "PERFORM": _select,
+    "CALL": _call,
 }

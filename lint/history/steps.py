@@ -44,6 +44,9 @@ class Watcher:
     def after(self, step: Step) -> None:
         """Hear of a change that was applied to the replay."""
 
+    def noted(self, place: Place) -> None:
+        """Hear that a part of the statement at a place was not analysed."""
+
 
 @dataclass
 class Moment(Watcher):
@@ -79,12 +82,14 @@ class Moment(Watcher):
         self._last = place
         if isinstance(change, Transaction):
             self._boundary(change)
-        elif isinstance(change, RoleChange):
+        elif isinstance(change, (RoleChange, facts.SetSessionRole)):
             self.role = change.role
         elif isinstance(change, SettingChange):
             self._set(change)
-        elif isinstance(change, facts.NotAnalysed):
-            self.unclear = place
+
+    def noted(self, place: Place) -> None:
+        """Remember the statement: what it binds is not known."""
+        self.unclear = place
 
     def _boundary(self, change: Transaction) -> None:
         if change.kind == "none":
@@ -175,7 +180,7 @@ class Lives(Watcher):
         """Follow tables that come, go and are renamed."""
         change, replay = step.change, step.replay
         if isinstance(change, facts.CreateTable):
-            self._created(replay.resolve(change.name), step)
+            self._created(replay.key(change.name), step)
         elif isinstance(change, (facts.DropTable, facts.DropSchema)):
             for gone in [name for name in self.tables if name not in replay.tables]:
                 del self.tables[gone]

@@ -1,198 +1,157 @@
-"""CREATE TABLE and ALTER TABLE, read from tokens (PostgreSQL manual, part VI).
-
-Only what a rule needs is read: columns with nullability, keys, foreign keys, partitioning, owner
-and row security. Everything else in these statements is stepped over.
-"""
+"""CREATE TABLE and ALTER TABLE, read from tokens (PostgreSQL manual, part VI)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot.tokenizer_core import TokenType
 
-from lint.catalogue import Column, ForeignKey, Key
+from lint.catalogue import Column
 from lint.history import facts
-from lint.history.sql import Cursor, Statement, split_commas
+from lint.history.columns import (
+    CONSTRAINT_WORDS,
+    Elements,
+    column_constraints,
+    column_definition,
+    table_constraint,
+)
+from lint.history.queries import read_query
+from lint.history.sql import Cursor, Statement, flat, split_commas
+from lint.history.types import read_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lint.history.facts import Fact, Name
 
-_TABLE_WORDS = frozenset({"TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL", "FOREIGN"})
-_CONSTRAINT_WORDS = frozenset({"CONSTRAINT", "PRIMARY KEY", "PRIMARY", "UNIQUE", "CHECK", "EXCLUDE"})
-_CONSTRAINT_WORDS |= {"FOREIGN KEY", "FOREIGN", "LIKE"}
-_COLUMN_WORDS = frozenset(
-    {"NOT", "NULL", "DEFAULT", "PRIMARY KEY", "PRIMARY", "UNIQUE", "REFERENCES", "CHECK"}
-    | {"CONSTRAINT", "GENERATED", "COLLATE", "STORAGE", "COMPRESSION", "DEFERRABLE"}
-)
+TABLE_WORDS = frozenset({"TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL", "FOREIGN"})
 _ROW_SECURITY: tuple[tuple[tuple[str, ...], bool | None, bool | None], ...] = (
     (("ENABLE", "ROW", "LEVEL", "SECURITY"), True, None),
     (("DISABLE", "ROW", "LEVEL", "SECURITY"), False, None),
     (("NO", "FORCE", "ROW", "LEVEL", "SECURITY"), None, False),
     (("FORCE", "ROW", "LEVEL", "SECURITY"), None, True),
 )
-
-
-def _norm(word: str) -> str:
-    return " ".join(word.split())
-
-
-def dotted(name: Name) -> str:
-    """Join a name for a reference that is resolved later."""
-    return ".".join(name)
+_BOUND_ENDS = ("PARTITION", "USING", "WITH", "ON", "TABLESPACE", "SERVER")
 
 
 def create_table(cursor: Cursor) -> list[Fact]:
     """Read CREATE TABLE with the cursor after CREATE; temporary tables are nobody's leak."""
-    temporary = False
-    while cursor.word() in _TABLE_WORDS:
-        temporary |= cursor.word() in {"TEMP", "TEMPORARY"}
+    words: set[str] = set()
+    while cursor.word() in TABLE_WORDS:
+        words.add(cursor.word())
         cursor.at += 1
     cursor.expect("TABLE")
     if_not_exists = cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
-    if temporary:
+    if words & {"TEMP", "TEMPORARY"} or name[0] == "pg_temp":
         return []
-    parent = cursor.name() if cursor.eat("PARTITION", "OF") else None
-    body = _Body(name)
+    parent, body = None, _Body()
+    if cursor.eat("PARTITION", "OF"):
+        parent = cursor.name()
+    elif cursor.eat("OF"):
+        cursor.name()
     if cursor.is_kind(TokenType.L_PAREN):
-        for element in cursor.group_elements():
-            body.element(Cursor(element))
-    if cursor.eat("INHERITS"):
-        body.like.extend(Cursor(element).name() for element in cursor.group_elements())
-    return [body.fact(parent, if_not_exists=if_not_exists)]
+        for element in cursor.elements():
+            body.element(element)
+    elif (
+        parent is None
+        and not cursor.done
+        and cursor.word() not in {"AS", "USING", "WITH", "ON", "TABLESPACE"}
+    ):
+        raise ValueError(f"unexpected {cursor.tokens[cursor.at].text[:30]}")
+    fact = facts.CreateTable(
+        name,
+        body.primary_not_null(),
+        tuple(body.keys),
+        tuple(body.foreign_keys),
+        parent,
+        tuple(body.like),
+        if_not_exists,
+        tuple(body.constraints),
+        _inherits(cursor),
+        _bound(cursor) if parent else None,
+        _partition_key(cursor),
+        "foreign" if "FOREIGN" in words else "table",
+        "UNLOGGED" in words,
+        _as_query(cursor),
+    )
+    return [fact]
 
 
-class _Body:
-    """The elements of a CREATE TABLE, gathered one by one."""
+class _Body(Elements):
+    """The elements of a CREATE TABLE, LIKE among them."""
 
-    def __init__(self, name: Name) -> None:
-        self.name = name
-        self.columns: list[Column] = []
-        self.keys: list[Key] = []
-        self.foreign_keys: list[ForeignKey] = []
-        self.like: list[Name] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.like: list[facts.Like] = []
 
     def element(self, cursor: Cursor) -> None:
-        word = _norm(cursor.word())
+        word = cursor.word()
         if word == "LIKE":
-            cursor.at += 1
-            self.like.append(cursor.name())
-        elif word in _CONSTRAINT_WORDS:
-            keys, foreign = table_constraint(cursor)
-            self.keys.extend(keys)
-            self.foreign_keys.extend(foreign)
+            self.like.append(_like(cursor))
+        elif word in CONSTRAINT_WORDS:
+            table_constraint(cursor, self)
+        elif len(cursor.tokens) == 1 or (cursor.word(1) == "WITH" and cursor.word(2) == "OPTIONS"):
+            self._options(cursor)
         else:
-            column, keys, foreign = column_definition(cursor)
-            self.columns.append(column)
-            self.keys.extend(keys)
-            self.foreign_keys.extend(foreign)
+            column_definition(cursor, self)
 
-    def fact(self, parent: Name | None, *, if_not_exists: bool) -> facts.CreateTable:
-        primary = {name for key in self.keys if key.kind == "primary" for name in key.columns}
-        columns = (
-            Column(column.name, column.type, nullable=False) if column.name in primary else column
-            for column in self.columns
-        )
-        return facts.CreateTable(
-            self.name,
-            tuple(columns),
-            tuple(self.keys),
-            tuple(self.foreign_keys),
-            parent,
-            tuple(self.like),
-            if_not_exists,
-        )
+    def _options(self, cursor: Cursor) -> None:
+        """Read a column that has its type from elsewhere (PARTITION OF, OF, CREATE TABLE AS)."""
+        name = cursor.identifier()
+        cursor.eat("WITH", "OPTIONS")
+        column_constraints(cursor, Column(name), self)
 
 
-def column_definition(cursor: Cursor) -> tuple[Column, list[Key], list[ForeignKey]]:
-    """Read `name type constraint…`, giving the column and the keys written on it."""
-    name = cursor.identifier()
-    kind = _type_text(cursor)
-    nullable = True
-    keys: list[Key] = []
-    foreign: list[ForeignKey] = []
-    while not cursor.done:
-        word = _norm(cursor.word())
-        if cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-            continue
-        cursor.at += 1
-        if word == "NOT" and cursor.word() == "NULL":
-            nullable = False
-        elif word in {"PRIMARY KEY", "PRIMARY"}:
-            nullable = False
-            keys.append(Key((name,), "primary"))
-        elif word == "UNIQUE":
-            keys.append(Key((name,), "unique"))
-        elif word == "REFERENCES":
-            foreign.append(_references(cursor, (name,)))
-    return Column(name, kind, nullable), keys, foreign
-
-
-def _type_text(cursor: Cursor) -> str:
-    first = cursor.at
-    while not cursor.done and _norm(cursor.word()) not in _COLUMN_WORDS:
-        if cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-        else:
-            cursor.at += 1
-    if first == cursor.at:
-        return ""
-    tokens = cursor.tokens[first : cursor.at]
-    return " ".join(cursor.script.text[tokens[0].start : tokens[-1].end + 1].split()).lower()
-
-
-def _references(cursor: Cursor, columns: tuple[str, ...]) -> ForeignKey:
-    target = cursor.name()
-    target_columns: tuple[str, ...] = ()
-    if cursor.is_kind(TokenType.L_PAREN):
-        target_columns = _column_list(cursor)
-    on_delete = ""
-    while not cursor.done and _norm(cursor.word()) not in (_COLUMN_WORDS - {"NOT"}):
-        if cursor.eat("ON", "DELETE"):
-            on_delete = f"{cursor.word()} {cursor.word(1)}".strip()
-            cursor.at += 2 if cursor.word() in {"SET", "NO"} else 1
-        else:
-            cursor.at += 1
-    return ForeignKey(columns, dotted(target), target_columns, on_delete)
-
-
-def _column_list(cursor: Cursor) -> tuple[str, ...]:
-    """Read the columns of a key; an expression has no name and is left out."""
-    found = []
-    for element in cursor.group_elements():
-        first = Cursor(element)
-        name = first.identifier()
-        if not first.is_kind(TokenType.L_PAREN):
-            found.append(name)
-    return tuple(found)
-
-
-def table_constraint(cursor: Cursor) -> tuple[list[Key], list[ForeignKey]]:
-    """Read a table constraint; CHECK and EXCLUDE give nothing a rule reads."""
-    name = cursor.identifier() if cursor.eat("CONSTRAINT") else ""
-    word = _norm(cursor.word())
+def _like(cursor: Cursor) -> facts.Like:
     cursor.at += 1
-    if word in {"PRIMARY", "FOREIGN"}:
-        cursor.expect("KEY")
-    if word in {"PRIMARY KEY", "PRIMARY"} and cursor.is_kind(TokenType.L_PAREN):
-        return [Key(_column_list(cursor), "primary", name)], []
-    if word == "UNIQUE":
-        while not cursor.is_kind(TokenType.L_PAREN) and not cursor.done:
-            cursor.at += 1
-        return ([] if cursor.done else [Key(_column_list(cursor), "unique", name)]), []
-    if word in {"FOREIGN KEY", "FOREIGN"}:
-        columns = _column_list(cursor)
-        cursor.expect("REFERENCES")
-        return [], [_references(cursor, columns)]
-    return [], []
+    name, including = cursor.name(), set[str]()
+    while not cursor.done:
+        excluded = cursor.eat("EXCLUDING")
+        if not excluded:
+            cursor.expect("INCLUDING")
+        what = cursor.identifier()
+        including = including - {what} if excluded else including | {what}
+    return facts.Like(name, frozenset(including))
+
+
+def _inherits(cursor: Cursor) -> tuple[Name, ...]:
+    if not cursor.eat("INHERITS"):
+        return ()
+    return tuple(element.name() for element in cursor.elements())
+
+
+def _bound(cursor: Cursor) -> str | None:
+    """Read DEFAULT or FOR VALUES …, as `pg_get_expr` begins it."""
+    if cursor.eat("DEFAULT"):
+        return "DEFAULT"
+    first = cursor.at
+    if not cursor.eat("FOR", "VALUES"):
+        return None
+    cursor.eat("WITH")
+    cursor.skip_to(*_BOUND_ENDS)
+    return cursor.flat_since(first)
+
+
+def _partition_key(cursor: Cursor) -> str | None:
+    if not cursor.eat("PARTITION", "BY"):
+        return None
+    method = cursor.identifier().upper()
+    return f"{method} ({' '.join(cursor.group_text().split())})"
+
+
+def _as_query(cursor: Cursor) -> facts.Query | None:
+    """Read the SELECT of CREATE TABLE … AS, None when there is none."""
+    if not cursor.skip_to("AS"):
+        return None
+    cursor.at += 1
+    return read_query(cursor.rest(), cursor.script)
 
 
 def alter_table(cursor: Cursor) -> list[Fact]:
     """Read ALTER TABLE with the cursor after ALTER [FOREIGN] TABLE: one fact for each action."""
+    if cursor.eat("ALL", "IN", "TABLESPACE"):
+        return []
     cursor.eat("IF", "EXISTS")
     cursor.eat("ONLY")
     name = cursor.name()
@@ -208,40 +167,46 @@ def _action(cursor: Cursor, name: Name) -> Iterator[Fact]:
         if cursor.eat(*words):
             yield facts.RowSecurityChange(name, enabled, forced)
             return
-    word = _norm(cursor.word())
-    read = _ACTIONS.get(word)
+    read = _ACTIONS.get(cursor.word())
     if read is not None:
         cursor.at += 1
         yield from read(cursor, name)
 
 
 def _add(cursor: Cursor, name: Name) -> Iterator[Fact]:
-    if _norm(cursor.word()) in _CONSTRAINT_WORDS:
-        keys, foreign = table_constraint(cursor)
-        if _is_not_valid(cursor):
-            foreign = [replace(key, validated=False) for key in foreign]
-        yield facts.AddConstraint(name, tuple(keys), tuple(foreign))
+    into = Elements()
+    if cursor.word() in CONSTRAINT_WORDS:
+        table_constraint(cursor, into)
+        yield facts.AddConstraint(
+            name, tuple(into.keys), tuple(into.foreign_keys), tuple(into.constraints), into.index
+        )
         return
     cursor.eat("COLUMN")
     cursor.eat("IF", "NOT", "EXISTS")
-    column, keys, foreign = column_definition(cursor)
-    yield facts.AddColumn(name, column, tuple(keys), tuple(foreign))
-
-
-def _is_not_valid(cursor: Cursor) -> bool:
-    return [token.text.upper() for token in cursor.tokens[-2:]] == ["NOT", "VALID"]
+    column_definition(cursor, into)
+    yield facts.AddColumn(
+        name, into.columns[0], tuple(into.keys), tuple(into.foreign_keys), tuple(into.constraints)
+    )
 
 
 def _drop(cursor: Cursor, name: Name) -> Iterator[Fact]:
-    if cursor.eat("CONSTRAINT"):
-        return
-    cursor.eat("COLUMN")
+    is_constraint = cursor.eat("CONSTRAINT")
+    if not is_constraint:
+        cursor.eat("COLUMN")
     cursor.eat("IF", "EXISTS")
-    yield facts.DropColumn(name, cursor.identifier())
+    what = cursor.identifier()
+    cascade = cursor.eat("CASCADE")
+    if is_constraint:
+        yield facts.DropConstraint(name, what, cascade)
+    else:
+        yield facts.DropColumn(name, what, cascade)
 
 
 def _alter(cursor: Cursor, name: Name) -> Iterator[Fact]:
     if cursor.eat("CONSTRAINT"):
+        constraint = cursor.identifier()
+        deferrable = cursor.has("DEFERRABLE") and not cursor.has("NOT", "DEFERRABLE")
+        yield facts.ChangeConstraint(name, constraint, deferrable=deferrable)
         return
     cursor.eat("COLUMN")
     column = cursor.identifier()
@@ -249,21 +214,48 @@ def _alter(cursor: Cursor, name: Name) -> Iterator[Fact]:
         yield facts.SetNullable(name, column, nullable=False)
     elif cursor.eat("DROP", "NOT", "NULL"):
         yield facts.SetNullable(name, column, nullable=True)
+    else:
+        changes = _column_changes(cursor)
+        if changes:
+            yield facts.ChangeColumn(name, column, changes)
+
+
+def _column_changes(cursor: Cursor) -> dict[str, object]:
+    """Read SET DEFAULT, TYPE, ADD GENERATED and their opposites as fields of a column."""
+    if cursor.eat("SET", "DEFAULT"):
+        return {"default": flat(cursor.rest(), cursor.script)}
+    if cursor.eat("DROP", "DEFAULT"):
+        return {"default": None}
+    if cursor.eat("DROP", "EXPRESSION"):
+        return {"default": None, "generated": False}
+    if cursor.eat("DROP", "IDENTITY"):
+        return {"identity": None}
+    if cursor.eat("SET", "DATA", "TYPE") or cursor.eat("TYPE"):
+        return {"type": read_type(cursor)}
+    cursor.eat("ADD")
+    cursor.eat("SET")
+    if cursor.eat("GENERATED"):
+        return {"identity": "always" if cursor.eat("ALWAYS") else "by default"}
+    return {}
 
 
 def _rename(cursor: Cursor, name: Name) -> Iterator[Fact]:
     if cursor.eat("TO"):
         yield facts.RenameTable(name, cursor.identifier())
-    elif not cursor.eat("CONSTRAINT"):
+        return
+    is_constraint = cursor.eat("CONSTRAINT")
+    if not is_constraint:
         cursor.eat("COLUMN")
-        column = cursor.identifier()
-        cursor.expect("TO")
-        yield facts.RenameColumn(name, column, cursor.identifier())
+    what = cursor.identifier()
+    cursor.expect("TO")
+    to = cursor.identifier()
+    yield (facts.ChangeConstraint(name, what, to) if is_constraint else facts.RenameColumn(name, what, to))
 
 
 def _attach(cursor: Cursor, name: Name) -> Iterator[Fact]:
     if cursor.eat("PARTITION"):
-        yield facts.SetParent(cursor.name(), name)
+        child = cursor.name()
+        yield facts.SetParent(child, name, _bound(cursor))
 
 
 def _detach(cursor: Cursor, name: Name) -> Iterator[Fact]:
@@ -282,6 +274,36 @@ def _set(cursor: Cursor, name: Name) -> Iterator[Fact]:
         yield facts.SetSchema(name, cursor.identifier())
 
 
+def _validate(cursor: Cursor, name: Name) -> Iterator[Fact]:
+    cursor.expect("CONSTRAINT")
+    yield facts.ChangeConstraint(name, cursor.identifier(), validated=True)
+
+
+def _inherit(cursor: Cursor, name: Name) -> Iterator[Fact]:
+    yield facts.SetInheritance(name, cursor.name())
+
+
+def _no(cursor: Cursor, name: Name) -> Iterator[Fact]:
+    if cursor.eat("INHERIT"):
+        yield facts.SetInheritance(name, cursor.name(), stopped=True)
+
+
+def _enable(cursor: Cursor, name: Name) -> Iterator[Fact]:
+    cursor.eat("REPLICA")
+    cursor.eat("ALWAYS")
+    yield from _switch(cursor, name, enabled=True)
+
+
+def _disable(cursor: Cursor, name: Name) -> Iterator[Fact]:
+    yield from _switch(cursor, name, enabled=False)
+
+
+def _switch(cursor: Cursor, name: Name, *, enabled: bool) -> Iterator[Fact]:
+    if cursor.eat("TRIGGER"):
+        every = cursor.word() in {"ALL", "USER"}
+        yield facts.ChangeTrigger(name, None if every else cursor.identifier(), enabled=enabled)
+
+
 _ACTIONS: dict[str, Callable[[Cursor, Name], Iterator[Fact]]] = {
     "ADD": _add,
     "DROP": _drop,
@@ -291,4 +313,9 @@ _ACTIONS: dict[str, Callable[[Cursor, Name], Iterator[Fact]]] = {
     "DETACH": _detach,
     "OWNER": _owner,
     "SET": _set,
+    "VALIDATE": _validate,
+    "INHERIT": _inherit,
+    "NO": _no,
+    "ENABLE": _enable,
+    "DISABLE": _disable,
 }

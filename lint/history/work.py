@@ -20,7 +20,6 @@ from lint.history.values import HOLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lint.history.facts import Fact
 
 Name = tuple[str, ...]
 Verb = Literal[
@@ -56,15 +55,6 @@ _MODIFIERS = frozenset({"TEMP", "TEMPORARY", "UNLOGGED", "GLOBAL", "LOCAL"})
 _SOURCE_WORDS = frozenset({"FROM", "JOIN", "USING"})
 _CLAUSES = frozenset({"FROM", "WHERE", "RETURNING"})
 _LOUD_RAISES = frozenset({"NOTICE", "WARNING", "INFO", "LOG", "DEBUG"})
-_CASCADED = {
-    "FUNCTION": "function",
-    "PROCEDURE": "function",
-    "ROUTINE": "function",
-    "TABLE": "table",
-    "VIEW": "table",
-    "TYPE": "type",
-    "DOMAIN": "type",
-}
 
 
 class Act:
@@ -98,7 +88,7 @@ class SettingChange(Act):
 
 @dataclass(frozen=True, slots=True)
 class RoleChange(Act):
-    """SET ROLE or SET SESSION AUTHORIZATION; None is back to who connected."""
+    """The role set through `set_config` or `SET role = …`; None is back to who connected."""
 
     role: str | None
 
@@ -108,23 +98,6 @@ class Transaction(Act):
     """A boundary of transactions; "none" means that the file runs statement by statement."""
 
     kind: Literal["begin", "commit", "rollback", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateConstraint(Act):
-    """ALTER TABLE VALIDATE CONSTRAINT."""
-
-    name: Name
-    constraint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cascade(Act):
-    """A DROP … CASCADE: what goes, before it is gone; `column` for one column of a table."""
-
-    kind: str
-    name: Name
-    column: str = ""
 
 
 def acts(statement: Statement) -> list[Act]:
@@ -150,14 +123,9 @@ def loop_source(tokens: list[Token], script: Script) -> list[Act]:
     return [Rows("loop", None, reads)] if reads else []
 
 
-def counted(fact: Fact, text: str) -> Fact:
-    """Return a statement over rows as checked when the code around it asks for the count."""
-    return replace(fact, checked=True) if isinstance(fact, Rows) and _COUNTED.search(text) else fact
-
-
-def fills_variable(fact: Fact) -> bool:
-    """Say whether a fact of a PL/pgSQL body is SELECT … INTO, which makes no table there."""
-    return isinstance(fact, Rows) and fact.verb == "select into"
+def counts_rows(text: str) -> bool:
+    """Say whether code looks at how many rows a statement touched."""
+    return _COUNTED.search(text) is not None
 
 
 def swallows_duplicates(handlers: list[Token]) -> bool:
@@ -408,12 +376,8 @@ def _text(tokens: list[Token]) -> str | None:
 
 def _set(cursor: Cursor) -> list[Act]:
     local = cursor.word() == "LOCAL"
-    if local or (cursor.word() == "SESSION" and cursor.word(1) != "AUTHORIZATION"):
+    if local or cursor.word() == "SESSION":
         cursor.at += 1
-    if cursor.eat("ROLE") or cursor.eat("SESSION", "AUTHORIZATION"):
-        cursor.eat("TO")
-        cursor.take(TokenType.EQ)
-        return [_role(fold(cursor.tokens[cursor.at]))]
     name = ".".join(cursor.name())
     if not (cursor.eat("TO") or cursor.take(TokenType.EQ)):
         return []
@@ -436,16 +400,14 @@ def _setting(name: str, value: str | None, *, local: bool) -> list[Act]:
 
 
 def _role(name: str) -> RoleChange:
-    return RoleChange(None if name.lower() in {"none", "default"} else name)
+    return RoleChange(None if name.lower() in {"", "none", "default"} else name)
 
 
 def _reset(cursor: Cursor) -> list[Act]:
     cursor = _untold(cursor)
-    if cursor.eat("ROLE") or cursor.eat("SESSION", "AUTHORIZATION"):
-        return [RoleChange(None)]
     if cursor.eat("ALL"):
         return [SettingChange(ANY_SETTING, "")]
-    return [SettingChange(".".join(cursor.name()).lower(), "")]
+    return _setting(".".join(cursor.name()), "", local=False)
 
 
 def _begin(cursor: Cursor) -> list[Act]:
@@ -493,41 +455,6 @@ def _ends_with(cursor: Cursor, *words: str) -> bool:
     return tuple(token.text.upper() for token in cursor.tokens[-len(words) :]) == words
 
 
-def _alter(cursor: Cursor) -> list[Act]:
-    words = {token.text.upper() for token in cursor.tokens}
-    if words.isdisjoint({"VALIDATE", "CASCADE"}) or not cursor.eat("TABLE"):
-        return []
-    cursor.eat("IF", "EXISTS")
-    cursor.eat("ONLY")
-    name = cursor.name()
-    runs = (Cursor(Statement(run, cursor.script)) for run in split_commas(cursor.rest()))
-    return [act for run in runs for act in _altered(run, name)]
-
-
-def _altered(cursor: Cursor, name: Name) -> list[Act]:
-    if cursor.eat("VALIDATE", "CONSTRAINT"):
-        return [ValidateConstraint(name, cursor.identifier())]
-    if cursor.eat("DROP") and cursor.word() != "CONSTRAINT" and _ends_with(cursor, "CASCADE"):
-        cursor.eat("COLUMN")
-        cursor.eat("IF", "EXISTS")
-        return [Cascade("column", name, cursor.identifier())]
-    return []
-
-
-def _drop(cursor: Cursor) -> list[Act]:
-    if not _ends_with(cursor, "CASCADE"):
-        return []
-    cursor.eat("MATERIALIZED")
-    kind = _CASCADED.get(cursor.word())
-    if kind is None:
-        return []
-    cursor.at += 1
-    cursor.eat("IF", "EXISTS")
-    return [
-        Cascade(kind, Cursor(Statement(run, cursor.script)).name()) for run in split_commas(cursor.rest())
-    ]
-
-
 _READERS: dict[str, Callable[[Cursor], list[Act]]] = {
     "INSERT": _insert,
     "UPDATE": _update,
@@ -548,6 +475,4 @@ _READERS: dict[str, Callable[[Cursor], list[Act]]] = {
     "ROLLBACK": _rollback,
     "ABORT": _rollback,
     "CREATE": _create,
-    "ALTER": _alter,
-    "DROP": _drop,
 }

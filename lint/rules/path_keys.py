@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lint.history import facts
 from lint.history.steps import Watcher
-from lint.history.work import Rows, ValidateConstraint
+from lint.history.work import Rows
 from lint.rules.path_rules import RLS041
 from lint.rules.path_tables import Hidden, Replaced, migrates_exempt
 
@@ -50,14 +50,14 @@ class Keys(Watcher):
             self._at_start = {name: table.foreign_keys for name, table in step.replay.tables.items()}
         change = step.change
         if isinstance(change, facts.AddColumn):
-            self._added(change, step.replay.resolve(change.name))
+            self._added(change, step.replay.key(change.name))
         elif isinstance(change, Rows) and change.target is not None:
-            self._filled(change, step.replay.resolve(change.target))
+            self._filled(change, step.replay.key(change.target))
         elif isinstance(change, facts.AddConstraint):
             for key in change.foreign_keys:
                 if key.validated:
-                    self._key(step, step.replay.resolve(change.name), key)
-        elif isinstance(change, ValidateConstraint):
+                    self._key(step, step.replay.key(change.name), key)
+        elif isinstance(change, facts.ChangeConstraint) and change.validated:
             self._validation(change, step)
 
     def _added(self, change: facts.AddColumn, table: str) -> None:
@@ -71,8 +71,8 @@ class Keys(Watcher):
         else:
             self._unfilled.pop(table, None)
 
-    def _validation(self, change: ValidateConstraint, step: Step) -> None:
-        name = step.replay.resolve(change.name)
+    def _validation(self, change: facts.ChangeConstraint, step: Step) -> None:
+        name = step.replay.key(change.name)
         table = step.replay.tables.get(name)
         for key in table.foreign_keys if table is not None else ():
             if key.name == change.constraint:
@@ -80,7 +80,7 @@ class Keys(Watcher):
 
     def _key(self, step: Step, name: str, key: ForeignKey) -> None:
         child = step.replay.tables.get(name)
-        target = step.replay.resolve(tuple(key.target.split(".")))
+        target = step.replay.key(tuple(key.target.split(".")))
         parent = step.replay.tables.get(target)
         if child is None or self._cannot_break(name, key):
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import written_name
 from lint.history import facts
 from lint.history.steps import Watcher
-from lint.history.work import Cascade, SettingChange
+from lint.history.work import SettingChange
 from lint.rules.path_rules import RLS044, RLS045, RLS046
 from lint.rules.path_tables import Replaced, written_place
 from lint.rules.row_security import hosted
@@ -42,30 +42,39 @@ class Cascades(Watcher):
         self.config = config
         self.lost: dict[str, Lost] = {}
         self.skipped: list[Finding] = []
+        self._before: list[dict[str, tuple[Policy, ...]]] = []
 
     def before(self, step: Step) -> None:
         """Note what is about to go, and what will not come."""
         change = step.change
-        if isinstance(change, Cascade):
-            self._cascade(change, step)
+        if getattr(change, "cascade", False):
+            self._before.append(
+                {name: one.policies for name, one in step.replay.tables.items() if one.policies}
+            )
         elif isinstance(change, facts.CreatePolicy):
-            table = step.replay.tables.get(step.replay.resolve(change.table))
+            table = step.replay.tables.get(step.replay.key(change.table))
             existing = table.policy(change.policy.name) if table is not None else None
             if table is not None and existing is not None and change.swallowed:
                 self._skipped(change.policy, existing, table, step.place)
             elif table is not None:
                 self.lost.pop(table.qualified, None)
 
-    def _cascade(self, change: Cascade, step: Step) -> None:
-        dropped = step.replay.resolve(change.name)
-        for table in step.replay.tables.values():
-            if change.kind == "table" and table.qualified == dropped:
+    def after(self, step: Step) -> None:
+        """Note which policies went along with what a CASCADE dropped."""
+        if not getattr(step.change, "cascade", False):
+            return
+        for name, policies in self._before.pop().items():
+            table = step.replay.tables.get(name)
+            if table is None:
                 continue
-            own = change.kind == "column" and table.qualified == dropped
-            gone = [policy for policy in table.policies if _depends(policy, change, own=own)]
+            own = isinstance(step.change, facts.DropColumn) and step.replay.key(step.change.name) == name
+            gone = [
+                policy
+                for policy in policies
+                if table.policy(policy.name) is None or _depends(policy, step.change, own=own)
+            ]
             if gone:
-                what = f"{change.kind} {'.'.join(change.name)}{'.' if change.column else ''}{change.column}"
-                self.lost[table.qualified] = Lost(step.place, what, gone)
+                self.lost[name] = Lost(step.place, _dropped(step.change), gone)
 
     def _skipped(self, new: Policy, old: Policy, table: Table, place: Place) -> None:
         if _same(new, old) or old.opaque:
@@ -92,22 +101,31 @@ class Cascades(Watcher):
         yield from self.skipped
 
 
-def _depends(policy: Policy, change: Cascade, *, own: bool) -> bool:
-    """Say whether a policy names what goes, as far as its text tells."""
+def _dropped(change: facts.Fact) -> str:
+    """Return what a DROP … CASCADE drops, as a person would say it."""
+    if isinstance(change, facts.DropColumn):
+        return f"column {'.'.join((*change.name, change.column))}"
+    if isinstance(change, facts.DropFunction):
+        return f"function {'.'.join(change.routine[0])}"
+    kind = type(change).__name__.removeprefix("Drop").lower()
+    name = getattr(change, "name", ())
+    return f"{kind} {'.'.join(name) if isinstance(name, tuple) else name}"
+
+
+def _depends(policy: Policy, change: facts.Fact, *, own: bool) -> bool:
+    """Say whether a policy names what goes: also where no file made it, so that its kind is not known."""
     text = " ".join(clause for _, clause in policy.clauses())
-    bare = change.name[-1]
-    if change.kind == "column":
-        return _names(text, change.column) and (own or _names(text, bare))
-    if change.kind == "function":
-        return re.search(rf"(?<!\w){re.escape(bare)}\"?\s*\(", text, re.IGNORECASE) is not None
-    if change.kind == "table":
-        source = rf"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?(?:[\w\"]+\.)?\"?{re.escape(bare)}\b"
-        return re.search(source, text, re.IGNORECASE) is not None
-    return re.search(rf"::\s*(?:[\w\"]+\.)?\"?{re.escape(bare)}\b", text, re.IGNORECASE) is not None
+    if isinstance(change, facts.DropColumn):
+        return _named(text, change.column) and (own or _named(text, change.name[-1]))
+    if isinstance(change, facts.DropFunction):
+        return _named(text, change.routine[0][-1], after=r"\"?\s*\(")
+    if isinstance(change, facts.DropTable):
+        return _named(text, change.name[-1], before=r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?(?:[\w\"]+\.)?\"?")
+    return False
 
 
-def _names(text: str, word: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
+def _named(text: str, word: str, *, before: str = r"(?<!\w)", after: str = r"(?!\w)") -> bool:
+    return re.search(before + re.escape(word) + after, text, re.IGNORECASE) is not None
 
 
 def _same(one: Policy, other: Policy) -> bool:
@@ -165,7 +183,7 @@ class Locks(Watcher):
         if not isinstance(change, _LOCKING) or "lock_timeout" in self.moment.settings:
             return
         written = change.name if isinstance(change, facts.RowSecurityChange) else change.table
-        name = step.replay.resolve(written)
+        name = step.replay.key(written)
         if self.lives.of(name).older_than(self.moment.file) and self.moment.file > 1:
             locked = self.files.setdefault(step.place.path, _Locked(step.place))
             locked.tables[name] = None
@@ -221,7 +239,7 @@ class Namesakes(Watcher):
             written = change.table
         else:
             return
-        name = step.replay.resolve(written)
+        name = step.replay.key(written)
         table = step.replay.tables.get(name)
         if table is None or not table.known:
             self.written.setdefault(name, step.place)

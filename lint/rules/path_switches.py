@@ -42,23 +42,23 @@ class Switches(Watcher):
         self.moment = moment
         self.lives = lives
         self.windows: list[Finding] = []
-        self._before: dict[str, Table] = {}
+        #: The tables that a change is about, as they were; one change may run others.
+        self._before: list[dict[str, Table]] = []
 
     def before(self, step: Step) -> None:
         """Remember the tables as they are."""
-        self._before = {name: step.replay.tables[name] for name in self._touched(step)}
+        self._before.append({name: step.replay.tables[name] for name in self._touched(step)})
 
     def after(self, step: Step) -> None:
         """See what a change took away, closed, opened or filled."""
+        before = self._before.pop()
         for name in self._touched(step):
             table = step.replay.tables[name]
-            earlier = self._before.get(name)
+            earlier = before.get(name)
             if earlier is not None:
                 self._losses(self.lives.of(name), earlier, table, step)
                 self._windows(self.lives.of(name), earlier, table, step)
             self._filling(self.lives.of(name), table, step)
-        if isinstance(step.change, facts.NotAnalysed):
-            self._forget_unfilled(step.place.path)
 
     def _touched(self, step: Step) -> tuple[str, ...]:
         change = step.change
@@ -68,7 +68,7 @@ class Switches(Watcher):
             name = getattr(change, "table", None) or getattr(change, "name", None)
         if not isinstance(name, tuple):
             return ()
-        key = step.replay.resolve(name)
+        key = step.replay.key(name)
         return (key,) if key in step.replay.tables else ()
 
     # RLS005
@@ -112,8 +112,9 @@ class Switches(Watcher):
         is_tenant = tenant_column_of([column], self.config.tenant_columns) is not None
         return is_tenant and life.older_than(self.moment.file) and not table.enabled
 
-    def _forget_unfilled(self, path: str) -> None:
+    def noted(self, place: Place) -> None:
         """Give up on columns of a file of which a part was not analysed: it may fill them."""
+        path = place.path
         for life in self.lives.tables.values():
             if life.unfilled is not None and life.unfilled[1].path == path:
                 life.unfilled = life.vanished = None

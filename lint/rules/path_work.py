@@ -69,7 +69,7 @@ class Work(Watcher):
 
     def _forced(self, step: Step, *names: facts.Name) -> Iterator[Table]:
         for name in names:
-            table = step.replay.tables.get(step.replay.resolve(name))
+            table = step.replay.tables.get(step.replay.key(name))
             if table is not None and table.enabled and table.forced:
                 yield table
 
@@ -94,7 +94,7 @@ class Work(Watcher):
         """Return what a statement reads, for REFRESH what the view's query names."""
         if change.verb != "refresh" or change.target is None:
             return change.reads
-        view = step.replay.views.get(step.replay.resolve(change.target))
+        view = step.replay.views.get(step.replay.key(change.target))
         if view is None:
             return ()
         script = Script(view.definition)

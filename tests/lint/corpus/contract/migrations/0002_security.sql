@@ -8,7 +8,7 @@ CREATE POLICY everyone ON payment USING (true);
 DO $$
 DECLARE t text;
 BEGIN
-    FOR t IN SELECT tablename FROM pg_tables LOOP
+    FOR t IN SELECT name FROM protected_tables LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
     END LOOP;
 END $$;

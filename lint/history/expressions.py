@@ -1,0 +1,338 @@
+"""Values of PL/pgSQL expressions, as far as literals, known variables and the catalogue decide them.
+
+None means "known only when it runs". Booleans have three values for the same reason, which is what
+SQL does with NULL too. PostgreSQL manual, chapters 9 and 43.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+from lint.history.sql import STRINGS, fold, split_commas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
+
+_FORMAT = re.compile(r"%(?:(\d+)\$)?(?:-?\d+)?([sIL%])")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+_MAX_DEPTH = 60
+_CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False}
+
+
+def quote_ident(name: str) -> str:
+    """Return a name as `quote_ident` writes it (always quoting is equal in meaning)."""
+    return name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """Return a string literal as `quote_literal` writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Expressions:
+    """Evaluates token runs; `lookup` knows variables and columns, `select` the rows of a query."""
+
+    def __init__(
+        self,
+        lookup: Callable[[tuple[str, ...]], Value],
+        select: Callable[[list[Token]], list[dict[str, Value]] | None],
+        *,
+        absent: bool | None = None,
+    ) -> None:
+        self.lookup = lookup
+        self.select = select
+        #: What EXISTS is when no row is known: None where a history may have begun before.
+        self.absent = absent
+        self._depth = 0
+
+    def value(self, tokens: list[Token]) -> Value:
+        """Return the value of an expression; raise ValueError when it is nested too deeply."""
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError("an expression nested too deeply")
+        found = self._any(tokens) if tokens else None
+        self._depth -= 1
+        return found
+
+    def truth(self, tokens: list[Token]) -> bool | None:
+        """Return what a condition is, None when it cannot be told."""
+        found = self.value(tokens)
+        return found if isinstance(found, bool) else None
+
+    def _any(self, tokens: list[Token]) -> Value:
+        for word, decisive in (("OR", True), ("AND", False)):
+            parts = split_words(tokens, word)
+            if len(parts) > 1:
+                return _combined([self.truth(part) for part in parts], decisive=decisive)
+        if tokens[0].token_type is TokenType.NOT:
+            inner = self.truth(tokens[1:])
+            return None if inner is None else not inner
+        compared = self._compared(tokens)
+        if compared is not _NOT_COMPARED:
+            return compared if isinstance(compared, bool) else None
+        parts = split_at(tokens, TokenType.DPIPE)
+        if len(parts) > 1:
+            return _joined([self.value(part) for part in parts])
+        return self._single(split_at(tokens, TokenType.DCOLON)[0])
+
+    def _compared(self, tokens: list[Token]) -> Value:
+        """Return what a comparison is, `_NOT_COMPARED` when the tokens are none."""
+        depth = 0
+        for at, token in enumerate(tokens):
+            kind = token.token_type
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            if depth or at == 0:
+                continue
+            operator = "NOT IN" if kind is TokenType.IN else token.text.upper()
+            compare = _COMPARISONS.get(operator.removeprefix("NOT "))
+            if compare is None:
+                continue
+            negated = tokens[at - 1].token_type is TokenType.NOT
+            left = self.value(tokens[: at - 1 if negated else at])
+            found = compare(left, self._right(tokens[at + 1 :]))
+            return found if found is None or not negated else not found
+        return _NOT_COMPARED
+
+    def _right(self, tokens: list[Token]) -> Value:
+        """Return the right side of a comparison: a value, a list in parentheses, or ANY (array)."""
+        if len(tokens) > 1 and tokens[0].text.upper() in {"ANY", "SOME"}:
+            inner = self.value(tokens[2:-1])
+            return inner if isinstance(inner, tuple) else None
+        if tokens and tokens[0].token_type is TokenType.L_PAREN and not _is_select(tokens[1:]):
+            items = [self.value(run) for run in split_commas(tokens[1:-1])]
+            return items[0] if len(items) == 1 else tuple(items)
+        return self.value(tokens)
+
+    def _single(self, tokens: list[Token]) -> Value:
+        if not tokens:
+            return None
+        first = tokens[0]
+        if first.token_type is TokenType.L_PAREN:
+            return self._parenthesised(tokens)
+        if len(tokens) == 1:
+            return self._word(first)
+        word = first.text.upper()
+        if tokens[1].token_type is TokenType.DOT:
+            return (
+                self.lookup(tuple(fold(token) for token in tokens[::2]))
+                if _is_dotted(tokens)
+                else self._call(tokens)
+            )
+        if word == "ARRAY":
+            return self._array(tokens)
+        if word == "EXISTS":
+            rows = self.select(tokens[2:-1])
+            return None if rows is None else bool(rows) or self.absent
+        return self._call(tokens)
+
+    def _word(self, token: Token) -> Value:
+        if token.token_type in STRINGS or token.token_type is TokenType.NUMBER:
+            return str(token.text)
+        constant = _CONSTANTS.get(token.text.upper())
+        return self.lookup((fold(token),)) if constant is None else constant
+
+    def _parenthesised(self, tokens: list[Token]) -> Value:
+        inner = tokens[1:-1]
+        if not _is_select(inner):
+            return self.value(inner)
+        rows = self.select(inner)
+        return next(iter(rows[0].values()), None) if rows and len(rows) == 1 else None
+
+    def _array(self, tokens: list[Token]) -> Value:
+        if tokens[1].token_type is TokenType.L_PAREN:
+            rows = self.select(tokens[2:-1])
+            return None if rows is None else _known([next(iter(row.values()), None) for row in rows])
+        items = [self._element(run) for run in split_commas(tokens[2:-1])]
+        return _known(items)
+
+    def _element(self, tokens: list[Token]) -> Value:
+        """Return an element of ARRAY[…], which may be an array without the word."""
+        if tokens[0].token_type is TokenType.L_BRACKET:
+            return _known([self._element(run) for run in split_commas(tokens[1:-1])])
+        return self.value(tokens)
+
+    def _call(self, tokens: list[Token]) -> Value:
+        opening = next((at for at, t in enumerate(tokens) if t.token_type in _OPENING), None)
+        if opening is None or tokens[-1].token_type not in _CLOSING:
+            return None
+        arguments = [self.value(run) for run in split_commas(tokens[opening + 1 : -1])]
+        if tokens[opening].token_type is TokenType.L_BRACKET:
+            return _subscript(self._single(tokens[:opening]), arguments)
+        return called(tokens[opening - 1].text.upper(), arguments)
+
+
+_NOT_COMPARED: Value = {"not": "compared"}
+
+
+def _combined(truths: list[bool | None], *, decisive: bool) -> bool | None:
+    """Combine with OR (decided by one True) or AND (decided by one False)."""
+    if decisive in truths:
+        return decisive
+    return None if None in truths else not decisive
+
+
+def _joined(values: list[Value]) -> Value:
+    """Apply `||` to texts, or to arrays."""
+    if any(isinstance(value, tuple) for value in values):
+        return _known(
+            [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+        )
+    texts = [value for value in values if isinstance(value, str)]
+    return "".join(texts) if len(texts) == len(values) else None
+
+
+def _known(items: Sequence[Value]) -> Value:
+    return None if any(item is None for item in items) else tuple(items)
+
+
+def _subscript(array: Value, index: list[Value]) -> Value:
+    number = index[0] if index else None
+    if not isinstance(array, tuple) or not isinstance(number, str) or not number.isdecimal():
+        return None
+    return array[int(number) - 1] if 0 < int(number) <= len(array) else None
+
+
+def _is_select(tokens: list[Token]) -> bool:
+    return bool(tokens) and tokens[0].text.upper() in {"SELECT", "WITH", "VALUES"}
+
+
+def _is_dotted(tokens: list[Token]) -> bool:
+    return len(tokens) % 2 == 1 and all(token.token_type is TokenType.DOT for token in tokens[1::2])
+
+
+def _scalars(left: Value, right: Value) -> bool:
+    return isinstance(left, (str, bool)) and isinstance(right, (str, bool))
+
+
+def _equal(left: Value, right: Value) -> bool | None:
+    if isinstance(right, tuple):
+        return _in(left, right)
+    return left == right if _scalars(left, right) else None
+
+
+def _unequal(left: Value, right: Value) -> bool | None:
+    return left != right if _scalars(left, right) else None
+
+
+def _in(left: Value, right: Value) -> bool | None:
+    items = right if isinstance(right, tuple) else (right,)
+    return _combined(
+        [_equal(left, item) if not isinstance(item, tuple) else None for item in items], decisive=True
+    )
+
+
+_LIKE = {"%": ".*", "_": "."}
+
+
+def _like(left: Value, right: Value) -> bool | None:
+    if not isinstance(left, str) or not isinstance(right, str):
+        return None
+    pieces = (_LIKE.get(part, re.escape(part.removeprefix("\\"))) for part in re.findall(r"\\.|.", right))
+    return re.fullmatch("".join(pieces), left, re.DOTALL) is not None
+
+
+def _ilike(left: Value, right: Value) -> bool | None:
+    if not isinstance(left, str) or not isinstance(right, str):
+        return None
+    return _like(left.lower(), right.lower())
+
+
+_COMPARISONS: dict[str, Callable[[Value, Value], bool | None]] = {
+    "=": _equal,
+    "<>": _unequal,
+    "!=": _unequal,
+    "IN": _in,
+    "LIKE": _like,
+    "ILIKE": _ilike,
+    "~~": _like,
+}
+
+
+def split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:
+    """Split a token run at tokens of one kind outside of parentheses."""
+    return _split(tokens, lambda token: token.token_type is kind)
+
+
+def split_words(tokens: list[Token], word: str) -> list[list[Token]]:
+    """Split a token run at a word outside of parentheses."""
+    if not any(token.text.upper() == word for token in tokens):
+        return [tokens]
+    return _split(tokens, lambda token: token.text.upper() == word and token.token_type not in STRINGS)
+
+
+def _split(tokens: list[Token], is_separator: Callable[[Token], bool]) -> list[list[Token]]:
+    runs: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth == 0 and is_separator(token):
+            runs.append([])
+        else:
+            runs[-1].append(token)
+    return runs
+
+
+# Functions
+
+
+def called(function: str, arguments: list[Value]) -> Value:
+    """Return what a function of PostgreSQL gives for known arguments, None for any other."""
+    if function == "COALESCE":
+        return next((one for one in arguments if one is not None), None)
+    if function == "ARRAY_APPEND" and len(arguments) > 1 and isinstance(arguments[0], tuple):
+        return _known([*arguments[0], arguments[1]])
+    if function == "CURRENT_SCHEMA":
+        return "public"
+    texts = [argument for argument in arguments if isinstance(argument, str)]
+    if len(texts) != len(arguments) or not texts:
+        return None
+    if function == "FORMAT":
+        return formatted(texts[0], texts[1:])
+    apply = _TEXT_FUNCTIONS.get((function, len(texts))) or _TEXT_FUNCTIONS.get((function, 0))
+    return apply(*texts) if apply is not None else None
+
+
+def _split_part(text: str, separator: str, number: str) -> str | None:
+    parts = text.split(separator) if separator else [text]
+    return parts[int(number) - 1] if number.isdecimal() and 0 < int(number) <= len(parts) else None
+
+
+#: By name and number of arguments, 0 for any number.
+_TEXT_FUNCTIONS: dict[tuple[str, int], Callable[..., Value]] = {
+    ("QUOTE_IDENT", 1): quote_ident,
+    ("QUOTE_LITERAL", 1): quote_literal,
+    ("CONCAT", 0): lambda *texts: "".join(texts),
+    ("CONCAT_WS", 0): lambda separator, *texts: separator.join(texts),
+    ("LOWER", 1): str.lower,
+    ("UPPER", 1): str.upper,
+    ("TRIM", 1): str.strip,
+    ("BTRIM", 1): str.strip,
+    ("REPLACE", 3): str.replace,
+    ("SPLIT_PART", 3): _split_part,
+    ("STRING_TO_ARRAY", 2): lambda text, separator: tuple(text.split(separator)) if separator else (text,),
+}
+_QUOTES: dict[str, Callable[[str], str]] = {"I": quote_ident, "L": quote_literal, "s": str}
+
+
+def formatted(template: str, arguments: list[str]) -> str | None:
+    """Apply PostgreSQL's `format`; None when it asks for more arguments than there are."""
+    position = end = 0
+    pieces: list[str] = []
+    for match in _FORMAT.finditer(template):
+        pieces.append(template[end : match.start()])
+        end = match.end()
+        if match[2] == "%":
+            pieces.append("%")
+            continue
+        position = int(match[1]) if match[1] else position + 1
+        if not 1 <= position <= len(arguments):
+            return None
+        pieces.append(_QUOTES[match[2]](arguments[position - 1]))
+    return "".join([*pieces, template[end:]])

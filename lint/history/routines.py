@@ -1,0 +1,320 @@
+"""Functions, procedures, triggers and rules, read from tokens.
+
+A function is known by its name and the types of its input arguments (PostgreSQL manual, CREATE
+FUNCTION), so both are read; its body stays text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from sqlglot.tokenizer_core import TokenType
+
+from lint.catalogue import Function, Trigger, written_name
+from lint.history import facts
+from lint.history.queries import relations_in
+from lint.history.sql import STRINGS, Cursor, fold, source_of, split_commas
+from lint.history.types import read_type
+
+if TYPE_CHECKING:
+    from sqlglot.tokenizer_core import Token
+
+    from lint.history.facts import Fact, Routine
+
+_MODES = frozenset({"IN", "OUT", "INOUT", "VARIADIC"})
+_TYPE_GOES_ON = frozenset({"WITH", "WITHOUT", "VARYING", "PRECISION", "ARRAY"})
+_DEFAULTS = frozenset({TokenType.EQ, TokenType.COLON_EQ, TokenType.DEFAULT})
+_VOLATILITY: dict[str, Literal["immutable", "stable", "volatile"]] = {
+    "IMMUTABLE": "immutable",
+    "STABLE": "stable",
+    "VOLATILE": "volatile",
+}
+_TIMING: dict[str, Literal["before", "after"]] = {"BEFORE": "before", "AFTER": "after"}
+_EVENT_ORDER = ("insert", "delete", "update", "truncate")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a function: its mode, name ("" without), type, and whether it has a default."""
+
+    mode: str
+    name: str
+    type: str
+    optional: bool
+
+
+def read_arguments(cursor: Cursor) -> list[Argument]:
+    """Read an argument list in parentheses."""
+    return [_argument(element) for element in cursor.elements()]
+
+
+def _argument(cursor: Cursor) -> Argument:
+    mode = "IN"
+    if cursor.word() in _MODES and len(cursor.tokens) > 1:
+        mode = cursor.word()
+        cursor.at += 1
+        if mode == "IN" and cursor.eat("OUT"):
+            mode = "INOUT"
+    tokens = cursor.rest()
+    default = next((at for at, token in enumerate(tokens) if token.token_type in _DEFAULTS), None)
+    typed = cursor.part(tokens[:default])
+    name = "" if _begins_type(typed) else typed.identifier()
+    if typed.word() in _MODES:  # the mode may stand behind the name
+        mode = typed.word()
+        typed.at += 1
+    return Argument(mode, name, _type_of(typed), default is not None)
+
+
+def _begins_type(cursor: Cursor) -> bool:
+    """Say whether a type begins here, not a name with its type behind."""
+    if len(cursor.tokens) == 1 or cursor.word(1) in _TYPE_GOES_ON:
+        return True
+    following = cursor.tokens[1].token_type
+    return following in {TokenType.DOT, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.MOD}
+
+
+def _type_of(cursor: Cursor) -> str:
+    cursor.eat("SETOF")
+    found = read_type(cursor, modifiers=False)
+    if cursor.take(TokenType.MOD):  # table.column%TYPE
+        return f"{found}%type"
+    return found
+
+
+def create_function(cursor: Cursor) -> list[Fact]:
+    """Read CREATE FUNCTION or PROCEDURE with the cursor on that word."""
+    kind: Literal["function", "procedure"] = "procedure" if cursor.word() == "PROCEDURE" else "function"
+    cursor.at += 1
+    name = cursor.name()
+    arguments = read_arguments(cursor)
+    inputs = [one for one in arguments if one.mode != "OUT" or kind == "procedure"]
+    function = Function(
+        "",
+        name[-1],
+        arguments=", ".join(one.type for one in inputs),
+        kind=kind,
+        returns=_returned(arguments, kind),
+        required_arguments=sum(not one.optional for one in inputs),
+        executors=("public",),
+    )
+    while not cursor.done:
+        function = _function_clause(cursor, function)
+    return [facts.CreateFunction(name, function, tuple(one.name for one in inputs))]
+
+
+def _returned(arguments: list[Argument], kind: str) -> str:
+    """Return what output arguments make the result, when there is no RETURNS."""
+    outputs = [one.type for one in arguments if one.mode in {"OUT", "INOUT"}]
+    if kind == "procedure":
+        return "record" if outputs else ""
+    return outputs[0] if len(outputs) == 1 else "record" if outputs else "void"
+
+
+def _function_clause(cursor: Cursor, function: Function) -> Function:
+    """Read one clause behind the argument list and return the function with it."""
+    changed = attributes(cursor)
+    if changed is not None:
+        return replace(function, **changed)  # type: ignore[arg-type]
+    if cursor.eat("RETURNS"):
+        return _returns(cursor, function)
+    if cursor.eat("AS"):
+        return _with_body(cursor, function)
+    if cursor.eat("SET"):
+        return with_setting(function, *read_setting(cursor))
+    if cursor.eat("LANGUAGE"):
+        return replace(function, language=cursor.identifier().lower())
+    if cursor.word() in {"BEGIN", "RETURN"}:
+        body = source_of(cursor.rest(), cursor.script)
+        cursor.at = len(cursor.tokens)
+        return replace(function, body=body, language=function.language or "sql")
+    cursor.at += 1
+    if cursor.is_kind(TokenType.L_PAREN):
+        cursor.skip_group()
+    return function
+
+
+def _returns(cursor: Cursor, function: Function) -> Function:
+    if cursor.eat("NULL", "ON", "NULL", "INPUT"):
+        return function
+    if cursor.eat("TABLE"):
+        columns = read_arguments(cursor)
+        returns = columns[0].type if len(columns) == 1 else "record"
+        return replace(function, returns=returns, returns_set=True)
+    returns_set = cursor.eat("SETOF")
+    return replace(function, returns=_type_of(cursor), returns_set=returns_set)
+
+
+def _with_body(cursor: Cursor, function: Function) -> Function:
+    body = cursor.string()
+    while cursor.take(TokenType.COMMA):  # a C function: library, symbol
+        body = cursor.string()
+    return replace(function, body=body)
+
+
+def attributes(cursor: Cursor) -> dict[str, object] | None:
+    """Read one attribute that CREATE and ALTER FUNCTION share, None when there is none here."""
+    if cursor.eat("EXTERNAL", "SECURITY") or cursor.eat("SECURITY"):
+        definer = cursor.eat("DEFINER")
+        if not definer:
+            cursor.expect("INVOKER")
+        return {"security_definer": definer}
+    volatility = _VOLATILITY.get(cursor.word())
+    if volatility is not None:
+        cursor.at += 1
+        return {"volatility": volatility}
+    if cursor.eat("NOT", "LEAKPROOF"):
+        return {"leakproof": False}
+    return {"leakproof": True} if cursor.eat("LEAKPROOF") else None
+
+
+def read_setting(cursor: Cursor) -> tuple[str, str]:
+    """Read `name = value, …` after SET; returns (name, value as `pg_proc.proconfig` has it)."""
+    name = ".".join(cursor.name()).lower()
+    if name == "time" and cursor.eat("ZONE"):
+        return "timezone", cursor.identifier()
+    if cursor.eat("FROM", "CURRENT"):
+        return name, ""
+    if not (cursor.eat("TO") or cursor.take(TokenType.EQ)):
+        raise ValueError("expected TO")
+    values = [_setting_value(cursor, name)]
+    while cursor.take(TokenType.COMMA):
+        values.append(_setting_value(cursor, name))
+    return name, ", ".join(values)
+
+
+def _setting_value(cursor: Cursor, name: str) -> str:
+    sign = "-" if cursor.take(TokenType.DASH) else ""
+    token = cursor.tokens[cursor.at]
+    cursor.at += 1
+    if name == "search_path" and (token.text == "" or token.token_type not in STRINGS):
+        return quoted_setting(fold(token))
+    return sign + (quoted_setting(token.text) if name == "search_path" else token.text)
+
+
+def quoted_setting(text: str) -> str:
+    """Return one schema of a search path as PostgreSQL stores it."""
+    return written_name(text)
+
+
+def with_setting(function: Function, name: str, value: str) -> Function:
+    """Return the function with a setting of its own made or replaced."""
+    if name == "search_path":
+        return replace(function, search_path=value)
+    others = tuple(one for one in function.settings if not one.startswith(f"{name}="))
+    return replace(function, settings=(*others, f"{name}={value}"))
+
+
+def routine(cursor: Cursor) -> Routine:
+    """Read `name(types)` or a bare name; types as PostgreSQL identifies the function by."""
+    name = cursor.name()
+    if not cursor.is_kind(TokenType.L_PAREN):
+        return name, None
+    inputs = [one.type for one in read_arguments(cursor) if one.mode != "OUT"]
+    return name, ", ".join(inputs)
+
+
+def routines(cursor: Cursor) -> tuple[Routine, ...]:
+    """Read a comma-separated list of functions."""
+    found = [routine(cursor)]
+    while cursor.take(TokenType.COMMA):
+        found.append(routine(cursor))
+    return tuple(found)
+
+
+def alter_function(cursor: Cursor) -> list[Fact]:
+    """Read ALTER FUNCTION, PROCEDURE or ROUTINE with the cursor behind that word."""
+    named = routine(cursor)
+    changes: dict[str, object] = {}
+    settings: list[str] = []
+    reset: list[str] = []
+    while not cursor.done:
+        changed = attributes(cursor)
+        if changed is not None:
+            changes |= changed
+        elif cursor.eat("RENAME", "TO"):
+            changes["name"] = cursor.identifier()
+        elif cursor.eat("OWNER", "TO"):
+            changes["owner"] = cursor.identifier()
+        elif cursor.eat("SET", "SCHEMA"):
+            changes["schema"] = cursor.identifier()
+        elif cursor.eat("SET"):
+            settings.append("=".join(read_setting(cursor)))
+        elif cursor.eat("RESET"):
+            reset.append(".".join(cursor.name()))
+        else:
+            cursor.at += 1
+    return [facts.AlterFunction(named, changes, tuple(settings), tuple(reset))]
+
+
+def drop_function(cursor: Cursor) -> list[Fact]:
+    """Read DROP FUNCTION, PROCEDURE or ROUTINE with the cursor behind that word."""
+    cursor.eat("IF", "EXISTS")
+    named = routines(cursor)
+    cascade = cursor.eat("CASCADE")
+    return [facts.DropFunction(one, cascade) for one in named]
+
+
+def create_trigger(cursor: Cursor) -> list[Fact]:
+    """Read CREATE [CONSTRAINT] TRIGGER with the cursor behind CREATE [OR REPLACE]."""
+    constraint = cursor.eat("CONSTRAINT")
+    cursor.expect("TRIGGER")
+    name = cursor.identifier()
+    timing: Literal["before", "after", "instead of"] = "after"
+    if cursor.eat("INSTEAD", "OF"):
+        timing = "instead of"
+    else:
+        timing = _TIMING.get(cursor.word(), "after")
+        cursor.at += 1
+    events = _events(cursor)
+    cursor.expect("ON")
+    table = cursor.name()
+    row_level = cursor.has("EACH", "ROW") or cursor.has("FOR", "ROW")
+    if not cursor.skip_to("EXECUTE"):
+        raise ValueError("expected EXECUTE")
+    cursor.at += 1
+    if not cursor.eat("FUNCTION"):
+        cursor.expect("PROCEDURE")
+    trigger = Trigger(name, "", timing, events, row_level, constraint=constraint)
+    return [facts.CreateTrigger(table, trigger, cursor.name())]
+
+
+def _events(cursor: Cursor) -> tuple[str, ...]:
+    found = set()
+    while not cursor.done and cursor.word() != "ON":
+        word = cursor.word().lower()
+        cursor.at += 1
+        if word in _EVENT_ORDER:
+            found.add(word)
+        elif word == "of":
+            cursor.identifiers()
+    return tuple(event for event in _EVENT_ORDER if event in found)
+
+
+def create_rule(cursor: Cursor) -> list[Fact]:
+    """Read CREATE RULE with the cursor behind that word."""
+    name = cursor.identifier()
+    cursor.expect("AS", "ON")
+    event = cursor.identifier()
+    cursor.expect("TO")
+    table = cursor.name()
+    reads = relations_in(cursor.rest(), cursor.script) + _written(cursor.rest())
+    return [facts.CreateRule(table, name, event, source_of(cursor.tokens, cursor.script), reads)]
+
+
+def _written(tokens: list[Token]) -> tuple[tuple[str, ...], ...]:
+    """Return the relations that INSERT INTO, UPDATE and DELETE FROM name."""
+    found = []
+    for run in split_commas(tokens):
+        for at, token in enumerate(run[:-1]):
+            if token.token_type in {TokenType.INTO, TokenType.UPDATE}:
+                found.append(_name_at(run, at + 1))
+    return tuple(name for name in found if name)
+
+
+def _name_at(tokens: list[Token], at: int) -> tuple[str, ...]:
+    parts = [fold(tokens[at])]
+    while at + 2 < len(tokens) and tokens[at + 1].token_type is TokenType.DOT:
+        at += 2
+        parts.append(fold(tokens[at]))
+    return tuple(parts)
