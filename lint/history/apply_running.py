@@ -21,7 +21,12 @@ _MAX_CALL_DEPTH = 4
 
 @handles(facts.RunBlock)
 def _run_block(state: State, change: facts.RunBlock) -> None:
+    if state.call_depth >= _MAX_CALL_DEPTH:
+        state.note("DO blocks inside DO blocks, too deep to follow")
+        return
+    state.call_depth += 1
     run_block(change.raw, change.read, state)
+    state.call_depth -= 1
 
 
 @handles(facts.RunFunction)

@@ -84,7 +84,7 @@ def parse_predicate(expression: str) -> exp.Expr:
 def _parse(expression: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
-    except (SqlglotError, ValueError) as error:
+    except (SqlglotError, ValueError, TypeError) as error:  # the compiled parser's own type checks
         raise PredicateError(" ".join(str(error).split())[:120]) from error
     if not isinstance(parsed, exp.Select) or not parsed.expressions:
         raise PredicateError("it is not one expression")
