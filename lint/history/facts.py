@@ -453,6 +453,14 @@ class DropSequence:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateExtension:
+    """CREATE EXTENSION, which brings types; `schema` is where, when it says so."""
+
+    name: str
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CreateType:
     """CREATE TYPE … AS ENUM or CREATE DOMAIN; `data_type` has its name in `name` alone."""
 
@@ -689,6 +697,7 @@ Fact = (
     | CreateSequence
     | OwnSequence
     | DropSequence
+    | CreateExtension
     | CreateType
     | AlterType
     | DropType
