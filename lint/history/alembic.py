@@ -51,7 +51,7 @@ def replay_revisions(files: Iterable[SourceFile], replay: Replay, operations: Op
         revisions[node.path].program.note(f"revision {node.name} comes after itself: the graph has a cycle")
 
     for node in in_order([revision.node for revision in revisions.values()], report_cycle):
-        replay.begin_file()
+        replay.begin_file(node.path)
         revisions[node.path].upgrade()
     return sum(revision.program.statements for revision in revisions.values())
 
@@ -61,6 +61,7 @@ class _Revision:
 
     def __init__(self, file: SourceFile, program: Program, project: Project) -> None:
         self.program = program
+        program.counts_rows = b"rowcount" in file.content
         self.module = _load(file, program, project)
         names = self.module.names if self.module else {}
         name = names.get("revision")

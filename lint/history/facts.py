@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lint.history.work import Act
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -286,6 +288,8 @@ class CreatePolicy:
 
     table: Name
     policy: Policy
+    #: True where "it exists already" passes unheard: an older policy of that name stays.
+    swallowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -713,4 +717,5 @@ Fact = (
     | RunBlock
     | RunFunction
     | NotAnalysed
+    | Act
 )

@@ -15,6 +15,7 @@ from lint.history import facts
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE
+from lint.history.work import Act, Rows
 
 if TYPE_CHECKING:
     import ast
@@ -40,6 +41,8 @@ class Program:
         self.replay = replay
         self.operations = operations
         self.statements = 0
+        #: True when the program looks at how many rows a statement touched.
+        self.counts_rows = False
         self._noted: set[tuple[str, Place]] = set()
 
     def place(self, node: ast.expr | None = None) -> Place:
@@ -75,15 +78,19 @@ class Program:
 
     def _facts(self, statement: Statement) -> list[Fact]:
         changes: list[Fact] = statement_facts(statement, self.operations)
+        changes = [self._counted(change) for change in changes]
         if not changes or HOLE not in statement.source:
             return changes
         return [change for fact in changes for change in _without_holes(fact, statement)]
+
+    def _counted(self, change: Fact) -> Fact:
+        return replace(change, checked=True) if self.counts_rows and isinstance(change, Rows) else change
 
 
 def _without_holes(fact: Fact, statement: Statement) -> list[Fact]:
     """Return a fact as far as it is known, and a note where a rule would miss the rest."""
     where = set(_holes(fact))
-    if not where:
+    if not where or isinstance(fact, Act):
         return [fact]
     opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
     note = facts.NotAnalysed(f"`{opening}` names what is known only when it runs")

@@ -200,6 +200,12 @@ def _filled(text: str, piece: Piece) -> tuple[int, int]:
     return first, piece.start + max(len(inside.rstrip()) - 1, 0)
 
 
+def split_statements(tokens: list[Token], script: Script) -> Iterator[Statement]:
+    """Yield the statements in a run of tokens."""
+    for part in _split_plain(tokens):
+        yield Statement(part, script)
+
+
 def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
     semicolon, opening, closing = kinds.SEMICOLON, kinds.L_PAREN, kinds.R_PAREN
     start = depth = 0

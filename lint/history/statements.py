@@ -20,6 +20,7 @@ from lint.history.columns import index_key
 from lint.history.queries import read_query
 from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
 from lint.history.tables import TABLE_WORDS, alter_table, create_table
+from lint.history.work import acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,13 @@ _OPENING_CHARACTERS = 60
 
 
 def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS) -> list[Fact]:
-    """Return what a statement changes; `operations` are the project's own RLS-enabling functions."""
+    """Return what a statement does and changes; `operations` are the project's own that enable RLS."""
+    beside = acts(statement)
+    changes = _changes(statement, operations)
+    return [*beside, *changes] if beside else changes
+
+
+def _changes(statement: Statement, operations: Operations) -> list[Fact]:
     word = statement.tokens[0].text.upper()
     read = _READERS.get(word)
     if read is not None:
