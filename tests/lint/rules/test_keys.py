@@ -107,7 +107,10 @@ def test_rows_without_a_chosen_tenant_are_told(lint: Lint, column: str, codes: l
 def test_a_constant_default_is_a_warning_and_null_a_habit(lint: Lint) -> None:
     note = "CREATE TABLE note (id uuid PRIMARY KEY, tenant_id uuid DEFAULT 'x');CREATE INDEX ON note (tenant_id);"
     report = lint({"m/1.sql": CLEAN, "m/2.sql": note + protected("note") + granted("note")})
-    assert sorted((f.rule, f.severity) for f in report.findings) == [("RLS043", "info"), ("RLS043", "warning")]
+    assert sorted((f.rule, f.severity) for f in report.findings) == [
+        ("RLS043", "info"),
+        ("RLS043", "warning"),
+    ]
 
 
 @pytest.mark.parametrize(
