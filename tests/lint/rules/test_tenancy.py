@@ -54,16 +54,14 @@ def test_a_key_to_a_table_of_tenants_says_whose_row_it_is(lint: Lint) -> None:
     [
         "current_organization_id uuid REFERENCES organizations",
         "parent_organization_id uuid REFERENCES organizations",
-        "invitedByOrganization uuid REFERENCES organizations",
+        "invited_by_organization uuid REFERENCES organizations",
         "project_id uuid REFERENCES projects",
         "customer_id uuid",
     ],
 )
 def test_a_column_that_points_at_a_tenant_is_not_yet_its_owner(lint: Lint, column: str) -> None:
     made = "CREATE TABLE organizations (id uuid PRIMARY KEY);CREATE TABLE projects (id uuid PRIMARY KEY);"
-    tables = "".join(
-        f"CREATE TABLE t{n} (id uuid, {column.replace('invitedBy', 'invited_by_')});" for n in range(3)
-    )
+    tables = "".join(f"CREATE TABLE t{n} (id uuid, {column});" for n in range(3))
     assert columns(lint, made + tables) == {}
 
 
@@ -92,8 +90,8 @@ OWNED = (
     "CREATE TABLE chats (id uuid PRIMARY KEY, user_id uuid, workspace_id uuid REFERENCES workspaces);"
     + ON.format("workspaces")
     + ON.format("chats")
-    + "CREATE POLICY own ON workspaces USING (user_id = auth.uid());"
-    + "CREATE POLICY own ON chats USING (user_id = auth.uid());"
+    + "CREATE POLICY own ON workspaces USING (user_id = (SELECT auth.uid()));"
+    + "CREATE POLICY own ON chats USING (user_id = (SELECT auth.uid()));"
 )
 
 
