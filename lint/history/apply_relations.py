@@ -136,6 +136,23 @@ def _create_type(state: State, change: facts.CreateType) -> None:
     )
 
 
+#: Types that columns and arguments are often of, by the extension that brings them.
+_EXTENSION_TYPES = {
+    "citext": ("citext",),
+    "cube": ("cube",),
+    "hstore": ("hstore",),
+    "ltree": ("ltree", "lquery", "ltxtquery"),
+    "postgis": ("geometry", "geography"),
+    "vector": ("vector", "halfvec", "sparsevec"),
+}
+
+
+@handles(facts.CreateExtension)
+def _create_extension(state: State, change: facts.CreateExtension) -> None:
+    schema = change.schema or state.creation_schema
+    state.extension_types.update(f"{schema}.{name}" for name in _EXTENSION_TYPES.get(change.name, ()))
+
+
 def _type_key(state: State, name: facts.Name) -> str:
     if len(name) > 1:
         return f"{name[-2]}.{name[-1]}"
@@ -205,6 +222,15 @@ def _drop_type(state: State, change: facts.DropType) -> None:
 def _create_schema(state: State, change: facts.CreateSchema) -> None:
     owner = state.current_role(change.owner) if change.owner else state.role
     state.schemas.setdefault(change.name, owner or "")
+
+
+@handles(facts.InSchema)
+def _in_schema(state: State, change: facts.InSchema) -> None:
+    path = state.search_path
+    state.search_path = (change.name, *path)
+    for one in change.changes:
+        state.apply_one(one)
+    state.search_path = path
 
 
 @handles(facts.DropSchema)

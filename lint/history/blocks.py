@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from lint.errors import SqlUnreadableError
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.expressions import Expressions, Value
 from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, statements, tokenize_body
 from lint.history.virtual import Virtual
@@ -150,11 +150,11 @@ class _Block:
         """Read tokens up to one of the words or `;` outside parentheses, and step over it."""
         cursor, first = self.cursor, self.cursor.at
         while not cursor.done:
-            if cursor.is_kind(TokenType.SEMICOLON) or cursor.word() in ends:
+            if cursor.is_kind(kinds.SEMICOLON) or cursor.word() in ends:
                 tokens = cursor.tokens[first : cursor.at]
                 cursor.at += 1
                 return tokens
-            if cursor.is_kind(TokenType.L_PAREN):
+            if cursor.is_kind(kinds.L_PAREN):
                 cursor.skip_group()
             else:
                 cursor.at += 1
@@ -172,7 +172,7 @@ class _Block:
             if not declaration:
                 continue
             for index, token in enumerate(declaration):
-                if token.token_type in {TokenType.COLON_EQ, TokenType.EQ} or token.text.upper() == "DEFAULT":
+                if token.token_type in {kinds.COLON_EQ, kinds.EQ} or token.text.upper() == "DEFAULT":
                     self.values[fold(declaration[0])] = self._value(declaration[index + 1 :])
                     break
             else:
@@ -184,7 +184,7 @@ class _Block:
         if following >= len(cursor.tokens):
             return False
         kind = cursor.tokens[following].token_type
-        if kind is not TokenType.COLON_EQ and kind is not TokenType.EQ:
+        if kind is not kinds.COLON_EQ and kind is not kinds.EQ:
             return False
         name = cursor.identifier()
         cursor.at += 1
@@ -269,7 +269,7 @@ class _Block:
         first, dots, last = text.partition("..")
         if dots:
             return _range(first.strip(), last.strip(), self._lookup)
-        if source and source[0].token_type is TokenType.L_PAREN:
+        if source and source[0].token_type is kinds.L_PAREN:
             source = source[1:-1]
         rows = self._virtual(absent=False).select(source)
         return None if rows is None else tuple(rows)
@@ -324,14 +324,14 @@ class _Block:
 
     def _with_arguments(self, statement: Statement, call: facts.RunFunction) -> facts.RunFunction:
         """Return a call with arguments that are variables of this block."""
-        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is TokenType.L_PAREN)
+        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is kinds.L_PAREN)
         cursor = Cursor(statement, first)
         values = tuple(_argument(self._value(one.tokens)) for one in cursor.group_elements())
         return facts.RunFunction(call.name, values, call.read, call.from_query)
 
     def _into(self, tokens: list[Token]) -> bool:
         """Run SELECT … INTO variables; say whether it was one."""
-        at = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+        at = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
         if at is None:
             return False
         cursor = Cursor(Statement(tokens, self.script), at + 1)

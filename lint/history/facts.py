@@ -100,6 +100,14 @@ class CreateSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class InSchema:
+    """What CREATE SCHEMA makes in the same statement: its bare names are that schema's."""
+
+    name: str
+    changes: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DropSchema:
     """DROP SCHEMA, with everything in it."""
 
@@ -441,6 +449,14 @@ class DropSequence:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateExtension:
+    """CREATE EXTENSION, which brings types; `schema` is where, when it says so."""
+
+    name: str
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CreateType:
     """CREATE TYPE … AS ENUM or CREATE DOMAIN; `data_type` has its name in `name` alone."""
 
@@ -639,6 +655,7 @@ Fact = (
     CreateTable
     | DropTable
     | CreateSchema
+    | InSchema
     | DropSchema
     | RenameSchema
     | RowSecurityChange
@@ -676,6 +693,7 @@ Fact = (
     | CreateSequence
     | OwnSequence
     | DropSequence
+    | CreateExtension
     | CreateType
     | AlterType
     | DropType

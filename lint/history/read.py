@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
-from lint.errors import SqlUnreadableError
 from lint.files import text_of
 from lint.history.facts import NotAnalysed
 from lint.history.sql import Script, Statement, statements
@@ -59,13 +58,16 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operat
 
 def replay_text(text: str, path: str, replay: Replay, operations: Operations) -> int:
     """Replay the statements of one text; return how many there were."""
-    count = 0
-    try:
-        for statement in statements(Script(text)):
-            count += 1
-            changes = statement_facts(statement, operations)
-            if changes:
-                replay.apply(changes, place_of(statement, path))
-    except SqlUnreadableError as error:
-        replay.apply([NotAnalysed(f"it cannot be tokenized: {error}")], Place(path))
+    count, script = 0, Script(text)
+
+    def broken(first: int, last: int, reason: str) -> None:
+        line, column = script.line_and_column(first)
+        place = Place(path, line, column, script.line_and_column(last)[0])
+        replay.apply([NotAnalysed(f"it cannot be tokenized up to line {place.end_line}: {reason}")], place)
+
+    for statement in statements(script, broken):
+        count += 1
+        changes = statement_facts(statement, operations)
+        if changes:
+            replay.apply(changes, place_of(statement, path))
     return count

@@ -14,18 +14,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sqlglot
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.errors import SqlUnreadableError
+from lint.history import kinds
+from lint.history.recovery import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
 MAX_IDENTIFIER_BYTES = 63
 
 _PARAMETER = re.compile(r"\$(?<![\w$]\$)(?=\d)")
+_REWRITTEN = re.compile(r"(?<![\w$@])@(?=\d)")
 _PSQL_COMMAND = re.compile(r"^\\[A-Za-z!?.].*$", re.MULTILINE)
 _COPY_ROWS = re.compile(
     r"(^[ \t]*COPY\b[^;]{1,1000}?\bFROM\s+stdin\b[^;]{0,400};[^\n]*\n)(.*?)(^\\\.)",
@@ -33,25 +37,21 @@ _COPY_ROWS = re.compile(
 )
 _TEXT = frozenset(
     {
-        TokenType.STRING,
-        TokenType.IDENTIFIER,
-        TokenType.HEREDOC_STRING,
-        TokenType.BYTE_STRING,
-        TokenType.UNICODE_STRING,
-        TokenType.NATIONAL_STRING,
-        TokenType.RAW_STRING,
+        kinds.STRING,
+        kinds.IDENTIFIER,
+        kinds.HEREDOC_STRING,
+        kinds.BYTE_STRING,
+        kinds.UNICODE_STRING,
+        kinds.NATIONAL_STRING,
+        kinds.RAW_STRING,
     }
 )
-STRINGS = _TEXT - {TokenType.IDENTIFIER}
-_COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW})
-_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
-_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+STRINGS = _TEXT - {kinds.IDENTIFIER}
+_COMMANDS = frozenset({kinds.COMMAND, kinds.EXECUTE, kinds.FETCH, kinds.SHOW})
+_OPENING = frozenset({kinds.L_PAREN, kinds.L_BRACKET})
+_CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
 #: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
-_PHRASES = frozenset(
-    {TokenType.PRIMARY_KEY, TokenType.FOREIGN_KEY, TokenType.PARTITION_BY}
-    | {TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.SIMILAR_TO, TokenType.DOUBLE, TokenType.VARCHAR}
-    | {TokenType.CLUSTER_BY, TokenType.DISTRIBUTE_BY, TokenType.SORT_BY, TokenType.CONNECT_BY}
-)
+_PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
 _WORD = re.compile(r"\S+")
 
 
@@ -85,7 +85,7 @@ class Statement:
 
     def in_single_words(self) -> Statement:
         """Return the statement with tokens such as PRIMARY KEY split into their words."""
-        if not any(token.token_type in _PHRASES for token in self.tokens):
+        if _PHRASES.isdisjoint([token.token_type for token in self.tokens]):
             return self
         return Statement([one for token in self.tokens for one in _words_of(token, self.script)], self.script)
 
@@ -105,19 +105,25 @@ def _words_of(token: Token, script: Script) -> Iterator[Token]:
         yield token
         return
     for match in _WORD.finditer(script.text, token.start, token.end + 1):
-        yield Token(TokenType.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
+        yield Token(kinds.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
 
 
 def _blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def _same_length_sql(text: str) -> str:
-    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+def psql_blanked(text: str) -> str:
+    """Blank what only psql reads: its commands, and rows of COPY FROM stdin."""
     if "\n\\" in text or text.startswith("\\"):
         if "\n\\." in text:
             text = _COPY_ROWS.sub(lambda m: m[1] + _blank(m[2] + m[3]), text)
         text = _PSQL_COMMAND.sub(lambda m: _blank(m[0]), text)
+    return text
+
+
+def _same_length_sql(text: str) -> str:
+    """Blank what only psql reads and rewrite `$1`, which the tokenizer takes for a dollar quote."""
+    text = psql_blanked(text)
     return _PARAMETER.sub("@", text) if "$" in text else text
 
 
@@ -140,7 +146,7 @@ def tokenize_body(text: str) -> list[Token]:
     tokens: list[Token] = []
     swallowed = False
     for token in tokenize(text):
-        if swallowed and token.token_type is TokenType.STRING:
+        if swallowed and token.token_type is kinds.STRING:
             first = tokens[-1].end + 1
             tokens.extend(_shifted(inner, first) for inner in tokenize(text[first : token.end + 1]))
         else:
@@ -153,19 +159,49 @@ def _shifted(token: Token, by: int) -> Token:
     return Token(token.token_type, token.text, token.line, token.col, token.start + by, token.end + by)
 
 
-def statements(script: Script) -> Iterator[Statement]:
+def statements(script: Script, broken: Callable[[int, int, str], None] | None = None) -> Iterator[Statement]:
     """Yield the statements of a script, split at `;` outside parentheses and BEGIN ATOMIC bodies.
 
-    Raises SqlUnreadableError when the text cannot be tokenized at all.
+    `broken` is told (first offset, last offset, reason) of each part that cannot be tokenized; without
+    it SqlUnreadableError is raised for the first.
     """
-    tokens = tokenize(script.text)
-    split = _split_atomic if "atomic" in script.text.lower() else _split_plain
-    for part in split(tokens):
-        yield Statement(part, script)
+    for tokens in _readable(script, broken):
+        split = _split_atomic if "atomic" in script.text.lower() else _split_plain
+        for part in split(tokens):
+            yield Statement(part, script)
+
+
+def _readable(script: Script, broken: Callable[[int, int, str], None] | None) -> Iterator[list[Token]]:
+    """Yield the tokens of a script: all of them, or those of its statements that can be read."""
+    try:
+        yield tokenize(script.text)
+    except SqlUnreadableError as error:
+        if broken is None:
+            raise
+        reason = str(error)
+    else:
+        return
+    blanked = psql_blanked(script.text)
+    for piece in pieces(blanked):
+        text = blanked[piece.start : piece.end]
+        if piece.broken:
+            broken(*_filled(blanked, piece), "a quote that is never closed")
+            continue
+        try:
+            yield [_shifted(token, piece.start) for token in tokenize(text)]
+        except SqlUnreadableError:
+            broken(*_filled(blanked, piece), reason)
+
+
+def _filled(text: str, piece: Piece) -> tuple[int, int]:
+    """Return the offsets of a piece without the space around it."""
+    inside = text[piece.start : piece.end]
+    first = piece.start + len(inside) - len(inside.lstrip())
+    return first, piece.start + max(len(inside.rstrip()) - 1, 0)
 
 
 def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
-    semicolon, opening, closing = TokenType.SEMICOLON, TokenType.L_PAREN, TokenType.R_PAREN
+    semicolon, opening, closing = kinds.SEMICOLON, kinds.L_PAREN, kinds.R_PAREN
     start = depth = 0
     for index, token in enumerate(tokens):
         kind = token.token_type
@@ -173,12 +209,17 @@ def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
             depth += 1
         elif kind is closing:
             depth -= 1
-        elif kind is semicolon and depth <= 0:
+        elif kind is semicolon and (depth <= 0 or not _is_rule(tokens, start)):
             if index > start:
                 yield tokens[start:index]
             start, depth = index + 1, 0
     if start < len(tokens):
         yield tokens[start:]
+
+
+def _is_rule(tokens: list[Token], start: int) -> bool:
+    """Say whether a statement is CREATE RULE, the only one with `;` inside parentheses."""
+    return any(token.text.upper() == "RULE" for token in tokens[start + 1 : start + 4])
 
 
 def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -187,12 +228,12 @@ def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
     depth = atomic = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.SEMICOLON and not atomic and depth <= 0:
+        if kind is kinds.SEMICOLON and not atomic and (depth <= 0 or not _is_rule(current, 0)):
             if current:
                 yield current
             current, depth = [], 0
             continue
-        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        depth += (kind is kinds.L_PAREN) - (kind is kinds.R_PAREN)
         atomic = _atomic_depth(token, current, atomic)
         current.append(token)
     if current:
@@ -211,6 +252,8 @@ def _atomic_depth(token: Token, before: list[Token], depth: int) -> int:
 def fold(token: Token) -> str:
     """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
     name = token.text if token.token_type in _TEXT else token.text.lower()
+    if len(name) <= MAX_IDENTIFIER_BYTES and name.isascii():
+        return name
     raw = name.encode("utf-8", "replace")
     return name if len(raw) <= MAX_IDENTIFIER_BYTES else raw[:MAX_IDENTIFIER_BYTES].decode("utf-8", "ignore")
 
@@ -222,12 +265,14 @@ class Cursor:
     statement can turn out to be something else; `lint.history.statements` catches both.
     """
 
-    __slots__ = ("at", "script", "tokens")
+    __slots__ = ("at", "script", "tokens", "words")
 
     def __init__(self, statement: Statement, at: int = 0) -> None:
         self.tokens = statement.tokens
         self.script = statement.script
         self.at = at
+        #: The upper-case word of each token, "" for quoted text.
+        self.words = ["" if token.token_type in _TEXT else token.text.upper() for token in self.tokens]
 
     @property
     def done(self) -> bool:
@@ -237,16 +282,15 @@ class Cursor:
     def word(self, ahead: int = 0) -> str:
         """Return the upper-case word at the position, "" for quoted text or the end."""
         index = self.at + ahead
-        if index >= len(self.tokens):
-            return ""
-        token = self.tokens[index]
-        return "" if token.token_type in _TEXT else token.text.upper()
+        return self.words[index] if index < len(self.words) else ""
 
     def eat(self, *words: str) -> bool:
         """Step over the words if they are next, all or none."""
-        for ahead, word in enumerate(words):
-            if self.word(ahead) != word:
-                return False
+        at = self.at
+        if at >= len(self.words) or self.words[at] != words[0]:
+            return False
+        if len(words) > 1 and self.words[at : at + len(words)] != [*words]:
+            return False
         self.at += len(words)
         return True
 
@@ -257,7 +301,7 @@ class Cursor:
 
     def is_kind(self, kind: TokenType) -> bool:
         """Say whether the token at the position is of that kind."""
-        return not self.done and self.tokens[self.at].token_type is kind
+        return self.at < len(self.tokens) and self.tokens[self.at].token_type is kind
 
     def take(self, kind: TokenType) -> bool:
         """Step over one token of that kind if it is next."""
@@ -275,7 +319,7 @@ class Cursor:
     def name(self) -> tuple[str, ...]:
         """Read a dotted name."""
         parts = [self.identifier()]
-        while self.take(TokenType.DOT):
+        while self.take(kinds.DOT):
             parts.append(self.identifier())
         return tuple(parts)
 
@@ -286,7 +330,7 @@ class Cursor:
     def names(self) -> tuple[tuple[str, ...], ...]:
         """Read a comma-separated list of dotted names."""
         found = [self.name()]
-        while self.take(TokenType.COMMA):
+        while self.take(kinds.COMMA):
             found.append(self.name())
         return tuple(found)
 
@@ -296,11 +340,12 @@ class Cursor:
         if token.token_type not in STRINGS:
             raise ValueError("expected a string")
         self.at += 1
-        if token.token_type is TokenType.HEREDOC_STRING:  # the tokenizer was given @1 for $1
-            written = self.script.text[token.start : token.end + 1]
+        written = self.script.text[token.start : token.end + 1]
+        if token.token_type is kinds.HEREDOC_STRING:
             quote = written.index("$", 1) + 1
             return written[quote:-quote]
-        return token.text
+        # the tokenizer was given @1 for $1
+        return _REWRITTEN.sub("$", token.text) if "$" in written else token.text
 
     def skip_to(self, *words: str) -> bool:
         """Step over tokens, groups at a time, up to one of the words; say whether there was one."""
@@ -330,7 +375,37 @@ class Cursor:
 
     def elements(self) -> list[Cursor]:
         """Read one ( ) group and return a cursor for each of its comma-separated elements."""
-        return [Cursor(element) for element in self.group_elements()]
+        first = self.at + 1
+        self.skip_group()
+        return self._between_commas(first, self.at - 1)
+
+    def rest_elements(self) -> list[Cursor]:
+        """Return a cursor for each comma-separated element from the position on."""
+        return self._between_commas(self.at, len(self.tokens))
+
+    def _between_commas(self, first: int, last: int) -> list[Cursor]:
+        found: list[Cursor] = []
+        depth, start = 0, first
+        tokens = self.tokens
+        for at in range(first, last):
+            kind = tokens[at].token_type
+            if kind is kinds.COMMA and depth == 0:
+                if at > start:
+                    found.append(self._run(start, at))
+                start = at + 1
+            elif kind in _OPENING:
+                depth += 1
+            elif kind in _CLOSING:
+                depth -= 1
+        if last > start:
+            found.append(self._run(start, last))
+        return found
+
+    def _run(self, first: int, last: int) -> Cursor:
+        one = Cursor.__new__(Cursor)
+        one.tokens, one.words = self.tokens[first:last], self.words[first:last]
+        one.script, one.at = self.script, 0
+        return one
 
     def skip_group(self) -> None:
         """Step over one balanced ( ) or [ ] group."""
@@ -344,7 +419,7 @@ class Cursor:
 
     def group_text(self) -> str:
         """Read one balanced ( ) group and return what stands inside, as written."""
-        if not self.is_kind(TokenType.L_PAREN):
+        if not self.is_kind(kinds.L_PAREN):
             raise ValueError("expected (")
         first = self.tokens[self.at]
         self.skip_group()
@@ -368,7 +443,7 @@ def split_commas(tokens: list[Token]) -> list[list[Token]]:
     depth = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.COMMA and depth == 0:
+        if kind is kinds.COMMA and depth == 0:
             runs.append([])
             continue
         depth += (kind in _OPENING) - (kind in _CLOSING)

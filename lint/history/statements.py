@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.catalogue import Command, Policy
-from lint.history import facts, privileges, relations, routines
+from lint.history import facts, kinds, privileges, relations, routines
 from lint.history.columns import index_key
 from lint.history.queries import read_query
 from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
@@ -116,6 +115,23 @@ def _create_index(cursor: Cursor) -> list[Fact]:
     return [facts.AddConstraint(table, (key,), if_not_exists=if_not_exists, is_index=True)]
 
 
+def _create_schema(cursor: Cursor) -> list[Fact]:
+    """Read CREATE SCHEMA and the objects that the same statement makes in it."""
+    cursor.at += 1
+    found = relations.create_schema(cursor)
+    rest, depth, starts = cursor.rest(), 0, []
+    for at, token in enumerate(rest):
+        depth += (token.token_type is kinds.L_PAREN) - (token.token_type is kinds.R_PAREN)
+        if depth == 0 and token.token_type in {kinds.CREATE, kinds.GRANT}:
+            starts.append(at)
+    parts = [rest[start:end] for start, end in pairwise([*starts, len(rest)])]
+    changes = [one for part in parts for one in statement_facts(Statement(part, cursor.script))]
+    schema = found[0]
+    if changes and isinstance(schema, facts.CreateSchema):
+        found.append(facts.InSchema(schema.name, tuple(changes)))
+    return found
+
+
 def _behind(read: Callable[[Cursor], list[Fact]], words: int = 1) -> Callable[[Cursor], list[Fact]]:
     """Return a reader that starts behind the words that chose it."""
 
@@ -173,13 +189,11 @@ def _drop(cursor: Cursor) -> list[Fact]:
         cursor.at += 1
         return routines.drop_function(cursor)
     read = _DROPPED.get(word)
-    if read is None:
+    if read is None or (word == "USER" and cursor.word(1) == "MAPPING"):
         return []
     cursor.at += 1
     cursor.eat("CONCURRENTLY")
     cursor.eat("IF", "EXISTS")
-    if cursor.eat("FOR"):  # DROP USER MAPPING FOR
-        return []
     names = cursor.names()
     cascade = cursor.eat("CASCADE")
     return [read(name, cascade) for name in names]
@@ -235,9 +249,9 @@ def _do(statement: Statement, operations: Operations) -> list[Fact]:
 def _select(statement: Statement, operations: Operations) -> list[Fact]:
     """Read SELECT: INTO makes a table, and a lone function may be one that changes the schema."""
     tokens = statement.tokens
-    if len(tokens) > 2 and tokens[2].token_type in {TokenType.L_PAREN, TokenType.DOT}:
+    if len(tokens) > 2 and tokens[2].token_type in {kinds.L_PAREN, kinds.DOT}:
         return _called(Cursor(statement, 1), operations)
-    into = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+    into = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
     if into is None or tokens[0].text.upper() == "PERFORM":
         return []
     return _select_into(Cursor(statement, into + 1))
@@ -271,7 +285,7 @@ def _called(cursor: Cursor, operations: Operations) -> list[Fact]:
     """Read `f('a', …)` as what the project says it means, or as a call that the replay may follow."""
     try:
         name = cursor.name()
-        if not cursor.is_kind(TokenType.L_PAREN):
+        if not cursor.is_kind(kinds.L_PAREN):
             return []
         arguments = cursor.group_elements()
     except IndexError:
@@ -292,7 +306,7 @@ def _own_operation(arguments: list[Statement], policies: tuple[str, ...]) -> Fac
 
 def _literal(tokens: list[Token]) -> str | tuple[str, ...] | None:
     """Return a string literal, casts aside, or the strings of ARRAY[…]; None for anything else."""
-    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is TokenType.DCOLON):
+    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is kinds.DCOLON):
         return str(tokens[0].text)
     if tokens[0].text.upper() == "ARRAY" and len(tokens) > 2:
         items = [_literal(run) for run in split_commas(tokens[2:-1])]
@@ -318,9 +332,10 @@ _CREATED: dict[str, Callable[[Cursor], list[Fact]]] = {
     "CONSTRAINT": routines.create_trigger,
     "RULE": _behind(routines.create_rule),
     "SEQUENCE": relations.create_sequence,
+    "EXTENSION": _behind(relations.create_extension),
     "TYPE": _behind(relations.create_type),
     "DOMAIN": _behind(relations.create_domain),
-    "SCHEMA": _behind(relations.create_schema),
+    "SCHEMA": _create_schema,
     "PUBLICATION": _behind(relations.create_publication),
 }
 _ALTERED: dict[str, Callable[[Cursor], list[Fact]]] = {

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.catalogue import written_name
+from lint.history import kinds
 
 if TYPE_CHECKING:
     from lint.history.sql import Cursor
@@ -25,7 +24,6 @@ _ALIASES = {
     "varchar": "character varying",
     "char": "character",
     "nchar": "character",
-    "bpchar": "character",
     "float4": "real",
     "float8": "double precision",
     "decimal": "numeric",
@@ -50,7 +48,19 @@ _SINGLE_PRECISION_BITS = 24
 BUILT_IN = frozenset(
     {*_ALIASES.values(), *SERIALS, "smallint", "bigint", "text", "uuid", "json", "jsonb", "xml", "bytea"}
     | {"date", "interval", "money", "inet", "cidr", "macaddr", "macaddr8", "bit", "point", "line", "lseg"}
-    | {"box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "name", "regclass", "regproc"}
+    | {
+        "bpchar",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "tsvector",
+        "tsquery",
+        "oid",
+        "name",
+        "regclass",
+        "regproc",
+    }
     | {"regtype", "regrole", "regnamespace", "regprocedure", "void", "record", "trigger", "event_trigger"}
     | {"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anycompatible", "internal", "cstring"}
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}
@@ -60,13 +70,15 @@ BUILT_IN = frozenset(
 
 def read_type(cursor: Cursor, *, modifiers: bool = True) -> str:
     """Read a type name; `modifiers` keeps a length or precision, as columns have and arguments not."""
-    quoted = cursor.is_kind(TokenType.IDENTIFIER)
+    quoted = cursor.is_kind(kinds.IDENTIFIER)
     name = cursor.name()
     if len(name) > 1 and name[-2] == "pg_catalog":
         name = name[-1:]
     base = _named(cursor, name, quoted=quoted)
     modifier = _modifier(cursor)
     base, modifier = _lengths(base, modifier)
+    if base == "bpchar" and not modifiers:
+        base = "character"
     if base in {"timestamp without time zone", "time without time zone"}:
         base = _zoned(cursor, base)
     return _assembled(base, modifier if modifiers else "") + _dimensions(cursor)
@@ -92,7 +104,7 @@ def _named(cursor: Cursor, name: tuple[str, ...], *, quoted: bool) -> str:
 
 
 def _modifier(cursor: Cursor) -> str:
-    if not cursor.is_kind(TokenType.L_PAREN):
+    if not cursor.is_kind(kinds.L_PAREN):
         return ""
     return "(" + "".join(cursor.group_text().split()) + ")"
 
@@ -103,6 +115,8 @@ def _lengths(base: str, modifier: str) -> tuple[str, str]:
         bits = modifier.strip("()")
         single = bits.isdecimal() and int(bits) <= _SINGLE_PRECISION_BITS
         return ("real" if single else "double precision"), ""
+    if base == "bpchar" and modifier:
+        return "character", modifier
     if base in {"character", "bit"} and not modifier:
         return base, "(1)"
     if base == "numeric" and modifier and "," not in modifier:
@@ -127,7 +141,7 @@ def _assembled(base: str, modifier: str) -> str:
 def _dimensions(cursor: Cursor) -> str:
     """Read `[]`, `[3]` and ARRAY; PostgreSQL keeps no count of dimensions."""
     found = cursor.eat("ARRAY")
-    while cursor.is_kind(TokenType.L_BRACKET):
+    while cursor.is_kind(kinds.L_BRACKET):
         cursor.skip_group()
         found = True
     return "[]" if found else ""
