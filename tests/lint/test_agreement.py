@@ -23,8 +23,6 @@ TYPES = st.sampled_from(
         "character varying",
         "timestamptz",
         "timestamp (3) with time zone",
-    ]
-    + [
         "double precision",
         "numeric(10, 2)",
         "text[]",
@@ -36,8 +34,15 @@ TYPES = st.sampled_from(
     ]
 )
 EXPRESSIONS = st.sampled_from(
-    ["true", "tenant_id = current_setting('a;b', true)::uuid", "(select auth.uid()) = id", "x IN (1, 2)"]
-    + ["EXISTS (SELECT 1 FROM m WHERE m.id = id)", "a -> 'b' ->> 'c)' = $$)$$", "NOT (x AND y) OR z IS NULL"]
+    [
+        "true",
+        "tenant_id = current_setting('a;b', true)::uuid",
+        "(select auth.uid()) = id",
+        "x IN (1, 2)",
+        "EXISTS (SELECT 1 FROM m WHERE m.id = id)",
+        "a -> 'b' ->> 'c)' = $$)$$",
+        "NOT (x AND y) OR z IS NULL",
+    ]
 )
 ROLES = st.sampled_from(["app", "PUBLIC", "CURRENT_USER", '"My Role"', "app, public"])
 COMMANDS = st.sampled_from(["", " FOR ALL", " FOR SELECT", " for insert", " FOR UPDATE"])
@@ -56,8 +61,18 @@ def policies(draw: st.DrawFn) -> str:
 @st.composite
 def columns(draw: st.DrawFn) -> str:
     constraints = st.sampled_from(
-        ["NOT NULL", "NULL", "DEFAULT 1 + 2", "DEFAULT 'a''b'", "UNIQUE", "CHECK (id > 0)", "PRIMARY KEY"]
-        + ["REFERENCES b.c (id) ON DELETE SET NULL", "CONSTRAINT k UNIQUE", "REFERENCES t ON UPDATE CASCADE"]
+        [
+            "NOT NULL",
+            "NULL",
+            "DEFAULT 1 + 2",
+            "DEFAULT 'a''b'",
+            "UNIQUE",
+            "CHECK (id > 0)",
+            "PRIMARY KEY",
+            "REFERENCES b.c (id) ON DELETE SET NULL",
+            "CONSTRAINT k UNIQUE",
+            "REFERENCES t ON UPDATE CASCADE",
+        ]
     )
     found = draw(st.lists(constraints, max_size=3, unique_by=lambda one: one.split()[0]))
     return " ".join([draw(COLUMNS), draw(TYPES), *found])
@@ -67,8 +82,13 @@ def columns(draw: st.DrawFn) -> str:
 def tables(draw: st.DrawFn) -> str:
     elements = draw(st.lists(columns(), min_size=1, max_size=4, unique_by=lambda one: one.split()[0]))
     more = st.sampled_from(
-        ["PRIMARY KEY (id, x1)", "CONSTRAINT u UNIQUE NULLS NOT DISTINCT (id)", "CHECK (x1 <> ',)')"]
-        + ["FOREIGN KEY (id, x1) REFERENCES b.c ON DELETE SET DEFAULT (x1)", "LIKE t INCLUDING ALL"]
+        [
+            "PRIMARY KEY (id, x1)",
+            "CONSTRAINT u UNIQUE NULLS NOT DISTINCT (id)",
+            "CHECK (x1 <> ',)')",
+            "FOREIGN KEY (id, x1) REFERENCES b.c ON DELETE SET DEFAULT (x1)",
+            "LIKE t INCLUDING ALL",
+        ]
     )
     elements += draw(st.lists(more, max_size=2, unique=True))
     exists = draw(st.sampled_from(["", "IF NOT EXISTS "]))
@@ -100,7 +120,7 @@ def test_our_own_corpora_are_read_as_postgresql_reads_them(path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 def test_built_statements_are_read_as_postgresql_reads_them(statements: list[str]) -> None:
     text = ";\n-- it's a comment;\n".join(statements)
-    assert sorted(map(repr, ours(text))) == sorted(map(repr, theirs(text)))
+    assert [fact for _, fact in ours(text)] == [fact for _, fact in theirs(text)]
 
 
 def test_a_fact_that_is_read_wrongly_is_a_disagreement() -> None:
