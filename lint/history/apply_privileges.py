@@ -137,8 +137,9 @@ def _on_columns(
 
 def _functions(state: State, change: facts.GrantPrivileges) -> list[Function]:
     found = [one for routine in change.routines for one in functions_named(state, routine)]
-    found += [one for one in state.functions.values() if one.schema in change.schemas]
-    return found
+    kinds = {change.routine_kind} if change.routine_kind else {"function", "procedure"}
+    everywhere = (one for one in state.functions.values() if one.schema in change.schemas)
+    return [*found, *(one for one in everywhere if one.kind in kinds)]
 
 
 def functions_named(state: State, routine: Routine) -> list[Function]:

@@ -209,6 +209,10 @@ def _drop_type(state: State, change: facts.DropType) -> None:
     if one is None or not change.cascade:
         return
     written = _written(one.schema, one.name)
+    for signature, function in list(state.functions.items()):
+        types = {kind.removesuffix("[]") for kind in (*function.arguments.split(", "), function.returns)}
+        if written in types:
+            del state.functions[signature]
     for table in list(state.tables.values()):
         for column in table.columns:
             if column.type in {written, f"{written}[]"}:

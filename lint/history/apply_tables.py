@@ -120,8 +120,10 @@ def query_columns(state: State, query: facts.Query, named: tuple[Column, ...] = 
             chosen = [relations.get(output.of)] if output.of else list(relations.values())
             found.extend(column for table in chosen if table is not None for column in table.columns)
         else:
-            origin = (table.column(output.name) for table in relations.values() if table is not None)
-            found.append(next((one for one in origin if one is not None), Column(output.name)))
+            known = (table for table in relations.values() if table is not None)
+            origin = (table.column(output.column) for table in known if output.column)
+            column = next((one for one in origin if one is not None), Column(""))
+            found.append(replace(column, name=output.name))
     if named:
         found = [replace(one, name=given.name) for one, given in zip(found, named, strict=False)]
     plain = (Column(column.name, column.type, place=state.place) for column in found)

@@ -102,7 +102,7 @@ def _column_constraint(cursor: Cursor, draft: _Draft, given: str, into: Elements
     if word == "NOT" and cursor.eat("NULL"):
         draft.nullable = False
     elif word == "DEFAULT":
-        draft.default = stored_default(_expression(cursor))
+        draft.default = stored_default(_expression(cursor), draft.type)
     elif word == "PRIMARY":
         cursor.eat("KEY")
         into.keys.append(Key((draft.name,), "primary", given, (draft.name,)))
@@ -136,9 +136,10 @@ def _expression(cursor: Cursor) -> str:
     return cursor.flat_since(first)
 
 
-def stored_default(text: str) -> str | None:
-    """Return a default as PostgreSQL keeps it: NULL is none."""
-    return None if text.upper() == "NULL" or text.upper().startswith("NULL::") else text
+def stored_default(text: str, kind: str = "") -> str | None:
+    """Return a default as PostgreSQL keeps it: NULL is none, but where a length has to be applied."""
+    is_null = text.upper() == "NULL" or text.upper().startswith("NULL::")
+    return None if is_null and "(" not in kind else text
 
 
 def _goes_on(cursor: Cursor, word: str) -> bool:

@@ -43,6 +43,8 @@ class Output:
     name: str = ""
     star: bool = False
     of: str = ""
+    #: The column it is, when it is one and no expression.
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,6 +530,8 @@ class GrantPrivileges:
     routines: tuple[Routine, ...] = ()
     schemas: tuple[str, ...] = ()
     grantable: bool = False
+    #: Which kind of routine ALL … IN SCHEMA means, None for both.
+    routine_kind: Literal["function", "procedure"] | None = None
     #: REVOKE GRANT OPTION FOR: the privilege itself stays.
     option_only: bool = False
 

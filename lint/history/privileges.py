@@ -69,7 +69,7 @@ def _privileges(cursor: Cursor, *, revoked: bool) -> list[Fact]:
     found = _objects(cursor)
     if found is None:
         return []
-    kind, relations, functions, schemas = found
+    kind, relations, functions, schemas, routine_kind = found
     cursor.expect("FROM" if revoked else "TO")
     return [
         facts.GrantPrivileges(
@@ -82,6 +82,7 @@ def _privileges(cursor: Cursor, *, revoked: bool) -> list[Fact]:
             functions,
             schemas,
             cursor.has("GRANT", "OPTION"),
+            routine_kind,
             option == "GRANT",
         )
     ]
@@ -113,30 +114,31 @@ def _named_privileges(cursor: Cursor) -> tuple[list[str], tuple[tuple[str, tuple
     return named, tuple(on_columns)
 
 
-_Found = tuple["Objects", tuple[facts.Name, ...], tuple[facts.Routine, ...], tuple[str, ...]]
+_RoutineKind = Literal["function", "procedure"] | None
+_Found = tuple["Objects", tuple[facts.Name, ...], tuple[facts.Routine, ...], tuple[str, ...], _RoutineKind]
+_ROUTINE_KINDS: dict[str, _RoutineKind] = {"FUNCTIONS": "function", "PROCEDURES": "procedure"}
 
 
 def _objects(cursor: Cursor) -> _Found | None:
     """Read what stands behind ON: kind, relations, functions, schemas; None for what no rule reads."""
     if cursor.eat("ALL"):
-        kind = _PLURALS.get(cursor.word())
-        if kind is None:
+        plural = cursor.word()
+        if plural not in _PLURALS:
             raise ValueError("expected TABLES, SEQUENCES or FUNCTIONS")
         cursor.at += 1
         cursor.expect("IN", "SCHEMA")
-        return kind, (), (), cursor.identifiers()
+        return _PLURALS[plural], (), (), cursor.identifiers(), _ROUTINE_KINDS.get(plural)
     word = cursor.word()
-    following = cursor.word(1)
-    is_keyword = following not in {"TO", "FROM", ",", "."}
+    is_keyword = cursor.word(1) not in {"TO", "FROM", ",", "."}
     if word in _OTHERS and is_keyword:
         return None
     kind = _OBJECTS.get(word) if is_keyword else None
     cursor.at += kind is not None
     if kind == "function":
-        return kind, (), routines(cursor), ()
+        return kind, (), routines(cursor), (), None
     if kind == "schema":
-        return kind, tuple((name,) for name in cursor.identifiers()), (), ()
-    return kind or "relation", cursor.names(), (), ()
+        return kind, tuple((name,) for name in cursor.identifiers()), (), (), None
+    return kind or "relation", cursor.names(), (), (), None
 
 
 def grantees(cursor: Cursor) -> tuple[str, ...]:

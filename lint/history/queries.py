@@ -209,9 +209,13 @@ def _output(tokens: list[Token]) -> facts.Output:
     last = tokens[-1]
     if last.token_type is kinds.STAR:
         return facts.Output(star=True, of=fold(tokens[-3]) if len(tokens) > 2 else "")
+    name = _leading_name(tokens)
+    behind = tokens[len(name) :]
+    is_column = not behind or (len(behind) == 1 and _is_name(last)) or behind[0].text.upper() == "AS"
+    column = fold(name[-1]) if name and is_column else ""
     if len(tokens) > 1 and _is_name(last) and tokens[-2].token_type is not kinds.DCOLON:
-        return facts.Output(fold(last))
-    return facts.Output(_figured(tokens))
+        return facts.Output(fold(last), column=column)
+    return facts.Output(_figured(tokens), column=column)
 
 
 def _figured(tokens: list[Token]) -> str:

@@ -52,6 +52,7 @@ _OPENING = frozenset({kinds.L_PAREN, kinds.L_BRACKET})
 _CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
 #: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
 _PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
+_ATOMIC = re.compile(r"\b[bB][eE][gG][iI][nN]\s+[aA][tT][oO][mM][iI][cC]\b")
 _WORD = re.compile(r"\S+")
 
 
@@ -166,7 +167,7 @@ def statements(script: Script, broken: Callable[[int, int, str], None] | None = 
     it SqlUnreadableError is raised for the first.
     """
     for tokens in _readable(script, broken):
-        split = _split_atomic if "atomic" in script.text.lower() else _split_plain
+        split = _split_atomic if _ATOMIC.search(script.text) else _split_plain
         for part in split(tokens):
             yield Statement(part, script)
 

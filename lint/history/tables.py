@@ -29,6 +29,7 @@ _ROW_SECURITY: tuple[tuple[tuple[str, ...], bool | None, bool | None], ...] = (
     (("NO", "FORCE", "ROW", "LEVEL", "SECURITY"), None, False),
     (("FORCE", "ROW", "LEVEL", "SECURITY"), None, True),
 )
+_SWITCHES = frozenset(words[0] for words, _, _ in _ROW_SECURITY)
 _BOUND_ENDS = ("PARTITION", "USING", "WITH", "ON", "TABLESPACE", "SERVER")
 
 
@@ -161,11 +162,13 @@ def alter_table(cursor: Cursor) -> list[Fact]:
 
 
 def _action(cursor: Cursor, name: Name) -> Iterator[Fact]:
-    for words, enabled, forced in _ROW_SECURITY:
-        if cursor.eat(*words):
-            yield facts.RowSecurityChange(name, enabled, forced)
-            return
-    read = _ACTIONS.get(cursor.word())
+    word = cursor.word()
+    if word in _SWITCHES:
+        for words, enabled, forced in _ROW_SECURITY:
+            if cursor.eat(*words):
+                yield facts.RowSecurityChange(name, enabled, forced)
+                return
+    read = _ACTIONS.get(word)
     if read is not None:
         cursor.at += 1
         yield from read(cursor, name)
