@@ -52,7 +52,7 @@ def lint_paths(
     catalogues, findings, statements = _histories(corpus, settings, base)
     for catalogue in catalogues:
         findings.extend(_catalogue_findings(catalogue, settings))
-    findings.extend(_source_findings(corpus, settings, base))
+    findings.extend(_source_findings(corpus, catalogues, settings, base))
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed = apply_suppressions(findings, corpus)
     stats = Stats(
@@ -166,7 +166,10 @@ def _catalogue_findings(catalogue: Catalogue, config: LintConfig) -> list[Findin
     return [*table_findings(catalogue, config), *role_findings(catalogue, config)]
 
 
-def _source_findings(corpus: Corpus, config: LintConfig, root: Path) -> list[Finding]:
+def _source_findings(
+    corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig, root: Path
+) -> list[Finding]:
     from lint.rules.source import source_findings
+    from lint.rules.wrap import wrap_findings
 
-    return list(source_findings(corpus, config, root))
+    return [*source_findings(corpus, config, root), *wrap_findings(corpus, catalogues, config)]

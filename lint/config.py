@@ -122,6 +122,9 @@ class LintConfig:
     #: Calls that go around row security by an argument: `using(MainRouter.admin_db)`.
     bypass_markers: tuple[str, ...] = ()
     tenant_scopes: tuple[str, ...] = TENANT_SCOPES
+    #: Types of a parameter that is a session already bound, to a tenant or to a bypass.
+    tenant_session_types: tuple[str, ...] = ("TenantSession", "AsyncTenantSession")
+    bypass_session_types: tuple[str, ...] = ("BypassSession", "AsyncBypassSession")
     entry_points: tuple[str, ...] = ENTRY_POINTS
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
     bypass_packages: tuple[str, ...] = BYPASS_PACKAGES

@@ -123,6 +123,6 @@ def _is_within(line: int, call: Call) -> bool:
 
 
 def _sets_tenant(sql: str, config: LintConfig) -> bool:
-    from lint.rules.source import is_tenant_setting
+    from lint.source.settings import is_tenant_setting
 
     return any(c.effect == "setting" and is_tenant_setting(c.name, config) for c in setting_changes(sql))

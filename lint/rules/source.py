@@ -1,4 +1,4 @@
-"""Rules over source code: who bypasses row security, who opens connections, who binds the tenant.
+"""Rules over source code: who bypasses row security, by the verified function or by hand.
 
 They read `lint.source.sites` only, so they hold for every language an extractor is written for.
 """
@@ -13,9 +13,8 @@ from lint.files import SCRIPTS
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
-from lint.rules.wrap_rules import WRAP001, WRAP003
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
-from lint.source.typescript_db import opens_connection, worth_reading
+from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,27 +27,8 @@ if TYPE_CHECKING:
     from lint.rules.bypass_sites import BypassSite
     from lint.source.sites import Argument, Call, Language, Source
 
-_OPENS = re.compile(
-    r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
-    r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
-    r"scoped_session|async_scoped_session)"
-    r"|sqlmodel(?:\.\w+)*\.(?:create_engine|Session|AsyncSession)"
-    r"|psycopg(?:\.\w+)*\.connect"
-    r"|psycopg2\.connect|psycopg2\.pool\.\w*ConnectionPool"
-    r"|psycopg_pool(?:\.\w+)*\.\w*ConnectionPool"
-    r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
-    r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
-)
-_USES = {
-    "engine": frozenset({"connect", "begin", "raw_connection"}),
-    "pool": frozenset({"connection", "acquire", "getconn", "connect", "query"}),
-}
-_TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})
 #: A file without any of these cannot break a rule here, so it need not be parsed.
 _READ_PYTHON = re.compile(
-    rb"create_engine|create_async_engine|engine_from_config|Session(?:\[\w+\])?\(|Session as |"
-    rb"sessionmaker|scoped_session|psycopg|asyncpg|aiopg|pg8000|"
-    rb"(?:engine|pool)\.(?:connect|begin|raw_connection|connection|acquire|getconn)\b|"
     rb"set_config|row_security|(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
 )
 _REASON_POSITION = 1
@@ -75,10 +55,8 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
         verified = path_matches(file.path, config.verified_packages)
         if not verified:
             yield from _bypass_calls(source, config, sites)
-        if not path_matches(file.path, config.entry_points) and not verified:
-            yield from _connections(source)
-        if not file.is_revision:
-            yield from _session_changes(source, config, verified=verified)
+        if not file.is_revision and not verified:
+            yield from _session_changes(source, config)
         if not verified:
             clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
             yield from clients
@@ -173,48 +151,18 @@ def _reason(call: Call) -> Argument | None:
     return positional[_REASON_POSITION]
 
 
-# WRAP001
+# BYP006
 
 
-def _connections(source: Source) -> Iterator[Finding]:
-    for call in source.calls:
-        if _OPENS.fullmatch(call.callee) if source.language == "python" else opens_connection(call):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {_where(call.function)} opens a connection that has no tenant bound",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{stable(call.function)}:{call.callee}",
-            )
-        elif _is_raw_use(call, source):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {_where(call.function)} takes a connection around the tenant scope",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{stable(call.function)}:{call.written}",
-            )
-
-
-def _is_raw_use(call: Call, source: Source) -> bool:
-    """Say whether a call takes a connection from an engine or pool that was imported."""
-    parts = call.written.split(".")
-    if len(parts) < 2 or parts[0] not in source.imports:
-        return False
-    holder = parts[-2].lower().rpartition("_")[2]
-    return parts[-1] in _USES.get(holder, ())
-
-
-# BYP006 and WRAP003
-
-
-def _session_changes(source: Source, config: LintConfig, *, verified: bool) -> Iterator[Finding]:
+def _session_changes(source: Source, config: LintConfig) -> Iterator[Finding]:
     for text in source.texts:
         if is_sql(text):
             for change in setting_changes(text.value):
-                yield from _judged(change, text.place, text.function, config, verified=verified)
+                yield from _judged(change, text.place, text.function, config)
     for call in source.calls:
         if call.name == "set_config" and len(call.arguments) == 3:
             for change in _called_setting(call):
-                yield from _judged(change, call.place, call.function, config, verified=verified)
+                yield from _judged(change, call.place, call.function, config)
 
 
 def _called_setting(call: Call) -> Iterator[SettingChange]:
@@ -225,21 +173,9 @@ def _called_setting(call: Call) -> Iterator[SettingChange]:
         yield from named_setting(name.text, text, local=local.text != "False")
 
 
-def _judged(
-    change: SettingChange, place: Place, function: str, config: LintConfig, *, verified: bool
-) -> Iterator[Finding]:
-    if change.effect == "setting" and is_tenant_setting(change.name, config):
-        if not change.local:
-            yield WRAP003.finding(
-                place,
-                f"{change.name} is set for the session: the next user of a pooled connection "
-                "reads as this tenant",
-                f"SELECT set_config('{change.name}', …, true) or SET LOCAL, inside the transaction",
-                subject=f"{stable(function)}:{change.name}",
-            )
-        return
+def _judged(change: SettingChange, place: Place, function: str, config: LintConfig) -> Iterator[Finding]:
     what = _bypass_by_hand(change)
-    if what is not None and not verified:
+    if what is not None:
         yield BYP006.finding(
             place,
             f"{what} in {_where(function)} reaches across tenants without a grant or a record",
@@ -258,11 +194,3 @@ def _bypass_by_hand(change: SettingChange) -> str | None:
         return f"BYPASSRLS for role {change.name}"
     words = change.name.rpartition(".")[2].split("_")
     return f"setting {change.name}" if "bypass" in words else None
-
-
-def is_tenant_setting(name: str, config: LintConfig) -> bool:
-    """Say whether a session setting carries the tenant: configured, or named so."""
-    if name in config.tenant_gucs:
-        return True
-    words = name.rpartition(".")[2].split("_")
-    return "bypass" not in words and not _TENANT_WORDS.isdisjoint(words)

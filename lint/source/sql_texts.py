@@ -48,6 +48,8 @@ class SettingChange:
     value: str = ""
     #: False when it outlives the transaction.
     local: bool = True
+    #: Whether SET or the function set_config() does it: only the function takes parameters.
+    form: Literal["set", "set_config"] = "set_config"
 
 
 def is_sql(text: Text) -> bool:
@@ -100,7 +102,7 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
         if _value(cursor).lower() in _OFF:
             yield SettingChange("row_security", name, "off", local)
     elif "." in name:
-        yield SettingChange("setting", name, _value(cursor), local)
+        yield SettingChange("setting", name, _value(cursor), local, "set")
 
 
 def _is_one_value(cursor: Cursor) -> bool:

@@ -1,0 +1,175 @@
+"""Which calls open a database connection, and which names then hold one that has no tenant bound.
+
+Callees are matched with their imports resolved, so that `requests.Session` is no database session.
+A name holds a raw connection when it is bound to such a call, or to a method of such a name
+(`engine.connect()`, `pool.acquire()`), or imported from a module where it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lint.source import typescript_db
+from lint.source.access import covers, root_of
+from lint.source.holders import steps_of
+from lint.source.modules import module_parts
+from lint.source.sites import Leave, Within
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from lint.source.modules import FunctionId
+    from lint.source.program import Program
+    from lint.source.sites import Call, Function, Source
+
+OPENS_PYTHON = re.compile(
+    r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
+    r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
+    r"scoped_session|async_scoped_session)"
+    r"|sqlmodel(?:\.\w+)*\.(?:create_engine|Session|AsyncSession)"
+    r"|psycopg(?:\.\w+)*\.connect"
+    r"|psycopg2\.connect|psycopg2\.pool\.\w*ConnectionPool"
+    r"|psycopg_pool(?:\.\w+)*\.\w*ConnectionPool"
+    r"|asyncpg(?:\.\w+)*\.(?:connect|create_pool)"
+    r"|aiopg(?:\.\w+)*\.(?:connect|create_pool|create_engine)|pg8000(?:\.\w+)*\.connect"
+)
+#: A project's own package around its generated client has any name.
+_PRISMA_CLIENT = re.compile(r"prisma\w*[./](?:[\w./-]+\.)?PrismaClient\Z", re.IGNORECASE)
+_METHODS = {
+    "engine": frozenset({"connect", "begin", "raw_connection"}),
+    "pool": frozenset({"connection", "acquire", "getconn", "connect"}),
+}
+#: Methods of a raw holder whose result is raw again.
+_HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
+#: Methods that run a callback in a transaction of their own.
+_TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"})
+
+
+def opens_connection(call: Call, source: Source) -> bool:
+    """Say whether a call makes an engine, a pool, a connection or a session of its own."""
+    if source.language == "typescript":
+        return typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+    return OPENS_PYTHON.fullmatch(call.callee) is not None
+
+
+def takes_connection(call: Call, source: Source) -> bool:
+    """Say whether a call takes a connection from an engine or pool that was imported."""
+    parts = call.written.split(".")
+    if len(parts) < 2 or parts[0] not in source.imports:
+        return False
+    holder = parts[-2].lower().rpartition("_")[2]
+    return parts[-1] in _METHODS.get(holder, ())
+
+
+class Connections:
+    """The names that hold raw connections, by file and function ("" for the module, "self." names too).
+
+    `bound` are the functions that bind a tenant: what they hand out is not raw.
+    """
+
+    def __init__(self, program: Program, bound: Container[FunctionId] = ()) -> None:
+        self._program = program
+        self._bound = bound
+        self.openers = frozenset(self._opening_functions())
+        self._held: dict[str, dict[str, set[str]]] = {}
+        self._exports: dict[str, list[Source]] = {}
+        for source in program.sources:
+            held = self._held.setdefault(source.path, {})
+            for function, name in self._opened(source):
+                held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
+            if any("" in where for where in held.values()):
+                self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
+        for source in program.sources:
+            self._spread(source)
+
+    def holds(self, name: str, function: str, source: Source) -> bool:
+        """Say whether a name holds a raw connection in a function of a file."""
+        if not name:
+            return False
+        where = self._held.get(source.path, {}).get(name, set())
+        if any(not one or function == one or function.startswith(f"{one}.") for one in where):
+            return True
+        return self._is_imported(name, source)
+
+    def opens(self, call: Call, source: Source) -> bool:
+        """Say whether a call gives a raw connection, by itself or through a function of the project."""
+        if opens_connection(call, source) or takes_connection(call, source):
+            return True
+        return any(target in self.openers for target in self._program.targets(call, source))
+
+    def _is_imported(self, name: str, source: Source) -> bool:
+        module, _, original = source.imports.get(name, "").rpartition(".")
+        wanted = _last_parts(module)
+        for other in self._exports.get(wanted[-1], ()) if wanted else ():
+            held = self._held[other.path]
+            if "" not in held.get(other.exports.get(original, original), ()):
+                continue
+            if module_parts(other.path)[-len(wanted) :] == wanted[-len(module_parts(other.path)) :]:
+                return True
+        return False
+
+    def _opening_functions(self) -> Iterator[FunctionId]:
+        """Yield the functions that return or yield what they opened."""
+        for source in self._program.sources:
+            for call in source.calls:
+                target = (source.path, call.function)
+                if not call.function or target in self._bound or not opens_connection(call, source):
+                    continue
+                if _gives_away(source.functions.get(call.function), call):
+                    yield target
+
+    def _opened(self, source: Source) -> Iterator[tuple[str, str]]:
+        for call, names in _bindings(source):
+            if self.opens(call, source):
+                for name in names:
+                    yield call.function, name
+
+    def _spread(self, source: Source) -> None:
+        """Follow `with engine.connect() as c` and `cursor = c.cursor()`; twice, for a cursor of one."""
+        held = self._held[source.path]
+        for _ in range(2):
+            for call, names in _bindings(source):
+                if call.name in _HANDS_ON or call.name == root_of(call) or "." not in call.written:
+                    root = root_of(call) or call.written
+                    if self.holds(root, call.function, source):
+                        for name in names:
+                            held.setdefault(name, set()).add(call.function)
+        for call in source.calls:
+            if call.name in _TRANSACTIONS and self.holds(root_of(call), call.function, source):
+                for function, name in _given_to(call, source):
+                    held.setdefault(name, set()).add(function)
+
+
+def _given_to(call: Call, source: Source) -> Iterator[tuple[str, str]]:
+    """Yield (function, its first parameter) of each callback that a transaction is handed to."""
+    for argument in call.arguments:
+        function = source.functions.get(argument.function or "")
+        if function is not None and function.parameters:
+            yield function.name, function.parameters[0]
+
+
+def _bindings(source: Source) -> Iterator[tuple[Call, tuple[str, ...]]]:
+    """Yield (call, names its result has) for assignments and `with … as name`."""
+    for call in source.calls:
+        if call.bound_to:
+            yield call, call.bound_to
+    for function in source.functions.values():
+        for step in steps_of(function.body):
+            if isinstance(step, Within) and step.call is not None and step.name:
+                yield step.call, (step.name,)
+
+
+def _gives_away(function: Function | None, call: Call) -> bool:
+    names = {*call.bound_to, call.written}
+    for step in steps_of(function.body) if function is not None else ():
+        if not isinstance(step, Leave) or step.kind not in {"return", "yield"}:
+            continue
+        if not names.isdisjoint(step.names) or covers(step.place, call.place):
+            return True
+    return False
+
+
+def _last_parts(module: str) -> tuple[str, ...]:
+    """Return the last two parts of an imported module's name, aliases of a root left out."""
+    return tuple(part for part in module.replace("/", ".").split(".") if part not in {"", "@", "~"})[-2:]

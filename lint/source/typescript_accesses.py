@@ -1,0 +1,110 @@
+"""Tables touched through the query builders of TypeScript: Prisma, Drizzle, Kysely, Sequelize, Knex.
+
+They are told apart by their calls alone. Prisma's client names models, which the schema maps to
+tables; where no schema was read, `appConnection` stands for a table spelled alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lint.source.access import Access, root_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lint.source.access import Models
+    from lint.source.sites import Call, Source
+    from lint.source.sql_tables import AccessCommand
+
+_PRISMA: dict[str, AccessCommand] = {
+    **dict.fromkeys(("findMany", "findFirst", "findUnique", "count", "aggregate", "groupBy"), "select"),
+    **dict.fromkeys(("findFirstOrThrow", "findUniqueOrThrow"), "select"),
+    **dict.fromkeys(("create", "createMany", "createManyAndReturn", "upsert"), "insert"),
+    **dict.fromkeys(("update", "updateMany", "updateManyAndReturn"), "update"),
+    **dict.fromkeys(("delete", "deleteMany"), "delete"),
+}
+_KYSELY: dict[str, AccessCommand] = {
+    "selectFrom": "select",
+    "insertInto": "insert",
+    "replaceInto": "insert",
+    "updateTable": "update",
+    "deleteFrom": "delete",
+    "mergeInto": "update",
+}
+_KYSELY_JOINS = frozenset({"innerJoin", "leftJoin", "rightJoin", "fullJoin", "crossJoin", "innerJoinLateral"})
+_DRIZZLE: dict[str, AccessCommand] = {
+    "from": "select",
+    "insert": "insert",
+    "update": "update",
+    "delete": "delete",
+    **dict.fromkeys(_KYSELY_JOINS, "select"),
+}
+_SEQUELIZE: dict[str, AccessCommand] = {
+    **dict.fromkeys(("findAll", "findOne", "findByPk", "findAndCountAll", "count", "sum"), "select"),
+    **dict.fromkeys(("create", "bulkCreate", "findOrCreate", "upsert"), "insert"),
+    **dict.fromkeys(("update", "increment", "decrement", "restore"), "update"),
+    **dict.fromkeys(("destroy", "truncate"), "delete"),
+}
+_LEAST_PARTS = 2
+_OF_CLIENT = 3
+
+
+def typescript_accesses(source: Source, models: Models) -> Iterator[Access]:
+    """Yield the accesses of a TypeScript or JavaScript file through query builders."""
+    for call in source.calls:
+        if call.name in _KYSELY or call.name in _KYSELY_JOINS:
+            yield from _by_name(call)
+        if call.name in _DRIZZLE:
+            yield from _by_variable(call, models)
+        if call.name in _PRISMA or call.name in _SEQUELIZE:
+            yield from _by_model(call, models)
+
+
+def _by_name(call: Call) -> Iterator[Access]:
+    """Read `selectFrom('app.invoice as i')`: the table is a literal."""
+    first = next(iter(call.arguments), None)
+    if first is None or first.kind != "literal" or not first.text:
+        return
+    table = first.text.strip("'\"`").split(" as ")[0].strip()
+    if table and " " not in table:
+        yield _access(table, _KYSELY.get(call.name, "select"), call)
+
+
+def _by_variable(call: Call, models: Models) -> Iterator[Access]:
+    """Read `db.select().from(invoice)`: the table is a variable of the schema."""
+    first = next(iter(call.arguments), None)
+    if first is None or first.kind not in {"name", "other", "member"}:
+        return
+    table = models.typescript.get(first.text.rpartition(".")[2])
+    if table is not None:
+        yield _access(table, _DRIZZLE[call.name], call)
+
+
+def _by_model(call: Call, models: Models) -> Iterator[Access]:
+    """Read `prisma.invoice.findMany()`, `db.query.invoice.findMany()` and `Invoice.findAll()`."""
+    parts = _whole(call).split(".")
+    if len(parts) < _LEAST_PARTS:
+        return
+    model = parts[-2]
+    table = _table_of(model, models.typescript)
+    if table is None:
+        return
+    if len(parts) >= _OF_CLIENT and call.name in _PRISMA:
+        yield _access(table, _PRISMA[call.name], call)
+    elif len(parts) == _LEAST_PARTS and model[:1].isupper() and call.name in _SEQUELIZE:
+        yield _access(table, _SEQUELIZE[call.name], call)
+
+
+def _whole(call: Call) -> str:
+    return call.written or call.callee
+
+
+def _table_of(model: str, tables: Mapping[str, str]) -> str | None:
+    if model in tables:
+        return tables[model]
+    return tables.get(model[:1].upper() + model[1:])
+
+
+def _access(table: str, command: AccessCommand, call: Call) -> Access:
+    return Access(table, command, call.place, call.function, "orm", shown(_whole(call)), root_of(call))
