@@ -28,7 +28,8 @@ PASSED_OVER = frozenset(
 _GENERATED_FOLDERS = frozenset({"generated", "__generated__", "gen"})
 PYTHON = frozenset({".py", ".pyi"})
 SCRIPTS = frozenset({".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"})
-_SUFFIXES = PYTHON | SCRIPTS | {".sql"}
+PRISMA = frozenset({".prisma"})
+_SUFFIXES = PYTHON | SCRIPTS | PRISMA | {".sql"}
 _NOT_SOURCE = re.compile(
     r"\.(?:d\.[cm]?ts|min\.[cm]?js|(?:test|spec|stories)\.[cm]?[jt]sx?)\Z", re.IGNORECASE
 )
@@ -88,6 +89,8 @@ class Corpus:
     queries: list[SourceFile] = field(default_factory=list)
     #: What was left out of the histories, and why, in sentences for a reader.
     notes: list[str] = field(default_factory=list)
+    #: Prisma's schemas, which say the tables of its client's models.
+    schemas: list[SourceFile] = field(default_factory=list)
 
     def readable(self) -> Iterator[SourceFile]:
         """Yield every file that was read."""
@@ -134,12 +137,13 @@ def corpus_of(found: Found) -> Corpus:
     return Corpus(
         migrations.histories,
         migrations.revisions,
-        [file for file in readable if file.location.suffix != ".sql"],
+        [file for file in readable if file.location.suffix in PYTHON | SCRIPTS],
         [file for file in files if file.unreadable is not None],
         len(files),
         migrations.scripts,
         migrations.queries,
         notes + migrations.notes,
+        [file for file in readable if file.location.suffix in PRISMA],
     )
 
 

@@ -9,6 +9,7 @@ from lint.rules.wrap_joins import loose_joins
 from lint.rules.wrap_names import unmatched_settings
 from lint.rules.wrap_reach import outside_scope
 from lint.rules.wrap_settings import bound_badly
+from lint.source.orm_typescript import model_tables
 from lint.source.readers import Link, reader_map
 from lint.source.reading import read_sources
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lint.files import Corpus
     from lint.report import Finding
     from lint.source.readers import Readers
+    from lint.source.sites import Source
 
 
 def wrap_findings(
@@ -31,8 +33,14 @@ def wrap_findings(
     """Yield WRAP001-006, WRAP008 and RLS019 for the sources of a run, its revisions left out."""
     protected = bool(Link(catalogues, config).protected)
     sources = read_sources(corpus, config, everything=protected)
-    readers = reader_map(sources, catalogues, config, corpus.sources, typescript_models)
+    models = typescript_models if typescript_models is not None else _typescript_models(sources, corpus)
+    readers = reader_map(sources, catalogues, config, corpus.sources, models)
     yield from findings_of(readers, corpus, catalogues, config)
+
+
+def _typescript_models(sources: Sequence[Source], corpus: Corpus) -> Mapping[str, str]:
+    schemas = ((file.path, file.content) for file in corpus.schemas)
+    return model_tables([one for one in sources if one.language == "typescript"], schemas)
 
 
 def findings_of(

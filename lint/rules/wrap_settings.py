@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from lint.report import Finding
     from lint.source.readers import Readers
     from lint.source.settings import SettingSite
+    from lint.source.sites import Text
 
 _UUID = re.compile(r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int)\b")
+#: A name that says its value was quoted before.
+_QUOTED_NAME = re.compile(r"quoted|escaped|literal", re.IGNORECASE)
+#: What a query builder's tag pastes into the text instead of sending it as a value.
+_PASTES = frozenset({"raw", "unsafe", "lit"})
 _EMPTY = re.compile(r"(?:=|\bto\b|,)\s*''", re.IGNORECASE)
 #: Functions that quote a value for SQL, and those that can only give a UUID or a number.
 _QUOTES = frozenset({"Literal", "quote_literal", "literal", "escapeLiteral", "lit", "quote", "Identifier"})
@@ -32,10 +37,12 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
         return
     if site.text is not None and not is_run(site.text):
         return
-    parameter = site.text is not None and change.form == "set" and placeholder_in(site)
+    raw = site.text is not None and _is_raw(site.text)
+    tagged = is_tagged(site) and not raw
+    parameter = change.form == "set" and placeholder_in(site) and not raw
     if parameter and not client_side(site, readers.program.sources):
         yield _parameter(site)
-    elif site.text is not None and not parameter and not is_tagged(site) and HOLE in _value_text(site):
+    elif site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
     if not change.local:
         if not _clears(site):
@@ -44,6 +51,11 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     why = why_over(site, readers)
     if why is not None:
         yield _over(site, why)
+
+
+def _is_raw(text: Text) -> bool:
+    """Say whether a tagged template is given text to paste: sql`… ${sql.raw(name)}`."""
+    return any(name.rpartition(".")[2] in _PASTES for name in text.holes)
 
 
 def _parameter(site: SettingSite) -> Finding:
@@ -96,6 +108,8 @@ def _pasted(site: SettingSite) -> Iterator[Finding]:
     if text is None or not _QUOTES.isdisjoint(text.calls) or _is_quoted(site):
         return
     names = [name for name in text.holes if name]
+    if names and all(_QUOTED_NAME.search(name) for name in names):
+        return
     typed = bool(names) and all(_is_typed(name, site) for name in names)
     shown = ", ".join(names) or "a value"
     danger = (

@@ -24,7 +24,7 @@ _HOLE_VALUE = re.compile(rf"(?:=|\bto\b)\s*{HOLE}", re.IGNORECASE)
 _TAG_ENDS = (("$executeRaw",), ("$queryRaw",), ("sql",), ("SQL",))
 _ON_CLIENT = re.compile(r"psycopg2\b|django\b|pymysql\b|sequelize\b|aiopg\b|sqlite3\b")
 _ON_SERVER = re.compile(
-    r"psycopg(?:\.|_pool|$)|asyncpg\b|pg(?:\.|$)|postgres(?:\.|$)|.*prisma|pg8000\b|knex\b|kysely\b"
+    r"psycopg(?:\.|_pool|$)|asyncpg\b|pg(?:\.|$)|postgres(?:\.|$)|.*prisma|pg8000\b|knex\b|kysely\b|drizzle-orm\b"
 )
 _URL_ON_SERVER = re.compile(r"postgres(?:ql)?\+(?:asyncpg|psycopg|psycopg_async|pg8000)(?::|\b(?!2))")
 _URL_ON_CLIENT = re.compile(r"postgres(?:ql)?\+psycopg2")

@@ -87,6 +87,8 @@ class Text:
     place: Place
     #: The names interpolated into it, in order; one HOLE stands in the value for each.
     holes: tuple[str, ...] = ()
+    #: True when what is interpolated goes to the tag as values (sql`… ${id}`), not into the text.
+    tagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

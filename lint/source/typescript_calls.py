@@ -87,7 +87,10 @@ def _arguments(
     reader.callers.append(reader.resolved(written).rpartition(".")[2])
     use = Use(awaited=awaited and written in _AWAIT_ALL)
     arguments = []
-    for argument in [given] if given.type == "template_string" else parts_of(given):
+    is_tagged = given.type == "template_string"
+    if is_tagged:
+        reader.tagged.add(given.id)
+    for argument in [given] if is_tagged else parts_of(given):
         kind = argument.type
         if kind == "identifier":
             value = name_value(reader, argument)

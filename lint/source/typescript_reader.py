@@ -147,6 +147,8 @@ class Reader:
     #: Names that each function reads from around it, by its qualified name.
     free: dict[str, tuple[str, ...]] = field(default_factory=dict)
     callers: list[str] = field(default_factory=list)
+    #: The nodes of templates that have a tag.
+    tagged: set[int] = field(default_factory=set)
     scope: Scope = field(default_factory=Scope)
     #: Names of functions whose bodies are still being read; they are taken as well.
     _taken: set[str] = field(default_factory=set)
@@ -191,8 +193,9 @@ class Reader:
 
     def text(self, value: str, node: Node, holes: tuple[str, ...] = ()) -> None:
         """Note a string, with the calls it is an argument of."""
+        tagged = node.id in self.tagged
         callers = tuple(self.callers[-_CALLERS_KEPT:])
-        self.texts.append(Text(value, callers, self.scope.function, self.place(node), holes))
+        self.texts.append(Text(value, callers, self.scope.function, self.place(node), holes, tagged))
 
     def reference(self, written: str, node: Node) -> None:
         """Note a name read as a value; as a reference only when it is watched."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lint.files import gather
 from lint.source.orm_typescript import Model, model_tables, models_of, prisma_models
 from lint.source.typescript import read_typescript
 
@@ -107,6 +110,13 @@ def test_tables_are_found_by_the_resolved_name_and_by_a_bare_one_that_is_not_amb
     assert (found["src.a.a"], found["src.b.a"]) == ("a_table", "another")
     assert "a" not in found
     assert found["AppConnection"] == "app.app_connection"
+
+
+def test_a_prisma_schema_is_gathered_as_such(tmp_path: Path) -> None:
+    (tmp_path / "schema.prisma").write_bytes(PRISMA)
+    corpus = gather([tmp_path], tmp_path, ())
+    assert [file.path for file in corpus.schemas] == ["schema.prisma"]
+    assert corpus.sources == []
 
 
 def test_a_resolved_import_names_its_table() -> None:

@@ -352,7 +352,13 @@ def test_a_tagged_template_is_a_call_with_a_text(tag: str) -> None:
     (text,) = source.texts
     assert text.calls == ("execute", made.name)
     assert text.holes == ("users", "a.id")
+    assert text.tagged
     assert not source.broken
+
+
+def test_only_the_template_that_has_the_tag_is_tagged() -> None:
+    source = read("sql`a ${f(`b ${c}`)}`; sql(`d ${e}`);")
+    assert {text.value[0]: text.tagged for text in source.texts} == {"a": True, "b": False, "d": False}
 
 
 def test_types_directives_and_keys_are_no_texts() -> None:
