@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lint.source.settings import SettingSite
 
 _UUID = re.compile(r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int)\b")
+#: A name that says its value was quoted before.
+_QUOTED_NAME = re.compile(r"quoted|escaped|literal", re.IGNORECASE)
 _EMPTY = re.compile(r"(?:=|\bto\b|,)\s*''", re.IGNORECASE)
 #: Functions that quote a value for SQL, and those that can only give a UUID or a number.
 _QUOTES = frozenset({"Literal", "quote_literal", "literal", "escapeLiteral", "lit", "quote", "Identifier"})
@@ -96,6 +98,8 @@ def _pasted(site: SettingSite) -> Iterator[Finding]:
     if text is None or not _QUOTES.isdisjoint(text.calls) or _is_quoted(site):
         return
     names = [name for name in text.holes if name]
+    if names and all(_QUOTED_NAME.search(name) for name in names):
+        return
     typed = bool(names) and all(_is_typed(name, site) for name in names)
     shown = ", ".join(names) or "a value"
     danger = (

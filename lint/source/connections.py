@@ -38,7 +38,7 @@ OPENS_PYTHON = re.compile(
 _PRISMA_CLIENT = re.compile(r"prisma\w*[./](?:[\w./-]+\.)?PrismaClient\Z", re.IGNORECASE)
 _METHODS = {
     "engine": frozenset({"connect", "begin", "raw_connection"}),
-    "pool": frozenset({"connection", "acquire", "getconn", "connect"}),
+    "pool": frozenset({"connection", "acquire", "getconn", "connect", "query"}),
 }
 #: Methods of a raw holder whose result is raw again.
 _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
