@@ -77,17 +77,18 @@ class Modules:
         """Return what an absolute dotted name stands for, None when it is no part of the program."""
         key = (dotted, importer.rpartition("/")[0])
         if key not in self._found:
-            self._found[key] = self._find(_split(dotted), importer, 0)
+            self._found[key] = self._find(_split(dotted), importer, 0, set())
         return self._found[key]
 
-    def _find(self, parts: Parts, importer: str, depth: int) -> Symbol | None:
+    def _find(self, parts: Parts, importer: str, depth: int, seen: set[tuple[str, Parts]]) -> Symbol | None:
         if depth > _DEEPEST:
             return None
         for length in range(len(parts), 0, -1):
             path = self._module(parts[:length], importer)
-            if path is None:
+            if path is None or (path, parts[length:]) in seen:
                 continue
-            found = self._member(path, parts[length:], depth)
+            seen.add((path, parts[length:]))  # modules that hand each other's names on are asked once
+            found = self._member(path, parts[length:], depth, seen)
             if found is not None:
                 return found
         return None
@@ -106,7 +107,7 @@ class Modules:
             return max(near, key=lambda path: len(self._parts[path]))
         return matches[0] if len(matches) == 1 and len(parts) > 1 else None
 
-    def _member(self, path: str, rest: Parts, depth: int) -> Symbol | None:
+    def _member(self, path: str, rest: Parts, depth: int, seen: set[tuple[str, Parts]]) -> Symbol | None:
         """Return what a module's name stands for: defined there, handed on, or imported."""
         if not rest:
             return Symbol(path, "")
@@ -117,7 +118,7 @@ class Modules:
         for target in _handed_on(source, rest):
             if "." not in target and self.symbol(path, target) is not None:
                 return self.symbol(path, target)
-            found = self._find(_split(target), path, depth + 1)
+            found = self._find(_split(target), path, depth + 1, seen)
             if found is not None:
                 return found
         return None
