@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove bench soak lock proto docs clean
+.PHONY: help demo test prove bench soak fuzz lock proto docs clean
 
 help:
 	@echo "make demo    set up, run the whole loop on embedded servers, print where to look"
@@ -13,6 +13,7 @@ help:
 	@echo "make prove   apply every sabotage to a live twin and print the kill matrix"
 	@echo "make bench   measure against raw limits and peers (see bench/README.md)"
 	@echo "make soak    kill the pipeline and the ledger at random points, many times"
+	@echo "make fuzz    lint mutated statements for minutes (POSTURE_FUZZ_SECONDS)"
 	@echo "make lock    resolve pyproject.toml into the hashed requirements files"
 	@echo "make proto   regenerate the gRPC code from its .proto file"
 	@echo "make docs    regenerate the diagram and tables that are made from the code"
@@ -42,6 +43,10 @@ bench:
 soak:
 	@$(PYTHON) deploy/bootstrap.py dev
 	$(BIN)/pytest -q -m soak --override-ini "addopts=--import-mode=importlib --strict-markers" tests
+
+fuzz:
+	@$(PYTHON) deploy/bootstrap.py dev
+	$(BIN)/pytest -q -s -m soak --override-ini "addopts=--import-mode=importlib --strict-markers" tests/lint/test_fuzz.py
 
 lock:
 	@$(PYTHON) deploy/bootstrap.py dev

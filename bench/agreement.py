@@ -3,12 +3,18 @@
 `python bench/agreement.py PATH…` compares the facts of every .sql file below the paths with those of
 PostgreSQL's own parser (pglast), and prints for each kind how many agreed, were missed and were
 extra, and each disagreement with its file and line.
+
+`python bench/agreement.py --live PATH…` runs the SQL migrations below the paths on a PostgreSQL server
+of its own and prints in what the live catalogue differs from the replayed one. Statements that the
+server refuses are named and run as if they were not there, in both. Platform schemas (auth, storage)
+and roles are stood in for.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 SHOWN = 200
@@ -29,8 +35,117 @@ def sql_files(paths: list[str]) -> list[Path]:
     return found
 
 
+def live(paths: list[str]) -> None:
+    """Compare the head of each history below the paths with a database that ran it."""
+    from lint.files import gather
+    from tests.lint.conftest import server
+
+    corpus = gather([Path(path) for path in paths], Path.cwd(), ())
+    for folder, files in corpus.histories.items():
+        with server() as dsn:
+            report(folder, [file.location for file in files], dsn)
+
+
+def report(folder: str, files: list[Path], dsn: str) -> None:
+    from lint import read_live
+    from lint.catalogue import Place
+    from lint.history.read import way_up
+    from lint.history.replay import Replay
+    from lint.history.sql import Script, statements
+    from lint.history.statements import statement_facts
+    from tests.lint.parity import differences
+
+    prepare(dsn)
+    before = read_live(dsn)
+    replay, refused, count = Replay(folder), [], 0
+    replay.tables.update(before.tables)
+    replay.functions.update(before.functions)
+    replay.types.update(before.types)
+    replay.schemas.update(before.schemas)
+    for path in files:
+        script = Script(way_up(path.read_text(errors="replace")))
+        parts = list(statements(script, lambda *_: None))
+        gone = dict(refusals(dsn, [part.source for part in parts]))
+        replay.begin_file()
+        for at, part in enumerate(parts):
+            count += 1
+            if at in gone:
+                refused.append(f"{path}:{script.line_and_column(part.tokens[0].start)[0]}: {gone[at]}")
+            else:
+                replay.apply(statement_facts(part), Place(str(path)))
+    found = differences(replay.catalogue(), read_live(dsn), before)
+    tables = [name for name, table in replay.tables.items() if table.known and name not in before.tables]
+    policies = sum(len(table.policies) for table in replay.tables.values())
+    print(
+        f"{folder}: {len(files)} files, {count} statements, {len(refused)} refused, {len(tables)} tables, "
+        f"{policies} policies, {len(replay.functions)} functions, {len(replay.not_analysed)} not analysed, "
+        f"{len(found)} differences"
+    )
+    for one in (*refused, *(f"{place.path}: {why}" for place, why in replay.not_analysed), *found):
+        print("   ", str(one)[:WIDTH])
+
+
+def refusals(dsn: str, texts: list[str]) -> Iterator[tuple[int, str]]:
+    """Run statements, each in its own transaction; yield the position and reason of those that fail."""
+    import psycopg
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for at, text in enumerate(texts):
+            try:
+                connection.execute(text.encode())
+            except psycopg.Error as error:
+                if connection.info.transaction_status.name != "IDLE":
+                    connection.execute("ROLLBACK")
+                yield at, str(error).splitlines()[0]
+
+
+def prepare(dsn: str) -> None:
+    """Make what a platform has before the first migration."""
+    import psycopg
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for role in (
+            "anon",
+            "authenticated",
+            "service_role",
+            "supabase_admin",
+            "authenticator",
+            "postgres",
+            "supabase_auth_admin",
+        ):
+            known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+            if known is None:
+                connection.execute(f"CREATE ROLE {role}")
+        connection.execute(PLATFORM)
+        connection.execute('ALTER DATABASE postgres SET search_path = "$user", public, extensions')
+
+
+PLATFORM = """
+CREATE SCHEMA auth; CREATE SCHEMA storage; CREATE SCHEMA extensions; CREATE SCHEMA realtime;
+CREATE TABLE auth.users (id uuid PRIMARY KEY, email text, raw_user_meta_data jsonb, raw_app_meta_data jsonb,
+    created_at timestamptz, updated_at timestamptz, phone text, aud text, role text);
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS 'SELECT NULL::uuid';
+CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL::text';
+CREATE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL::text';
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS 'SELECT NULL::jsonb';
+CREATE TABLE storage.buckets (id text PRIMARY KEY, name text, public boolean, owner uuid,
+    file_size_limit bigint, allowed_mime_types text[], avif_autodetection boolean);
+CREATE TABLE storage.objects (id uuid PRIMARY KEY, bucket_id text, name text, owner uuid, metadata jsonb);
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE sql AS 'SELECT NULL::text[]';
+CREATE FUNCTION storage.filename(name text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+CREATE TABLE realtime.messages (id uuid PRIMARY KEY, topic text, extension text);
+CREATE FUNCTION realtime.topic() RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL::text';
+CREATE PUBLICATION supabase_realtime;
+CREATE FUNCTION extensions.uuid_generate_v4() RETURNS uuid LANGUAGE sql AS 'SELECT gen_random_uuid()';
+"""
+
+
 def main() -> None:
     from_the_root()
+    if sys.argv[1:2] == ["--live"]:
+        live(sys.argv[2:])
+        return
     from tests.lint.oracle import compared
 
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("agreed", "missed", "extra")}

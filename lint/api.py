@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lint.files import Corpus, SourceFile
+    from lint.histories import History
     from lint.report import Coverage, Finding
     from lint.rules.head import Head
+    from lint.source.inventory import BypassUse
 
 __all__ = [
+    "bypass_inventory",
     "coverage_live",
     "coverage_of",
     "explain",
@@ -36,8 +39,6 @@ __all__ = [
     "read_live",
     "replay_paths",
 ]
-
-_HISTORY_RULES = "RLS"
 
 
 def lint_paths(
@@ -62,12 +63,12 @@ def lint_paths(
 
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
     """Lint files already read, as `lint_paths` does."""
+    from lint.histories import read_histories
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
-    catalogues, findings, statements = _histories(corpus, settings, base)
-    heads = _heads(catalogues, settings)
-    findings.extend(finding for head in heads for finding in head.findings)
+    histories = list(read_histories(corpus, settings, base))
+    heads, findings = _judged(histories, settings)
     coverage = merged(coverage_of(head.catalogue, settings.global_tables) for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
@@ -78,7 +79,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
     kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
     stats = Stats(
         corpus.count,
-        statements,
+        sum(history.statements for history in histories),
         time.perf_counter() - started,
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
@@ -99,18 +100,21 @@ def replay_paths(
 ) -> list[Catalogue]:
     """Return the catalogue at the head of each history found below the paths."""
     from lint.files import gather
+    from lint.histories import read_histories
 
     settings, base = config or LintConfig(), Path(root)
     corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    found = _histories(corpus, settings, base)[0]
-    return [_with_tenants(catalogue, settings) for catalogue in found]
+    histories = read_histories(corpus, settings, base)
+    return [_with_tenants(history.catalogue, settings) for history in histories]
 
 
 def lint_catalogue(catalogue: Catalogue, config: LintConfig | None = None) -> Report:
     """Judge one catalogue, such as a live database's; the finding's path is its source."""
+    from lint.rules.head import judge_head
+
     started = time.perf_counter()
     settings = config or LintConfig()
-    (head,) = _heads([catalogue], settings)
+    head = judge_head(catalogue, settings)
     findings = fingerprinted(head.findings)
     unread = sum(finding.rule == RLS090.code for finding in findings)
     stats = Stats(seconds=time.perf_counter() - started, not_analysed=unread)
@@ -123,6 +127,20 @@ def read_live(dsn: str, tenant_columns: Iterable[str] = TENANT_COLUMNS) -> Catal
     from lint.live.read import read_database
 
     return _with_tenants(read_database(dsn), LintConfig(tenant_columns=tuple(tenant_columns)))
+
+
+def bypass_inventory(
+    paths: Sequence[Path | str], config: LintConfig | None = None, root: Path | str = "."
+) -> tuple[BypassUse, ...]:
+    """Return every use of the bypass below the paths: its site, tenant, handlers and verification.
+
+    Raises LintError for a path that does not exist, LintConfigError for a registry that is no use.
+    """
+    from lint.files import gather
+    from lint.source.inventory import inventory
+
+    settings, base = config or LintConfig(), Path(root)
+    return inventory(gather([Path(path) for path in paths], base, settings.exclude), settings, base)
 
 
 def coverage_live(dsn: str, role: str, config: LintConfig | None = None) -> Coverage:
@@ -148,50 +166,6 @@ def explain(code: str) -> str:
     return rule.explanation
 
 
-def _columns(config: LintConfig) -> tuple[str, ...]:
-    return (config.tenant_column,) if config.tenant_column else config.tenant_columns
-
-
-def _histories(corpus: Corpus, config: LintConfig, root: Path) -> tuple[list[Catalogue], list[Finding], int]:
-    """Replay every history of a corpus: catalogues, what was not analysed, statements read."""
-    from lint.history.alembic import replay_revisions
-    from lint.history.read import replay_files
-    from lint.history.replay import Replay
-
-    operations = config.rls_operations
-    catalogues: list[Catalogue] = []
-    findings: list[Finding] = []
-    statements = 0
-    for folder, files in corpus.histories.items():
-        replay = Replay(folder)
-        statements += replay_files(files, replay, operations)
-        catalogues.append(replay.catalogue())
-        findings.extend(_not_analysed(replay.not_analysed))
-    for folder, files in corpus.revisions.items():
-        replay = Replay(folder)
-        statements += replay_revisions(files, replay, operations, root)
-        catalogues.append(replay.catalogue())
-        findings.extend(_not_analysed(replay.not_analysed))
-    for folder, files in corpus.scripts.items():
-        from lint.history.sequelize import replay_scripts
-
-        replay = Replay(folder)
-        statements += replay_scripts(files, replay, operations, root)
-        catalogues.append(replay.catalogue())
-        findings.extend(_not_analysed(replay.not_analysed))
-    return catalogues, findings, statements
-
-
-def _not_analysed(notes: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
-    for place, reason in notes:
-        yield RLS090.finding(
-            place,
-            f"not analysed: {reason}",
-            "write it with literals, or review it by hand and suppress RLS090 with the reason",
-            subject=reason,
-        )
-
-
 def _unreadable(file: SourceFile) -> Finding:
     return RLS090.finding(
         Place(file.path),
@@ -201,10 +175,14 @@ def _unreadable(file: SourceFile) -> Finding:
     )
 
 
-def _heads(catalogues: Iterable[Catalogue], config: LintConfig) -> list[Head]:
-    from lint.rules.head import judge_head
-
-    return [judge_head(catalogue, config) for catalogue in catalogues]
+def _judged(histories: Iterable[History], config: LintConfig) -> tuple[list[Head], list[Finding]]:
+    heads: list[Head] = []
+    findings: list[Finding] = []
+    for history in histories:
+        head, found = history.judged(config)
+        heads.append(head)
+        findings.extend(found)
+    return heads, findings
 
 
 def _tenancy_text(heads: Iterable[Head]) -> str:

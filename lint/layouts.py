@@ -116,9 +116,7 @@ def arranged(files: Iterable[SourceFile]) -> Migrations:
 # Files that are no part of a history
 
 
-def _applied(
-    sql: Iterable[SourceFile], read_by_code: frozenset[str], found: Migrations
-) -> Iterator[SourceFile]:
+def _applied(sql: Iterable[SourceFile], read_by_code: _ReadByCode, found: Migrations) -> Iterator[SourceFile]:
     left: Counter[str] = Counter()
     files = list(sql)
     names = {file.path.lower() for file in files}
@@ -126,7 +124,7 @@ def _applied(
         reason = _why_left_out(file)
         if reason is not None:
             left[reason] += 1
-        elif not _is_undo(file, names) and file.location.name not in read_by_code:
+        elif not _is_undo(file, names) and not read_by_code.has(file):
             yield file
     for reason, count in left.items():
         found.notes.append(f"{_files(count)} left out of the histories: {reason}; name it to lint it")
@@ -167,9 +165,31 @@ def _is_undo(file: SourceFile, names: set[str]) -> bool:
     return any(f"{stem}{ending}" in names for ending in (".sql", "_up.sql", "-up.sql", "_deploy.sql"))
 
 
-def _read_by(code: Iterable[SourceFile]) -> frozenset[str]:
-    """Return the names of SQL files that migrations in code read: those are theirs to replay."""
-    return frozenset(name.decode() for file in code for name in _SQL_NAME.findall(file.content))
+@dataclass(frozen=True, slots=True)
+class _ReadByCode:
+    """SQL files that migrations in code read: those are theirs to replay."""
+
+    names: frozenset[str]
+    #: Folders of migrations that read SQL files, by name or by pattern.
+    folders: frozenset[PurePosixPath]
+
+    def has(self, file: SourceFile) -> bool:
+        """Say whether a migration in code reads the file."""
+        if file.path == file.base:
+            return False
+        return file.location.name in self.names or not self.folders.isdisjoint(
+            PurePosixPath(file.path).parents
+        )
+
+
+def _read_by(code: Iterable[SourceFile]) -> _ReadByCode:
+    names: set[str] = set()
+    folders: set[PurePosixPath] = set()
+    for file in code:
+        if b".sql" in file.content:
+            names.update(name.decode() for name in _SQL_NAME.findall(file.content))
+            folders.add(PurePosixPath(file.path).parent)
+    return _ReadByCode(frozenset(names), frozenset(folders))
 
 
 def _is_schema(group: list[SourceFile], found: Migrations) -> bool:

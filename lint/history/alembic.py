@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 
 from lint.files import text_of
 from lint.history import facts
-from lint.history.alembic_operations import (
-    SIGNATURES,
-    NotKnownError,
-    arguments_of,
-    in_batch,
-    query_of,
-    statements_of,
-)
+from lint.history.alembic_operations import SIGNATURES, arguments_of, in_batch, statements_of
 from lint.history.ddl import name_of
 from lint.history.evaluate import BudgetExceededError, Call, Evaluator
 from lint.history.imports import Project
 from lint.history.newest_python import parsed
 from lint.history.program import Program
 from lint.history.revision_graph import Node, in_order
+from lint.history.sqlalchemy_values import NotKnownError, query_of
 from lint.history.values import HOLE, UNKNOWN, Built, Module, Unknown, Value
 from lint.limits import TooSlowError, file_deadline
 
@@ -57,7 +51,7 @@ def replay_revisions(files: Iterable[SourceFile], replay: Replay, operations: Op
         revisions[node.path].program.note(f"revision {node.name} comes after itself: the graph has a cycle")
 
     for node in in_order([revision.node for revision in revisions.values()], report_cycle):
-        replay.begin_file()
+        replay.begin_file(node.path)
         revisions[node.path].upgrade()
     return sum(revision.program.statements for revision in revisions.values())
 
@@ -67,6 +61,7 @@ class _Revision:
 
     def __init__(self, file: SourceFile, program: Program, project: Project) -> None:
         self.program = program
+        program.counts_rows = b"rowcount" in file.content
         self.module = _load(file, program, project)
         names = self.module.names if self.module else {}
         name = names.get("revision")

@@ -1,7 +1,7 @@
 """Alembic's operations (`op.create_table`, `op.add_column`, …) as the SQL that they run.
 
 Signatures are those of Alembic's operation reference; `batch_alter_table` and the entities of
-alembic_utils are read too. SQLAlchemy's types are written by the names PostgreSQL has for them.
+alembic_utils are read too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,16 @@ from typing import Any
 
 from lint.history import ddl
 from lint.history.pure import is_iterable, literal, quoted
+from lint.history.sqlalchemy_values import (
+    NotKnownError,
+    action_of,
+    column_of,
+    condition_of,
+    reference_to,
+    table_named,
+    type_of,
+    write,
+)
 from lint.history.values import HOLE, Built, SqlText, Unknown, Value, is_known, ordered
 
 #: The names of each operation's positional arguments.
@@ -50,52 +60,6 @@ _ALIASES: Mapping[str, str] = {
     "local_columns": "local_cols",
     "remote_columns": "remote_cols",
 }
-_TYPES: Mapping[str, str] = {
-    "String": "varchar",
-    "VARCHAR": "varchar",
-    "AutoString": "varchar",
-    "Unicode": "varchar",
-    "Text": "text",
-    "TEXT": "text",
-    "UnicodeText": "text",
-    "Integer": "integer",
-    "INTEGER": "integer",
-    "SmallInteger": "smallint",
-    "BigInteger": "bigint",
-    "BIGINT": "bigint",
-    "Boolean": "boolean",
-    "BOOLEAN": "boolean",
-    "Uuid": "uuid",
-    "UUID": "uuid",
-    "GUID": "uuid",
-    "Float": "double precision",
-    "Double": "double precision",
-    "DOUBLE_PRECISION": "double precision",
-    "Numeric": "numeric",
-    "NUMERIC": "numeric",
-    "DateTime": "timestamp",
-    "TIMESTAMP": "timestamp",
-    "Date": "date",
-    "Time": "time",
-    "Interval": "interval",
-    "LargeBinary": "bytea",
-    "BYTEA": "bytea",
-    "JSON": "json",
-    "JSONB": "jsonb",
-    "INET": "inet",
-    "CIDR": "cidr",
-    "TSVECTOR": "tsvector",
-    "HSTORE": "hstore",
-    "CITEXT": "citext",
-}
-_ZONED = frozenset({"DateTime", "TIMESTAMP", "Time"})
-_SIZED = frozenset({"String", "VARCHAR", "AutoString", "Unicode"})
-
-
-class NotKnownError(Exception):
-    """An operation on what is known only when it runs; the message names the part."""
-
-
 Arguments = Mapping[str, Any]
 
 
@@ -195,14 +159,10 @@ def _constraint(built: Built) -> ddl.Constraint | None:
         return ddl.Constraint(kinds[built.name], columns, named) if columns else None
     if built.name == "ForeignKeyConstraint" and len(built.arguments) > 1:
         local, remote = _names(built.arguments[0]), _names(built.arguments[1])
-        return ddl.Constraint("FOREIGN KEY", local, named, _reference(remote, built.keywords))
+        return ddl.Constraint("FOREIGN KEY", local, named, reference_to(remote, built.keywords))
     if built.name == "CheckConstraint" and built.arguments:
-        return ddl.Constraint("CHECK", (), named, condition=_condition(built.arguments[0]))
+        return ddl.Constraint("CHECK", (), named, condition=condition_of(built.arguments[0]))
     return None
-
-
-def _condition(value: Value) -> str:
-    return value if isinstance(value, str) else HOLE
 
 
 def _index(built: Built, table: ddl.Name) -> ddl.Index:
@@ -219,97 +179,6 @@ def _key_part(value: Value) -> str:
     if isinstance(value, SqlText):
         return f"({value})" if "(" in value else str(value)
     return quoted(value) if isinstance(value, str) else f"({HOLE})"
-
-
-def _reference(remote: Sequence[str], keywords: Mapping[str, Any]) -> ddl.Reference:
-    if not remote:
-        raise NotKnownError("what a foreign key points at is known only when it runs")
-    table = remote[0].rpartition(".")[0] or remote[0]
-    return ddl.Reference(
-        tuple(table.split(".")),
-        tuple(target.rpartition(".")[2] for target in remote if "." in target),
-        _action(keywords.get("ondelete")),
-        _action(keywords.get("onupdate")),
-        deferrable=keywords.get("deferrable") is True,
-        not_valid=keywords.get("postgresql_not_valid") is True,
-    )
-
-
-def _action(value: Value) -> str:
-    return value.upper() if isinstance(value, str) else ""
-
-
-def column_of(built: Built) -> ddl.Column:
-    """Return a `sa.Column(…)`; raise NotKnownError when its name is not known."""
-    names = [item for item in built.arguments[:1] if isinstance(item, str) and HOLE not in item]
-    name = built.keywords.get("name", names[0] if names else None)
-    if not isinstance(name, str):
-        raise NotKnownError("a column's name is known only when it runs")
-    words = built.keywords
-    primary = words.get("primary_key") is True
-    parts = [item for item in built.arguments[len(names) :] if isinstance(item, (Built, Unknown))]
-    kinds = [type_of(part) for part in [words.get("type_"), *parts] if not _is_clause(part)]
-    default = words.get("server_default")
-    return ddl.Column(
-        name,
-        next((kind for kind in kinds if kind), ""),
-        nullable=words.get("nullable") is not False and not primary,
-        default=None if default is None or _is_clause(default) else ddl.expression(default),
-        primary=primary,
-        unique=words.get("unique") is True,
-        generated=_generated([*parts, default]),
-        references=_referenced(parts),
-        check=_checked(parts),
-    )
-
-
-_CLAUSES = frozenset({"ForeignKey", "Computed", "Identity", "CheckConstraint", "Sequence", "FetchedValue"})
-
-
-def _is_clause(part: Value) -> bool:
-    return isinstance(part, Built) and part.name in _CLAUSES
-
-
-def _generated(parts: Sequence[Value]) -> str:
-    for part in parts:
-        if isinstance(part, Built) and part.name == "Computed" and part.arguments:
-            return f"GENERATED ALWAYS AS ({_condition(part.arguments[0])}) STORED"
-        if isinstance(part, Built) and part.name == "Identity":
-            always = "ALWAYS" if part.keywords.get("always") is True else "BY DEFAULT"
-            return f"GENERATED {always} AS IDENTITY"
-    return ""
-
-
-def _referenced(parts: Sequence[Value]) -> ddl.Reference | None:
-    for part in parts:
-        if isinstance(part, Built) and part.name == "ForeignKey" and part.arguments:
-            target = part.arguments[0]
-            return _reference([target if isinstance(target, str) else HOLE], part.keywords)
-    return None
-
-
-def _checked(parts: Sequence[Value]) -> str | None:
-    checks = [part for part in parts if isinstance(part, Built) and part.name == "CheckConstraint"]
-    return _condition(checks[0].arguments[0]) if checks and checks[0].arguments else None
-
-
-def type_of(value: Value) -> str:
-    """Return a SQLAlchemy type as PostgreSQL writes it; nothing for one that is not known."""
-    if isinstance(value, Unknown):
-        return _TYPES.get(value.path.rpartition(".")[2], "")
-    if not isinstance(value, Built):
-        return ""
-    if value.name == "ARRAY" and value.arguments:
-        inner = type_of(value.arguments[0])
-        return f"{inner}[]" if inner else ""
-    if value.name in {"Enum", "ENUM"}:
-        name = value.keywords.get("name")
-        return ddl.dotted(ddl.name_of(name, value.keywords.get("schema"))) if isinstance(name, str) else ""
-    kind = _TYPES.get(value.name, "")
-    if value.name in _ZONED and value.keywords.get("timezone") is True:
-        return f"{kind} with time zone"
-    length = value.keywords.get("length", next(iter(value.arguments), None))
-    return f"{kind}({length})" if value.name in _SIZED and isinstance(length, int) else kind
 
 
 def _drop_table(given: Arguments) -> list[str]:
@@ -400,7 +269,7 @@ def _add(given: Arguments, kind: str) -> list[str]:
 
 
 def _create_check(given: Arguments) -> list[str]:
-    condition = _condition(given.get("condition"))
+    condition = condition_of(given.get("condition"))
     constraint = ddl.Constraint("CHECK", (), _optional(given, "constraint_name"), condition=condition)
     return [f"ALTER TABLE {_table(given)} ADD {constraint.written()}"]
 
@@ -410,8 +279,8 @@ def _create_foreign(given: Arguments) -> list[str]:
     reference = ddl.Reference(
         target,
         _names(given.get("remote_cols")),
-        _action(given.get("ondelete")),
-        _action(given.get("onupdate")),
+        action_of(given.get("ondelete")),
+        action_of(given.get("onupdate")),
         deferrable=given.get("deferrable") is True,
         not_valid=given.get("postgresql_not_valid") is True,
     )
@@ -437,48 +306,11 @@ def _bulk_insert(given: Arguments) -> list[str]:
     rows = given.get("rows")
     first = next(iter(rows), None) if isinstance(rows, (list, tuple)) else None
     if not isinstance(first, dict):
-        return [_write("INSERT INTO", table, f"SELECT {HOLE}")]
+        return [write("INSERT INTO", table, f"SELECT {HOLE}")]
     values = ", ".join(
         literal(v) if is_known(v) and not isinstance(v, Built) else HOLE for v in first.values()
     )
-    return [_write("INSERT INTO", table, f"({ddl.listed(list(map(str, first)))}) VALUES ({values})")]
-
-
-def _write(verb: str, table: str, rest: str) -> str:
-    """Return a statement over rows: it is read, and never sent to a database."""
-    return " ".join(part for part in (verb, table, rest) if part)
-
-
-def table_named(value: Value) -> str | None:
-    """Return the quoted name of `sa.table("x")` and `sa.Table("x", …)`, None for anything else."""
-    if not isinstance(value, Built) or value.name not in {"table", "Table"} or not value.arguments:
-        return None
-    name = value.arguments[0]
-    return ddl.dotted(ddl.name_of(name, value.keywords.get("schema"))) if isinstance(name, str) else None
-
-
-def query_of(value: Value) -> str | None:
-    """Return the SQL of a statement built by SQLAlchemy, as far as which rows of what it touches.
-
-    None when it is no such statement, or when its table is not known.
-    """
-    called: list[Built] = []
-    while isinstance(value, Built):
-        called.append(value)
-        value = next(iter(value.arguments), None)
-    names = {built.name for built in called}
-    verb = next((b for b in called if b.name in {"update", "insert", "delete"}), None)
-    table = next((found for b in called if (found := table_named(b)) is not None), None)
-    if verb is None or table is None:
-        return None
-    where = f"WHERE {HOLE}" if names & {"where", "filter", "filter_by"} else ""
-    if verb.name == "delete":
-        return _write("DELETE FROM", table, where)
-    columns = [key for built in called if built.name == "values" for key in built.keywords] or [HOLE]
-    if verb.name == "insert":
-        return _write("INSERT INTO", table, f"SELECT {HOLE}")
-    changes = ", ".join(f"{quoted(column)} = {HOLE}" for column in columns)
-    return _write("UPDATE", table, f"SET {changes} {where}".strip())
+    return [write("INSERT INTO", table, f"({ddl.listed(list(map(str, first)))}) VALUES ({values})")]
 
 
 # alembic_utils

@@ -136,6 +136,23 @@ def _create_type(state: State, change: facts.CreateType) -> None:
     )
 
 
+#: Types that columns and arguments are often of, by the extension that brings them.
+_EXTENSION_TYPES = {
+    "citext": ("citext",),
+    "cube": ("cube",),
+    "hstore": ("hstore",),
+    "ltree": ("ltree", "lquery", "ltxtquery"),
+    "postgis": ("geometry", "geography"),
+    "vector": ("vector", "halfvec", "sparsevec"),
+}
+
+
+@handles(facts.CreateExtension)
+def _create_extension(state: State, change: facts.CreateExtension) -> None:
+    schema = change.schema or state.creation_schema
+    state.extension_types.update(f"{schema}.{name}" for name in _EXTENSION_TYPES.get(change.name, ()))
+
+
 def _type_key(state: State, name: facts.Name) -> str:
     if len(name) > 1:
         return f"{name[-2]}.{name[-1]}"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lint.history import facts
 from lint.history.apply_privileges import functions_named
 from lint.history.blocks import run_block, run_function
-from lint.history.state import handles
+from lint.history.state import HANDLERS, handles
+from lint.history.work import Act, RoleChange, Rows, SettingChange, Transaction
 
 if TYPE_CHECKING:
     from lint.history.state import State
@@ -20,7 +21,12 @@ _MAX_CALL_DEPTH = 4
 
 @handles(facts.RunBlock)
 def _run_block(state: State, change: facts.RunBlock) -> None:
+    if state.call_depth >= _MAX_CALL_DEPTH:
+        state.note("DO blocks inside DO blocks, too deep to follow")
+        return
+    state.call_depth += 1
     run_block(change.raw, change.read, state)
+    state.call_depth -= 1
 
 
 @handles(facts.RunFunction)
@@ -43,6 +49,13 @@ def _set_search_path(state: State, change: facts.SetSearchPath) -> None:
 @handles(facts.SetSessionRole)
 def _set_session_role(state: State, change: facts.SetSessionRole) -> None:
     state.role = change.role
+
+
+def _beside(state: State, change: Act) -> None:
+    """Change nothing: rows, settings and transactions are for watchers."""
+
+
+HANDLERS.update(dict.fromkeys((Rows, SettingChange, RoleChange, Transaction), _beside))
 
 
 @handles(facts.NotAnalysed)

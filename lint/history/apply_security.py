@@ -33,6 +33,8 @@ def _tenant_security(state: State, change: facts.TenantSecurity) -> None:
 @handles(facts.CreatePolicy)
 def _create_policy(state: State, change: facts.CreatePolicy) -> None:
     table = state.table(change.table)
+    if change.swallowed and table.policy(change.policy.name) is not None:
+        return
     others = tuple(p for p in table.policies if p.name != change.policy.name)
     roles = tuple(state.current_role(role) for role in change.policy.roles)
     policy = replace(change.policy, roles=roles, place=state.place)

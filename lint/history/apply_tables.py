@@ -167,7 +167,7 @@ def with_constraints(
     for constraint in constraints:
         made = replace(named_constraint(constraint, table), place=place)
         table = replace(table, constraints=(*table.constraints, made))
-    for key in sorted(keys, key=lambda one: one.kind != "primary"):
+    for key in distinct_keys(keys):
         named = replace(named_key(key, table, is_constraint=True), place=place)
         table = replace(table, keys=(*table.keys, named))
     for foreign in foreign_keys:
@@ -178,6 +178,16 @@ def with_constraints(
         named_foreign = replace(named_foreign_key(pointed, table), place=place)
         table = replace(table, foreign_keys=(*table.foreign_keys, named_foreign))
     return table
+
+
+def distinct_keys(keys: Iterable[Key]) -> list[Key]:
+    """Return keys, the primary one first, each set of columns once as PostgreSQL makes them."""
+    found: dict[tuple[object, ...], Key] = {}
+    for key in sorted(keys, key=lambda one: one.kind != "primary"):
+        same = (key.columns, key.parts, key.nulls_distinct, key.predicate)
+        prior = found.get(same)
+        found[same] = replace(prior, name=prior.name or key.name) if prior is not None else key
+    return list(found.values())
 
 
 def _target_columns(state: State, key: ForeignKey, target: str, table: Table) -> tuple[str, ...]:

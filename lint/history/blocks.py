@@ -10,15 +10,26 @@ chapter 43.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from lint.errors import SqlUnreadableError
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.expressions import Expressions, Value
-from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, statements, tokenize_body
+from lint.history.sql import (
+    STRINGS,
+    Cursor,
+    Script,
+    Statement,
+    fold,
+    split_statements,
+    statements,
+    tokenize_body,
+)
 from lint.history.virtual import Virtual
+from lint.history.work import Rows, counts_rows, loop_source, swallows_duplicates
 from lint.limits import check_time
 
 if TYPE_CHECKING:
@@ -43,6 +54,7 @@ _CHANGES_NOTHING = frozenset(
 MAX_UNROLLED = 5000
 _MAX_DEPTH = 40
 _MAX_RANGE = 1000
+_POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
 _SKIPPED = frozenset(
     {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
 )
@@ -105,6 +117,9 @@ class _Block:
         self.guards = Expressions(self._lookup, self._virtual(absent=None).select)
         self.steps = 0
         self.depth = 0
+        self.counts = counts_rows(script.text)
+        #: Policies whose "it exists already" passes unheard here; None for those of any name.
+        self.swallowed: frozenset[str] | None = frozenset()
 
     def _virtual(self, *, absent: bool | None) -> Virtual:
         return Virtual(self.state, self._lookup, absent=absent)
@@ -152,11 +167,11 @@ class _Block:
         """Read tokens up to one of the words or `;` outside parentheses, and step over it."""
         cursor, first = self.cursor, self.cursor.at
         while not cursor.done:
-            if cursor.is_kind(TokenType.SEMICOLON) or cursor.word() in ends:
+            if cursor.is_kind(kinds.SEMICOLON) or cursor.word() in ends:
                 tokens = cursor.tokens[first : cursor.at]
                 cursor.at += 1
                 return tokens
-            if cursor.is_kind(TokenType.L_PAREN):
+            if cursor.is_kind(kinds.L_PAREN):
                 cursor.skip_group()
             else:
                 cursor.at += 1
@@ -174,7 +189,7 @@ class _Block:
             if not declaration:
                 continue
             for index, token in enumerate(declaration):
-                if token.token_type in {TokenType.COLON_EQ, TokenType.EQ} or token.text.upper() == "DEFAULT":
+                if token.token_type in {kinds.COLON_EQ, kinds.EQ} or token.text.upper() == "DEFAULT":
                     self.values[fold(declaration[0])] = self._value(declaration[index + 1 :])
                     break
             else:
@@ -186,7 +201,7 @@ class _Block:
         if following >= len(cursor.tokens):
             return False
         kind = cursor.tokens[following].token_type
-        if kind is not TokenType.COLON_EQ and kind is not TokenType.EQ:
+        if kind is not kinds.COLON_EQ and kind is not kinds.EQ:
             return False
         name = cursor.identifier()
         cursor.at += 1
@@ -197,10 +212,25 @@ class _Block:
 
     def _begin(self) -> None:
         self.cursor.at += 1
+        outer = self.swallowed
+        if self._is_swallowing():
+            self.swallowed = None
         self._body("END", "EXCEPTION")
+        self.swallowed = outer
         if self.cursor.word() == "EXCEPTION":
             self._skip_handlers()
         self._tokens_to()
+
+    def _is_swallowing(self) -> bool:
+        """Look ahead: do the handlers of the block that begins here pass over a duplicate?"""
+        start = self.cursor.at
+        self._skip_body("END", "EXCEPTION")
+        first = self.cursor.at
+        if self.cursor.word() == "EXCEPTION":
+            self._skip_handlers()
+        handlers = self.cursor.tokens[first : self.cursor.at]
+        self.cursor.at = start
+        return swallows_duplicates(handlers)
 
     def _skip_handlers(self) -> None:
         """Step over exception handlers, which run only when the body failed."""
@@ -230,15 +260,34 @@ class _Block:
         while True:
             word = self.cursor.word()
             self.cursor.at += 1
-            truth = True if word == "ELSE" else self.guards.truth(self._tokens_to("THEN"))
+            condition = [] if word == "ELSE" else self._tokens_to("THEN")
+            truth = True if word == "ELSE" else self.guards.truth(condition)
             if decided or truth is False:
-                self._skip_body(*ends)
+                self._pass_over(condition, *ends)
             else:
-                self._body(*ends)
+                self._guarded(condition, *ends)
             decided = decided or truth is True
             if self.cursor.word() not in {"ELSIF", "ELSEIF", "ELSE"}:
                 break
         self._tokens_to()
+
+    def _guarded(self, condition: list[Token], *ends: str) -> None:
+        outer = self.swallowed
+        if _asks_for_policy(condition) and outer is not None:
+            self.swallowed = outer | _texts(condition)
+        self._body(*ends)
+        self.swallowed = outer
+
+    def _pass_over(self, condition: list[Token], *ends: str) -> None:
+        """Step over a branch; a policy that is there already is still told of what it keeps out."""
+        first = self.cursor.at
+        self._skip_body(*ends)
+        if not _asks_for_policy(condition):
+            return
+        for statement in split_statements(self.cursor.tokens[first : self.cursor.at], self.script):
+            for change in self.read(statement):
+                if isinstance(change, facts.CreatePolicy):
+                    self.state.apply_one(replace(change, swallowed=True))
 
     def _case(self) -> None:
         """Run every branch of a CASE statement."""
@@ -263,7 +312,11 @@ class _Block:
         self.cursor.expect("IN")
         self.cursor.eat("REVERSE")
         source = self._tokens_to("LOOP")
-        self._repeat(variables, self._items(source))
+        items = self._items(source)
+        if items is None:
+            for change in loop_source(source, self.script):
+                self.state.apply_one(change)
+        self._repeat(variables, items)
 
     def _items(self, source: list[Token]) -> tuple[Value, ...] | None:
         """Return what a FOR loop goes over: rows of a query, or numbers of a range."""
@@ -271,7 +324,7 @@ class _Block:
         first, dots, last = text.partition("..")
         if dots:
             return _range(first.strip(), last.strip(), self._lookup)
-        if source and source[0].token_type is TokenType.L_PAREN:
+        if source and source[0].token_type is kinds.L_PAREN:
             source = source[1:-1]
         rows = self._virtual(absent=False).select(source)
         return None if rows is None else tuple(rows)
@@ -322,18 +375,27 @@ class _Block:
         for change in self.read(statement):
             if isinstance(change, facts.RunFunction):
                 change = self._with_arguments(statement, change)  # noqa: PLW2901 - same call, known now
-            self.state.apply_one(change)
+            self.state.apply_one(self._in_context(change))
+
+    def _in_context(self, change: Fact) -> Fact:
+        """Return a fact with what the code around it does about its count or its duplicate."""
+        if isinstance(change, Rows):
+            return replace(change, checked=self.counts)
+        if isinstance(change, facts.CreatePolicy):
+            swallowed = self.swallowed is None or change.policy.name in self.swallowed
+            return replace(change, swallowed=swallowed)
+        return change
 
     def _with_arguments(self, statement: Statement, call: facts.RunFunction) -> facts.RunFunction:
         """Return a call with arguments that are variables of this block."""
-        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is TokenType.L_PAREN)
+        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is kinds.L_PAREN)
         cursor = Cursor(statement, first)
         values = tuple(_argument(self._value(one.tokens)) for one in cursor.group_elements())
         return facts.RunFunction(call.name, values, call.read, call.from_query)
 
     def _into(self, tokens: list[Token]) -> bool:
         """Run SELECT … INTO variables; say whether it was one."""
-        at = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+        at = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
         if at is None:
             return False
         cursor = Cursor(Statement(tokens, self.script), at + 1)
@@ -361,6 +423,16 @@ class _Block:
             if index and token.text.upper() in {"INTO", "USING"} and token.token_type not in STRINGS:
                 return tokens[:index]
         return tokens
+
+
+def _asks_for_policy(condition: list[Token]) -> bool:
+    """Say whether a condition is `NOT EXISTS (SELECT … FROM pg_policies …)`."""
+    words = [token.text.upper() for token in condition]
+    return words[:2] == ["NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
+
+
+def _texts(tokens: list[Token]) -> frozenset[str]:
+    return frozenset(token.text for token in tokens if token.token_type in STRINGS)
 
 
 def _argument(value: Value) -> str | tuple[str, ...] | None:

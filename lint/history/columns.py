@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from lint.catalogue import Column, Constraint, ForeignKey, Key
+from lint.history import kinds
 from lint.history.sql import flat
 from lint.history.types import SERIALS, read_type
 
@@ -50,51 +51,75 @@ class Elements:
 def column_definition(cursor: Cursor, into: Elements) -> None:
     """Read `name type constraint…` into `into`."""
     name = cursor.identifier()
-    kind = "" if cursor.done or cursor.word() in _COLUMN_WORDS else read_type(cursor)
-    column = Column(name, kind)
+    kind = "" if cursor.done or _begins_constraint(cursor) else read_type(cursor)
+    draft = _Draft(name, kind)
     if kind in SERIALS:
-        column = Column(name, SERIALS[kind], nullable=False, default="nextval()")
-    column_constraints(cursor, column, into)
+        draft.type, draft.nullable, draft.default = SERIALS[kind], False, "nextval()"
+    _column_constraints(cursor, draft, into)
 
 
-def column_constraints(cursor: Cursor, column: Column, into: Elements) -> None:
-    """Read what stands behind the type of a column."""
+def untyped_column(cursor: Cursor, name: str, into: Elements) -> None:
+    """Read the constraints of a column that has its type from elsewhere into `into`."""
+    _column_constraints(cursor, _Draft(name, ""), into)
+
+
+def _begins_constraint(cursor: Cursor) -> bool:
+    """Say whether a column's constraint begins here; `storage.x` is a type of a schema named so."""
+    following = cursor.at + 1
+    is_qualified = following < len(cursor.tokens) and cursor.tokens[following].token_type is kinds.DOT
+    return cursor.word() in _COLUMN_WORDS and not is_qualified
+
+
+@dataclass
+class _Draft:
+    """A column while its constraints are read."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+    generated: bool = False
+    identity: Literal["always", "by default"] | None = None
+
+
+def _column_constraints(cursor: Cursor, draft: _Draft, into: Elements) -> None:
     given = ""
     while not cursor.done:
         if cursor.eat("CONSTRAINT"):
             given = cursor.identifier()
             continue
-        column = _column_constraint(cursor, column, given, into)
+        _column_constraint(cursor, draft, given, into)
         given = ""
-    into.columns.append(column)
+    into.columns.append(
+        Column(draft.name, draft.type, draft.nullable, draft.default, draft.generated, draft.identity)
+    )
 
 
-def _column_constraint(cursor: Cursor, column: Column, given: str, into: Elements) -> Column:
-    """Read one constraint of a column and return the column as it is then."""
+def _column_constraint(cursor: Cursor, draft: _Draft, given: str, into: Elements) -> None:
+    """Read one constraint of a column into its draft, or into `into`."""
     word = cursor.word()
     cursor.at += 1
     if word == "NOT" and cursor.eat("NULL"):
-        return replace(column, nullable=False)
-    if word == "DEFAULT":
-        return replace(column, default=_expression(cursor))
-    if word == "GENERATED":
-        return _generated(cursor, column)
-    if word == "PRIMARY":
+        draft.nullable = False
+    elif word == "DEFAULT":
+        draft.default = stored_default(_expression(cursor))
+    elif word == "PRIMARY":
         cursor.eat("KEY")
-        into.keys.append(Key((column.name,), "primary", given, (column.name,)))
-        return replace(column, nullable=False)
-    if word == "UNIQUE":
-        distinct = _nulls_distinct(cursor)
-        into.keys.append(Key((column.name,), "unique", given, (column.name,), nulls_distinct=distinct))
+        into.keys.append(Key((draft.name,), "primary", given, (draft.name,)))
+        draft.nullable = False
     elif word == "REFERENCES":
-        into.foreign_keys.append(references(cursor, (column.name,), given))
+        into.foreign_keys.append(references(cursor, (draft.name,), given))
+    elif word == "UNIQUE":
+        distinct = _nulls_distinct(cursor)
+        into.keys.append(Key((draft.name,), "unique", given, (draft.name,), nulls_distinct=distinct))
     elif word == "CHECK":
         into.constraints.append(Constraint(given, "check", cursor.group_text()))
+    elif word == "GENERATED":
+        _generated(cursor, draft)
     elif word in {"COLLATE", "STORAGE", "COMPRESSION"}:
         cursor.name()
     elif word in {"OPTIONS", "WITH"}:
         cursor.skip_group()
-    return column
 
 
 def _expression(cursor: Cursor) -> str:
@@ -104,11 +129,16 @@ def _expression(cursor: Cursor) -> str:
         word = cursor.word()
         if word in _COLUMN_WORDS and cursor.at > first and not _goes_on(cursor, word):
             break
-        if cursor.is_kind(TokenType.L_PAREN) or cursor.is_kind(TokenType.L_BRACKET):
+        if cursor.is_kind(kinds.L_PAREN) or cursor.is_kind(kinds.L_BRACKET):
             cursor.skip_group()
         else:
             cursor.at += 1
     return cursor.flat_since(first)
+
+
+def stored_default(text: str) -> str | None:
+    """Return a default as PostgreSQL keeps it: NULL is none."""
+    return None if text.upper() == "NULL" or text.upper().startswith("NULL::") else text
 
 
 def _goes_on(cursor: Cursor, word: str) -> bool:
@@ -116,19 +146,19 @@ def _goes_on(cursor: Cursor, word: str) -> bool:
     return word in {"NOT", "NULL"} and cursor.word(-1) in {"IS", "NOT"} and word != "DEFAULT"
 
 
-def _generated(cursor: Cursor, column: Column) -> Column:
+def _generated(cursor: Cursor, draft: _Draft) -> None:
     always = cursor.eat("ALWAYS")
     if not always:
         cursor.expect("BY", "DEFAULT")
     cursor.expect("AS")
     if cursor.eat("IDENTITY"):
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             cursor.skip_group()
-        return replace(column, identity="always" if always else "by default", nullable=False)
-    text = cursor.group_text()
+        draft.identity, draft.nullable = ("always" if always else "by default"), False
+        return
+    draft.default, draft.generated = " ".join(cursor.group_text().split()), True
     cursor.eat("STORED")
     cursor.eat("VIRTUAL")
-    return replace(column, default=" ".join(text.split()), generated=True)
 
 
 def _nulls_distinct(cursor: Cursor) -> bool:
@@ -143,24 +173,36 @@ _ACTION_WORDS = {"CASCADE", "RESTRICT", "SET", "NO"}
 
 def references(cursor: Cursor, columns: tuple[str, ...], given: str) -> ForeignKey:
     """Read what follows REFERENCES."""
-    key = ForeignKey(columns, dotted(cursor.name()), name=given)
-    if cursor.is_kind(TokenType.L_PAREN):
-        key = replace(key, target_columns=names_in(cursor))
+    target = dotted(cursor.name())
+    target_columns = names_in(cursor) if cursor.is_kind(kinds.L_PAREN) else ()
+    on_delete, on_update = "", ""
+    set_columns: tuple[str, ...] = ()
+    match_full, validated, deferrable = False, True, False
     while not cursor.done:
         if cursor.eat("ON", "DELETE"):
-            action, set_columns = _action(cursor)
-            key = replace(key, on_delete=action, set_columns=set_columns)
+            on_delete, set_columns = _action(cursor)
         elif cursor.eat("ON", "UPDATE"):
-            key = replace(key, on_update=_action(cursor)[0])
+            on_update = _action(cursor)[0]
         elif cursor.eat("MATCH"):
-            key = replace(key, match_full=cursor.identifier() == "full")
+            match_full = cursor.identifier() == "full"
         elif cursor.eat("NOT", "VALID"):
-            key = replace(key, validated=False)
+            validated = False
         elif cursor.eat("DEFERRABLE"):
-            key = replace(key, deferrable=True)
+            deferrable = True
         elif not (cursor.eat("NOT", "DEFERRABLE") or _initially(cursor)):
             break
-    return key
+    return ForeignKey(
+        columns,
+        target,
+        target_columns,
+        on_delete,
+        given,
+        on_update,
+        set_columns,
+        match_full,
+        deferrable,
+        validated,
+    )
 
 
 def _initially(cursor: Cursor) -> bool:
@@ -175,7 +217,7 @@ def _action(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if cursor.eat("SET"):
         action = "SET " + cursor.identifier().upper()
-        return action, names_in(cursor) if cursor.is_kind(TokenType.L_PAREN) else ()
+        return action, names_in(cursor) if cursor.is_kind(kinds.L_PAREN) else ()
     return cursor.identifier().upper(), ()
 
 
@@ -234,11 +276,15 @@ class IndexPart:
 def index_part(cursor: Cursor) -> IndexPart:
     """Read one element of an index's column list."""
     first = cursor.tokens[0]
-    if first.token_type is TokenType.L_PAREN:
+    if first.token_type is kinds.L_PAREN:
         text = cursor.group_text()
+        inner = cursor.part(cursor.tokens[1 : cursor.at - 1])
+        if len(inner.tokens) == 1 or inner.word(1) == "COLLATE":  # a column all the same
+            column = inner.identifier()
+            return IndexPart(column, column, _operator_class(cursor))
         return IndexPart(f"({text})", None, _operator_class(cursor))
     name = cursor.name()
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.is_kind(kinds.L_PAREN):
         cursor.skip_group()
         return IndexPart(cursor.flat_since(0), None, _operator_class(cursor))
     return IndexPart(name[-1], name[-1], _operator_class(cursor))

@@ -34,7 +34,6 @@ from lint.history.values import (
     is_known,
     ordered,
 )
-from lint.limits import check_time
 
 __all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
 
@@ -304,7 +303,7 @@ class Evaluator(Expressions):
             return follow(self, call.arguments[0], call.arguments[1])
         work = pure.PURE.get(call.path)
         if work is not None:
-            known = not pure.has_unknown(call.arguments) or call.path in {"os.getenv", "str", "sorted"}
+            known = not pure.has_unknown(call.arguments) or call.path == "os.getenv"
             return bounded(work(*call.arguments, **call.keywords)) if known else UNKNOWN
         if call.path in {"open", "io.open"} and call.arguments:
             return Built("open", tuple(call.arguments))

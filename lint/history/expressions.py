@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot.tokenizer_core import Token, TokenType
 
+from lint.history import kinds
 from lint.history.sql import STRINGS, fold, split_commas
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
 
 _FORMAT = re.compile(r"%(?:(\d+)\$)?(?:-?\d+)?([sIL%])")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
-_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
-_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+_OPENING = frozenset({kinds.L_PAREN, kinds.L_BRACKET})
+_CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
 _MAX_DEPTH = 60
 _CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False}
 
@@ -71,16 +72,16 @@ class Expressions:
             parts = split_words(tokens, word)
             if len(parts) > 1:
                 return _combined([self.truth(part) for part in parts], decisive=decisive)
-        if tokens[0].token_type is TokenType.NOT:
+        if tokens[0].token_type is kinds.NOT:
             inner = self.truth(tokens[1:])
             return None if inner is None else not inner
         compared = self._compared(tokens)
         if compared is not _NOT_COMPARED:
             return compared if isinstance(compared, bool) else None
-        parts = split_at(tokens, TokenType.DPIPE)
+        parts = split_at(tokens, kinds.DPIPE)
         if len(parts) > 1:
             return _joined([self.value(part) for part in parts])
-        return self._single(split_at(tokens, TokenType.DCOLON)[0])
+        return self._single(split_at(tokens, kinds.DCOLON)[0])
 
     def _compared(self, tokens: list[Token]) -> Value:
         """Return what a comparison is, `_NOT_COMPARED` when the tokens are none."""
@@ -90,11 +91,11 @@ class Expressions:
             depth += (kind in _OPENING) - (kind in _CLOSING)
             if depth or at == 0:
                 continue
-            operator = "NOT IN" if kind is TokenType.IN else token.text.upper()
+            operator = "NOT IN" if kind is kinds.IN else token.text.upper()
             compare = _COMPARISONS.get(operator.removeprefix("NOT "))
             if compare is None:
                 continue
-            negated = tokens[at - 1].token_type is TokenType.NOT
+            negated = tokens[at - 1].token_type is kinds.NOT
             left = self.value(tokens[: at - 1 if negated else at])
             found = compare(left, self._right(tokens[at + 1 :]))
             return found if found is None or not negated else not found
@@ -105,7 +106,7 @@ class Expressions:
         if len(tokens) > 1 and tokens[0].text.upper() in {"ANY", "SOME"}:
             inner = self.value(tokens[2:-1])
             return inner if isinstance(inner, tuple) else None
-        if tokens and tokens[0].token_type is TokenType.L_PAREN and not _is_select(tokens[1:]):
+        if tokens and tokens[0].token_type is kinds.L_PAREN and not _is_select(tokens[1:]):
             items = [self.value(run) for run in split_commas(tokens[1:-1])]
             return items[0] if len(items) == 1 else tuple(items)
         return self.value(tokens)
@@ -114,12 +115,12 @@ class Expressions:
         if not tokens:
             return None
         first = tokens[0]
-        if first.token_type is TokenType.L_PAREN:
+        if first.token_type is kinds.L_PAREN:
             return self._parenthesised(tokens)
         if len(tokens) == 1:
             return self._word(first)
         word = first.text.upper()
-        if tokens[1].token_type is TokenType.DOT:
+        if tokens[1].token_type is kinds.DOT:
             return (
                 self.lookup(tuple(fold(token) for token in tokens[::2]))
                 if _is_dotted(tokens)
@@ -133,7 +134,7 @@ class Expressions:
         return self._call(tokens)
 
     def _word(self, token: Token) -> Value:
-        if token.token_type in STRINGS or token.token_type is TokenType.NUMBER:
+        if token.token_type in STRINGS or token.token_type is kinds.NUMBER:
             return str(token.text)
         constant = _CONSTANTS.get(token.text.upper())
         return self.lookup((fold(token),)) if constant is None else constant
@@ -146,7 +147,7 @@ class Expressions:
         return next(iter(rows[0].values()), None) if rows and len(rows) == 1 else None
 
     def _array(self, tokens: list[Token]) -> Value:
-        if tokens[1].token_type is TokenType.L_PAREN:
+        if tokens[1].token_type is kinds.L_PAREN:
             rows = self.select(tokens[2:-1])
             return None if rows is None else _known([next(iter(row.values()), None) for row in rows])
         items = [self._element(run) for run in split_commas(tokens[2:-1])]
@@ -154,7 +155,7 @@ class Expressions:
 
     def _element(self, tokens: list[Token]) -> Value:
         """Return an element of ARRAY[…], which may be an array without the word."""
-        if tokens[0].token_type is TokenType.L_BRACKET:
+        if tokens[0].token_type is kinds.L_BRACKET:
             return _known([self._element(run) for run in split_commas(tokens[1:-1])])
         return self.value(tokens)
 
@@ -163,7 +164,7 @@ class Expressions:
         if opening is None or tokens[-1].token_type not in _CLOSING:
             return None
         arguments = [self.value(run) for run in split_commas(tokens[opening + 1 : -1])]
-        if tokens[opening].token_type is TokenType.L_BRACKET:
+        if tokens[opening].token_type is kinds.L_BRACKET:
             return _subscript(self._single(tokens[:opening]), arguments)
         return called(tokens[opening - 1].text.upper(), arguments)
 
@@ -204,7 +205,7 @@ def _is_select(tokens: list[Token]) -> bool:
 
 
 def _is_dotted(tokens: list[Token]) -> bool:
-    return len(tokens) % 2 == 1 and all(token.token_type is TokenType.DOT for token in tokens[1::2])
+    return len(tokens) % 2 == 1 and all(token.token_type is kinds.DOT for token in tokens[1::2])
 
 
 def _scalars(left: Value, right: Value) -> bool:

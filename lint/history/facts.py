@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lint.history.work import Act
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -286,6 +288,8 @@ class CreatePolicy:
 
     table: Name
     policy: Policy
+    #: True where "it exists already" passes unheard: an older policy of that name stays.
+    swallowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +450,14 @@ class DropSequence:
     """DROP SEQUENCE of one name."""
 
     name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class CreateExtension:
+    """CREATE EXTENSION, which brings types; `schema` is where, when it says so."""
+
+    name: str
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -685,6 +697,7 @@ Fact = (
     | CreateSequence
     | OwnSequence
     | DropSequence
+    | CreateExtension
     | CreateType
     | AlterType
     | DropType
@@ -704,4 +717,5 @@ Fact = (
     | RunBlock
     | RunFunction
     | NotAnalysed
+    | Act
 )

@@ -8,11 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import TokenType
-
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.routines import read_setting, routines
-from lint.history.sql import Cursor, split_commas
+from lint.history.sql import Cursor
 
 if TYPE_CHECKING:
     from lint.history.facts import Fact, Objects
@@ -106,11 +104,11 @@ def _named_privileges(cursor: Cursor) -> tuple[list[str], tuple[tuple[str, tuple
             cursor.eat("PRIVILEGES")
         if cursor.word() == "SYSTEM":
             cursor.at += 1
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             on_columns.append((privilege.lower(), tuple(one.identifier() for one in cursor.elements())))
         else:
             named.append(privilege)
-        if not cursor.take(TokenType.COMMA):
+        if not cursor.take(kinds.COMMA):
             break
     return named, tuple(on_columns)
 
@@ -147,7 +145,7 @@ def grantees(cursor: Cursor) -> tuple[str, ...]:
     while True:
         cursor.eat("GROUP")
         found.append(cursor.identifier())
-        if not cursor.take(TokenType.COMMA):
+        if not cursor.take(kinds.COMMA):
             return tuple(found)
 
 
@@ -174,8 +172,7 @@ def _membership_options(cursor: Cursor) -> dict[str, bool]:
     found: dict[str, bool] = {}
     if not cursor.eat("WITH"):
         return found
-    for run in split_commas(cursor.rest()):
-        one = cursor.part(run)
+    for one in cursor.rest_elements():
         word = one.word()
         if word in {"ADMIN", "INHERIT", "SET"}:
             found[word] = one.word(1) != "FALSE"

@@ -7,26 +7,30 @@ is `NotAnalysed`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
-from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE
+from lint.history.work import Act, Rows
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from lint.history.facts import Fact
     from lint.history.replay import Replay
     from lint.history.statements import Operations
 
-#: Facts whose definition may have holes: what matters of them is their name and their rights.
-_DESCRIBED = ("CreateFunction", "CreateView", "CreateRoutine")
+_CONDITIONS = frozenset({"using", "check"})
+#: Fields that describe an object: with a hole in them it is still known which object it is.
+_DESCRIPTIONS = frozenset(
+    {"default", "definition", "body", "predicate", "parts", "text", "where", "value", "type", "bound"}
+    | {"partition_key", "settings"}
+)
 
 
 class Program:
@@ -37,6 +41,9 @@ class Program:
         self.replay = replay
         self.operations = operations
         self.statements = 0
+        #: True when the program looks at how many rows a statement touched.
+        self.counts_rows = False
+        self._noted: set[tuple[str, Place]] = set()
 
     def place(self, node: ast.expr | None = None) -> Place:
         """Return where a call stands; the file itself without one."""
@@ -49,33 +56,59 @@ class Program:
         self.apply([facts.NotAnalysed(reason)], node)
 
     def apply(self, changes: Iterable[Fact], node: ast.expr | None = None) -> None:
-        """Apply facts at a call's place."""
-        self.replay.apply(changes, self.place(node))
+        """Apply facts at a call's place; a loop that meets the same gap again tells it once."""
+        place = self.place(node)
+        for change in changes:
+            if isinstance(change, facts.NotAnalysed):
+                if (change.reason, place) in self._noted:
+                    continue
+                self._noted.add((change.reason, place))
+            self.replay.apply([change], place)
 
     def sql(self, text: str, node: ast.expr | None = None) -> None:
-        """Replay SQL that a call executes."""
-        try:
-            for statement in statements(Script(text)):
-                self.statements += 1
-                self.apply(self._facts(statement), node)
-        except SqlUnreadableError as error:
-            self.note(f"SQL that cannot be tokenized: {error}", node)
+        """Replay SQL that a call executes; a part that cannot be tokenized is noted and stepped over."""
+
+        def broken(first: int, last: int, reason: str) -> None:
+            opening = " ".join(text[first:last].split())[:40]
+            self.note(f"SQL that cannot be tokenized at `{opening}`: {reason}", node)
+
+        for statement in statements(Script(text), broken):
+            self.statements += 1
+            self.apply(self._facts(statement), node)
 
     def _facts(self, statement: Statement) -> list[Fact]:
         changes: list[Fact] = statement_facts(statement, self.operations)
+        changes = [self._counted(change) for change in changes]
         if not changes or HOLE not in statement.source:
             return changes
         return [change for fact in changes for change in _without_holes(fact, statement)]
 
+    def _counted(self, change: Fact) -> Fact:
+        return replace(change, checked=True) if self.counts_rows and isinstance(change, Rows) else change
+
 
 def _without_holes(fact: Fact, statement: Statement) -> list[Fact]:
-    written = repr(fact)
-    if HOLE not in written:
+    """Return a fact as far as it is known, and a note where a rule would miss the rest."""
+    where = set(_holes(fact))
+    if not where or isinstance(fact, Act):
         return [fact]
     opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
     note = facts.NotAnalysed(f"`{opening}` names what is known only when it runs")
-    if isinstance(fact, facts.CreatePolicy) and HOLE not in repr((fact.table, fact.policy.name)):
-        kept = replace(fact, policy=replace(fact.policy, using=None, check=None, opaque=True))
-        return [note, kept] if HOLE not in repr(kept) else [note]
-    named = HOLE in repr(getattr(fact, "name", HOLE))
-    return [fact] if type(fact).__name__ in _DESCRIBED and not named else [note]
+    if where <= _CONDITIONS and isinstance(fact, facts.CreatePolicy):
+        return [note, replace(fact, policy=replace(fact.policy, using=None, check=None, opaque=True))]
+    return [fact] if where <= _DESCRIPTIONS else [note]
+
+
+def _holes(value: object, name: str = "") -> Iterator[str]:
+    """Yield the names of the fields, at any depth, whose value has a part that is not known."""
+    if isinstance(value, str):
+        if HOLE in value:
+            yield name
+    elif isinstance(value, (tuple, list, frozenset)):
+        for item in value:
+            yield from _holes(item, name)
+    elif isinstance(value, dict):
+        yield from _holes([*value, *value.values()], name)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _holes(getattr(value, part.name), part.name)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, source_of, split_commas
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class _Reading:
         cursor = self.cursor
         while not cursor.done:
             kind, word = cursor.tokens[cursor.at].token_type, cursor.word()
-            if kind is TokenType.L_PAREN:
+            if kind is kinds.L_PAREN:
                 self.openings.append(cursor.word(-1) if cursor.at else "")
-            elif kind is TokenType.R_PAREN and self.openings:
+            elif kind is kinds.R_PAREN and self.openings:
                 self.openings.pop()
             cursor.at += 1
             if word == "JOIN" or (word == "FROM" and self._begins_a_list()):
@@ -88,24 +88,24 @@ class _Reading:
 
     def _list(self) -> None:
         """Read relations separated by commas; a parenthesis is left to the main pass."""
-        while self._relation() and self.cursor.take(TokenType.COMMA):
+        while self._relation() and self.cursor.take(kinds.COMMA):
             pass
 
     def _relation(self) -> bool:
         cursor = self.cursor
         cursor.eat("ONLY")
         cursor.eat("LATERAL")
-        while cursor.is_kind(TokenType.L_PAREN) and cursor.word(1) not in {"SELECT", "WITH", "VALUES", ""}:
+        while cursor.is_kind(kinds.L_PAREN) and cursor.word(1) not in {"SELECT", "WITH", "VALUES", ""}:
             self.openings.append("FROM")
             cursor.at += 1
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             return self._subquery()
         if cursor.done or not _is_name(cursor.tokens[cursor.at]):
             return False
         name = cursor.name()
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             return self._function()
-        cursor.take(TokenType.STAR)
+        cursor.take(kinds.STAR)
         alias = self._alias()
         if len(name) > 1 or name[0] not in self.own:
             self.reads.append(name)
@@ -138,8 +138,8 @@ class _Reading:
     def _alias(self) -> str:
         cursor, alias = self.cursor, ""
         if cursor.eat("AS") or (not cursor.done and self._is_alias()):
-            alias = "" if cursor.is_kind(TokenType.L_PAREN) else cursor.identifier()
-            if cursor.is_kind(TokenType.L_PAREN):
+            alias = "" if cursor.is_kind(kinds.L_PAREN) else cursor.identifier()
+            if cursor.is_kind(kinds.L_PAREN):
                 cursor.skip_group()
         return alias
 
@@ -149,7 +149,7 @@ class _Reading:
 
 
 def _is_name(token: Token) -> bool:
-    if token.token_type is TokenType.IDENTIFIER:
+    if token.token_type is kinds.IDENTIFIER:
         return True
     return token.token_type not in STRINGS and (token.text[:1].isalpha() or token.text[:1] == "_")
 
@@ -160,7 +160,7 @@ def _names_of_with(tokens: list[Token]) -> set[str]:
         return set()
     found = set()
     for at, token in enumerate(tokens):
-        if token.text.upper() in {"WITH", "RECURSIVE"} or token.token_type is TokenType.COMMA:
+        if token.text.upper() in {"WITH", "RECURSIVE"} or token.token_type is kinds.COMMA:
             cursor = Cursor(Statement(tokens, _NO_SCRIPT), at + 1)
             if _is_common_table(cursor):
                 found.add(fold(tokens[at + 1]))
@@ -172,7 +172,7 @@ def _is_common_table(cursor: Cursor) -> bool:
         return False
     cursor.at += 1
     try:
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             cursor.skip_group()
     except IndexError:
         return False
@@ -180,13 +180,13 @@ def _is_common_table(cursor: Cursor) -> bool:
         return False
     cursor.eat("NOT")
     cursor.eat("MATERIALIZED")
-    return cursor.is_kind(TokenType.L_PAREN)
+    return cursor.is_kind(kinds.L_PAREN)
 
 
 def _outputs(tokens: list[Token], script: Script) -> tuple[facts.Output, ...]:
     """Return the columns of the outermost select list, () when it cannot be told."""
     cursor = Cursor(Statement(tokens, script))
-    while cursor.take(TokenType.L_PAREN):
+    while cursor.take(kinds.L_PAREN):
         pass
     if cursor.word() == "WITH" and not _skip_with(cursor):
         return ()
@@ -207,9 +207,9 @@ def _skip_with(cursor: Cursor) -> bool:
 
 def _output(tokens: list[Token]) -> facts.Output:
     last = tokens[-1]
-    if last.token_type is TokenType.STAR:
+    if last.token_type is kinds.STAR:
         return facts.Output(star=True, of=fold(tokens[-3]) if len(tokens) > 2 else "")
-    if len(tokens) > 1 and _is_name(last) and tokens[-2].token_type is not TokenType.DCOLON:
+    if len(tokens) > 1 and _is_name(last) and tokens[-2].token_type is not kinds.DCOLON:
         return facts.Output(fold(last))
     return facts.Output(_figured(tokens))
 
@@ -220,13 +220,13 @@ def _figured(tokens: list[Token]) -> str:
     if first.text.upper() == "CASE":
         return "case"
     if len(tokens) == 1:
-        return fold(first) if _is_name(first) and first.token_type is not TokenType.NULL else "?column?"
-    name = [token for token in _leading_name(tokens) if token.token_type is not TokenType.DOT]
+        return fold(first) if _is_name(first) and first.token_type is not kinds.NULL else "?column?"
+    name = [token for token in _leading_name(tokens) if token.token_type is not kinds.DOT]
     if name and len(name) * 2 - 1 < len(tokens):
         following = tokens[len(name) * 2 - 1].token_type
-        if following in {TokenType.L_PAREN, TokenType.DCOLON}:
+        if following in {kinds.L_PAREN, kinds.DCOLON}:
             return fold(name[-1])
-    cast = [at for at, token in enumerate(tokens) if token.token_type is TokenType.DCOLON]
+    cast = [at for at, token in enumerate(tokens) if token.token_type is kinds.DCOLON]
     return fold(tokens[cast[-1] + 1]) if cast and not name and cast[-1] + 1 < len(tokens) else "?column?"
 
 
@@ -234,7 +234,7 @@ def _leading_name(tokens: list[Token]) -> list[Token]:
     found: list[Token] = []
     for at, token in enumerate(tokens):
         expected_dot = at % 2 == 1
-        if expected_dot != (token.token_type is TokenType.DOT) or not (expected_dot or _is_name(token)):
+        if expected_dot != (token.token_type is kinds.DOT) or not (expected_dot or _is_name(token)):
             break
         found.append(token)
     return found

@@ -14,6 +14,7 @@ from lint.history.facts import NotAnalysed
 from lint.history.sections import way_up
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
+from lint.history.work import outside_transactions
 from lint.limits import TooSlowError, check_time, file_deadline
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def replay_files(files: Iterable[SourceFile], replay: Replay, operations: Operat
         text, unreadable = text_of(file)
         if unreadable:
             replay.apply([NotAnalysed(unreadable)], Place(file.path))
-        replay.begin_file()
+        replay.begin_file(file.path)
+        replay.apply(outside_transactions(text), Place(file.path))
         with file_deadline():
             count += replay_text(way_up(text), file.path, replay, operations)
     return count

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from lint.catalogue import DataType
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.queries import read_query
-from lint.history.sql import Cursor, split_commas
+from lint.history.sql import Cursor
 from lint.history.types import read_type
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def create_view(cursor: Cursor) -> list[Fact]:
     if_not_exists = cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
     columns: tuple[str, ...] = ()
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.is_kind(kinds.L_PAREN):
         columns = tuple(one.identifier() for one in cursor.elements())
     options: dict[str, str] = {}
     while not cursor.done and cursor.word() != "AS":
-        if cursor.eat("WITH") and cursor.is_kind(TokenType.L_PAREN):
+        if cursor.eat("WITH") and cursor.is_kind(kinds.L_PAREN):
             options = view_options(cursor)
         else:
             cursor.at += 1
@@ -77,7 +77,7 @@ def view_options(cursor: Cursor) -> dict[str, str]:
     found = {}
     for option in cursor.elements():
         name = option.name()[-1]
-        found[name] = option.tokens[-1].text.lower() if option.take(TokenType.EQ) else "true"
+        found[name] = option.tokens[-1].text.lower() if option.take(kinds.EQ) else "true"
     return found
 
 
@@ -101,7 +101,7 @@ def alter_view(cursor: Cursor) -> list[Fact]:
         cursor.expect("TO")
         return [facts.RenameColumn(name, column, cursor.identifier())]
     reset = cursor.eat("RESET")
-    if (reset or cursor.eat("SET")) and cursor.is_kind(TokenType.L_PAREN):
+    if (reset or cursor.eat("SET")) and cursor.is_kind(kinds.L_PAREN):
         return [_options_changed(name, view_options(cursor), reset=reset)]
     return []
 
@@ -147,6 +147,14 @@ def alter_sequence(cursor: Cursor) -> list[Fact]:
     if cursor.eat("SET", "SCHEMA"):
         return [facts.SetSchema(name, cursor.identifier())]
     return [facts.OwnSequence(name, _owned_by(cursor))] if cursor.has("OWNED", "BY") else []
+
+
+def create_extension(cursor: Cursor) -> list[Fact]:
+    """Read CREATE EXTENSION with the cursor behind it."""
+    cursor.eat("IF", "NOT", "EXISTS")
+    name = cursor.identifier()
+    cursor.eat("WITH")
+    return [facts.CreateExtension(name, cursor.identifier() if cursor.eat("SCHEMA") else None)]
 
 
 def create_type(cursor: Cursor) -> list[Fact]:
@@ -250,8 +258,7 @@ def _published(cursor: Cursor) -> tuple[tuple[tuple[Name, str | None], ...], tup
     tables: list[tuple[Name, str | None]] = []
     schemas: list[str] = []
     in_schemas = False
-    for run in split_commas(cursor.rest()):
-        one = cursor.part(run)
+    for one in cursor.rest_elements():
         if one.eat("TABLES", "IN", "SCHEMA"):
             in_schemas = True
         elif one.word() == "WITH" or one.eat("TABLE"):
@@ -261,8 +268,8 @@ def _published(cursor: Cursor) -> tuple[tuple[tuple[Name, str | None], ...], tup
             continue
         one.eat("ONLY")
         name = one.name()
-        one.take(TokenType.STAR)
-        if one.is_kind(TokenType.L_PAREN):
+        one.take(kinds.STAR)
+        if one.is_kind(kinds.L_PAREN):
             one.skip_group()
         tables.append((name, one.group_text() if one.eat("WHERE") else None))
     return tuple(tables), tuple(schemas)

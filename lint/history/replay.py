@@ -18,24 +18,51 @@ from lint.history import (  # noqa: F401 - each registers what its facts do
     apply_security,
     apply_tables,
 )
-from lint.history.state import HANDLERS, State
+from lint.history.state import State
+from lint.history.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lint.history.facts import Fact
+    from lint.history.steps import Watcher
 
 
 class Replay(State):
     """One database's history, replayed statement after statement."""
 
-    def begin_file(self) -> None:
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        #: Told of every change, before and after it.
+        self.watchers: tuple[Watcher, ...] = ()
+
+    def begin_file(self, path: str = "") -> None:
         """Forget what one file's session had set: each migration gets the default search path."""
         self.search_path = (DEFAULT_SCHEMA,)
         self.role = None
+        for watcher in self.watchers:
+            watcher.begin_file(path)
 
     def apply(self, changes: Iterable[Fact], place: Place) -> None:
         """Apply the facts of one statement that stands at `place`."""
         self.place = place
         for change in changes:
-            HANDLERS[type(change)](self, change)
+            self.apply_one(change)
+
+    def apply_one(self, change: Fact) -> None:
+        """Apply one fact, and tell the watchers before and after."""
+        if not self.watchers:
+            super().apply_one(change)
+            return
+        step = Step(change, self.place, self)
+        for watcher in self.watchers:
+            watcher.before(step)
+        super().apply_one(change)
+        for watcher in self.watchers:
+            watcher.after(step)
+
+    def note(self, reason: str) -> None:
+        """Record that something was not analysed, and tell the watchers."""
+        super().note(reason)
+        for watcher in self.watchers:
+            watcher.noted(self.place)

@@ -12,6 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.catalogue import written_name
 from lint.errors import SqlUnreadableError
+from lint.history import kinds
 from lint.history.queries import relations_in
 from lint.history.sql import STRINGS, Script, fold, tokenize
 
@@ -59,9 +60,9 @@ def names_function(text: str, schema: str, name: str) -> bool:
 
 
 def _calls(tokens: list[Token], at: int, schema: str) -> bool:
-    if _kind(tokens, at + 1) is not TokenType.L_PAREN:
+    if _kind(tokens, at + 1) is not kinds.L_PAREN:
         return False
-    return _kind(tokens, at - 1) is not TokenType.DOT or (at > 1 and _is(tokens[at - 2], schema))
+    return _kind(tokens, at - 1) is not kinds.DOT or (at > 1 and _is(tokens[at - 2], schema))
 
 
 def column_renamed(
@@ -82,14 +83,14 @@ def column_renamed(
         at
         for at, token in enumerate(tokens)
         if _is(token, column)
-        and _kind(tokens, at + 1) not in {TokenType.L_PAREN, TokenType.DOT}
+        and _kind(tokens, at + 1) not in {kinds.L_PAREN, kinds.DOT}
         and _belongs(tokens, at, table, bare=not (at in inner and is_captured))
     ]
     return _replaced(text, tokens, chosen, written_name(to))
 
 
 def _belongs(tokens: list[Token], at: int, table: str, *, bare: bool) -> bool:
-    if _kind(tokens, at - 1) is TokenType.DOT:
+    if _kind(tokens, at - 1) is kinds.DOT:
         return at > 1 and _is(tokens[at - 2], table)
     return bare
 
@@ -99,9 +100,9 @@ def _inside_selects(tokens: list[Token]) -> Collection[int]:
     found: set[int] = set()
     openings: list[bool] = []
     for at, token in enumerate(tokens):
-        if token.token_type is TokenType.L_PAREN:
+        if token.token_type is kinds.L_PAREN:
             openings.append(at + 1 < len(tokens) and tokens[at + 1].text.upper() in {"SELECT", "WITH"})
-        elif token.token_type is TokenType.R_PAREN and openings:
+        elif token.token_type is kinds.R_PAREN and openings:
             openings.pop()
         elif any(openings):
             found.add(at)
@@ -116,7 +117,7 @@ def relation_renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> s
         if not _is(tokens[at], name) or not _names_relation(tokens, at):
             continue
         first = at
-        if _kind(tokens, at - 1) is TokenType.DOT and at > 1:
+        if _kind(tokens, at - 1) is kinds.DOT and at > 1:
             if not _is(tokens[at - 2], schema):
                 continue
             first = at - 2
@@ -128,10 +129,10 @@ def relation_renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> s
 
 
 def _is_qualifier(tokens: list[Token], at: int) -> bool:
-    return _kind(tokens, at + 1) is TokenType.DOT
+    return _kind(tokens, at + 1) is kinds.DOT
 
 
 def _names_relation(tokens: list[Token], at: int) -> bool:
-    first = at - 2 if _kind(tokens, at - 1) is TokenType.DOT else at
+    first = at - 2 if _kind(tokens, at - 1) is kinds.DOT else at
     before = tokens[first - 1].text.upper() if first > 0 else ""
-    return before in _BEFORE_RELATION or _kind(tokens, at + 1) is TokenType.DOT
+    return before in _BEFORE_RELATION or _kind(tokens, at + 1) is kinds.DOT

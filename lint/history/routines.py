@@ -9,27 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.catalogue import Function, Trigger, written_name
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.queries import relations_in
 from lint.history.sql import STRINGS, Cursor, fold, source_of, split_commas
 from lint.history.types import read_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlglot.tokenizer_core import Token
 
     from lint.history.facts import Fact, Routine
 
 _MODES = frozenset({"IN", "OUT", "INOUT", "VARIADIC"})
 _TYPE_GOES_ON = frozenset({"WITH", "WITHOUT", "VARYING", "PRECISION", "ARRAY"})
-_DEFAULTS = frozenset({TokenType.EQ, TokenType.COLON_EQ, TokenType.DEFAULT})
+_DEFAULTS = frozenset({kinds.EQ, kinds.COLON_EQ, kinds.DEFAULT})
 _VOLATILITY: dict[str, Literal["immutable", "stable", "volatile"]] = {
     "IMMUTABLE": "immutable",
     "STABLE": "stable",
     "VOLATILE": "volatile",
 }
+_ATTRIBUTES = frozenset({"EXTERNAL", "SECURITY", "NOT", "LEAKPROOF", *_VOLATILITY})
 _TIMING: dict[str, Literal["before", "after"]] = {"BEFORE": "before", "AFTER": "after"}
 _EVENT_ORDER = ("insert", "delete", "update", "truncate")
 
@@ -71,13 +72,13 @@ def _begins_type(cursor: Cursor) -> bool:
     if len(cursor.tokens) == 1 or cursor.word(1) in _TYPE_GOES_ON:
         return True
     following = cursor.tokens[1].token_type
-    return following in {TokenType.DOT, TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.MOD}
+    return following in {kinds.DOT, kinds.L_PAREN, kinds.L_BRACKET, kinds.MOD}
 
 
 def _type_of(cursor: Cursor) -> str:
     cursor.eat("SETOF")
     found = read_type(cursor, modifiers=False)
-    if cursor.take(TokenType.MOD):  # table.column%TYPE
+    if cursor.take(kinds.MOD):  # table.column%TYPE
         return f"{found}%type"
     return found
 
@@ -89,17 +90,20 @@ def create_function(cursor: Cursor) -> list[Fact]:
     name = cursor.name()
     arguments = read_arguments(cursor)
     inputs = [one for one in arguments if one.mode != "OUT" or kind == "procedure"]
+    clauses = _Clauses(_returned(arguments, kind))
+    while not cursor.done:
+        clauses.read(cursor)
     function = Function(
         "",
         name[-1],
+        search_path=clauses.search_path,
         arguments=", ".join(one.type for one in inputs),
         kind=kind,
-        returns=_returned(arguments, kind),
         required_arguments=sum(not one.optional for one in inputs),
         executors=("public",),
+        settings=tuple(clauses.settings),
+        **clauses.fields,  # type: ignore[arg-type]
     )
-    while not cursor.done:
-        function = _function_clause(cursor, function)
     return [facts.CreateFunction(name, function, tuple(one.name for one in inputs))]
 
 
@@ -111,59 +115,89 @@ def _returned(arguments: list[Argument], kind: str) -> str:
     return outputs[0] if len(outputs) == 1 else "record" if outputs else "void"
 
 
-def _function_clause(cursor: Cursor, function: Function) -> Function:
-    """Read one clause behind the argument list and return the function with it."""
-    changed = attributes(cursor)
-    if changed is not None:
-        return replace(function, **changed)  # type: ignore[arg-type]
-    if cursor.eat("RETURNS"):
-        return _returns(cursor, function)
-    if cursor.eat("AS"):
-        return _with_body(cursor, function)
-    if cursor.eat("SET"):
-        return with_setting(function, *read_setting(cursor))
-    if cursor.eat("LANGUAGE"):
+class _Clauses:
+    """What stands behind a function's arguments, gathered clause by clause."""
+
+    def __init__(self, returns: str) -> None:
+        self.fields: dict[str, object] = {"returns": returns}
+        self.search_path: str | None = None
+        self.settings: list[str] = []
+
+    def read(self, cursor: Cursor) -> None:
+        """Read one clause; step over a word that is none."""
+        clause = _CLAUSES.get(cursor.word())
+        if clause is not None:
+            clause(self, cursor)
+            return
+        changed = attributes(cursor)
+        if changed is not None:
+            self.fields |= changed
+            return
+        cursor.at += 1
+        if cursor.is_kind(kinds.L_PAREN):
+            cursor.skip_group()
+
+    def returns(self, cursor: Cursor) -> None:
+        cursor.at += 1
+        if cursor.eat("NULL", "ON", "NULL", "INPUT"):
+            return
+        if cursor.eat("TABLE"):
+            columns = read_arguments(cursor)
+            self.fields["returns"] = columns[0].type if len(columns) == 1 else "record"
+            self.fields["returns_set"] = True
+            return
+        self.fields["returns_set"] = cursor.eat("SETOF")
+        self.fields["returns"] = _type_of(cursor)
+
+    def body(self, cursor: Cursor) -> None:
+        cursor.at += 1
+        self.fields["body"] = cursor.string()
+        while cursor.take(kinds.COMMA):  # a C function: library, symbol
+            self.fields["body"] = cursor.string()
+
+    def language(self, cursor: Cursor) -> None:
+        cursor.at += 1
         language = cursor.identifier().lower()
-        if language != "sql security":
-            return replace(function, language=language)
-        definer = cursor.eat("DEFINER")  # the tokenizer reads SQL SECURITY as one word
-        return replace(function, language="sql", security_definer=bool(definer))
-    if cursor.word() in {"BEGIN", "RETURN"}:
-        body = source_of(cursor.rest(), cursor.script)
+        if language == "sql security":  # the tokenizer reads SQL SECURITY as one word
+            language, self.fields["security_definer"] = "sql", cursor.eat("DEFINER")
+        self.fields["language"] = language
+
+    def setting(self, cursor: Cursor) -> None:
+        cursor.at += 1
+        name, value = read_setting(cursor)
+        if name == "search_path":
+            self.search_path = value
+        else:
+            self.settings.append(f"{name}={value}")
+
+    def standard_body(self, cursor: Cursor) -> None:
+        """Read RETURN … or BEGIN ATOMIC … END, which ends the statement."""
+        self.fields["body"] = source_of(cursor.rest(), cursor.script)
+        self.fields.setdefault("language", "sql")
         cursor.at = len(cursor.tokens)
-        return replace(function, body=body, language=function.language or "sql")
-    cursor.at += 1
-    if cursor.is_kind(TokenType.L_PAREN):
-        cursor.skip_group()
-    return function
 
 
-def _returns(cursor: Cursor, function: Function) -> Function:
-    if cursor.eat("NULL", "ON", "NULL", "INPUT"):
-        return function
-    if cursor.eat("TABLE"):
-        columns = read_arguments(cursor)
-        returns = columns[0].type if len(columns) == 1 else "record"
-        return replace(function, returns=returns, returns_set=True)
-    returns_set = cursor.eat("SETOF")
-    return replace(function, returns=_type_of(cursor), returns_set=returns_set)
-
-
-def _with_body(cursor: Cursor, function: Function) -> Function:
-    body = cursor.string()
-    while cursor.take(TokenType.COMMA):  # a C function: library, symbol
-        body = cursor.string()
-    return replace(function, body=body)
+_CLAUSES: dict[str, Callable[[_Clauses, Cursor], None]] = {
+    "RETURNS": _Clauses.returns,
+    "AS": _Clauses.body,
+    "LANGUAGE": _Clauses.language,
+    "SET": _Clauses.setting,
+    "BEGIN": _Clauses.standard_body,
+    "RETURN": _Clauses.standard_body,
+}
 
 
 def attributes(cursor: Cursor) -> dict[str, object] | None:
     """Read one attribute that CREATE and ALTER FUNCTION share, None when there is none here."""
+    word = cursor.word()
+    if word not in _ATTRIBUTES:
+        return None
     if cursor.eat("EXTERNAL", "SECURITY") or cursor.eat("SECURITY"):
         definer = cursor.eat("DEFINER")
         if not definer:
             cursor.expect("INVOKER")
         return {"security_definer": definer}
-    volatility = _VOLATILITY.get(cursor.word())
+    volatility = _VOLATILITY.get(word)
     if volatility is not None:
         cursor.at += 1
         return {"volatility": volatility}
@@ -179,16 +213,16 @@ def read_setting(cursor: Cursor) -> tuple[str, str]:
         return "timezone", cursor.identifier()
     if cursor.eat("FROM", "CURRENT"):
         return name, ""
-    if not (cursor.eat("TO") or cursor.take(TokenType.EQ)):
+    if not (cursor.eat("TO") or cursor.take(kinds.EQ)):
         raise ValueError("expected TO")
     values = [_setting_value(cursor, name)]
-    while cursor.take(TokenType.COMMA):
+    while cursor.take(kinds.COMMA):
         values.append(_setting_value(cursor, name))
     return name, ", ".join(values)
 
 
 def _setting_value(cursor: Cursor, name: str) -> str:
-    sign = "-" if cursor.take(TokenType.DASH) else ""
+    sign = "-" if cursor.take(kinds.DASH) else ""
     token = cursor.tokens[cursor.at]
     cursor.at += 1
     if name == "search_path" and (token.text == "" or token.token_type not in STRINGS):
@@ -212,7 +246,7 @@ def with_setting(function: Function, name: str, value: str) -> Function:
 def routine(cursor: Cursor) -> Routine:
     """Read `name(types)` or a bare name; types as PostgreSQL identifies the function by."""
     name = cursor.name()
-    if not cursor.is_kind(TokenType.L_PAREN):
+    if not cursor.is_kind(kinds.L_PAREN):
         return name, None
     inputs = [one.type for one in read_arguments(cursor) if one.mode != "OUT"]
     return name, ", ".join(inputs)
@@ -221,7 +255,7 @@ def routine(cursor: Cursor) -> Routine:
 def routines(cursor: Cursor) -> tuple[Routine, ...]:
     """Read a comma-separated list of functions."""
     found = [routine(cursor)]
-    while cursor.take(TokenType.COMMA):
+    while cursor.take(kinds.COMMA):
         found.append(routine(cursor))
     return tuple(found)
 
@@ -311,14 +345,14 @@ def _written(tokens: list[Token]) -> tuple[tuple[str, ...], ...]:
     found = []
     for run in split_commas(tokens):
         for at, token in enumerate(run[:-1]):
-            if token.token_type in {TokenType.INTO, TokenType.UPDATE}:
+            if token.token_type in {kinds.INTO, kinds.UPDATE}:
                 found.append(_name_at(run, at + 1))
     return tuple(name for name in found if name)
 
 
 def _name_at(tokens: list[Token], at: int) -> tuple[str, ...]:
     parts = [fold(tokens[at])]
-    while at + 2 < len(tokens) and tokens[at + 1].token_type is TokenType.DOT:
+    while at + 2 < len(tokens) and tokens[at + 1].token_type is kinds.DOT:
         at += 2
         parts.append(fold(tokens[at]))
     return tuple(parts)

@@ -37,7 +37,7 @@ def replay_scripts(files: Iterable[SourceFile], replay: Replay, operations: Oper
     modules = _Modules(root)
     count = 0
     for file in files:
-        replay.begin_file()
+        replay.begin_file(file.path)
         program = Program(file.path, replay, operations)
         text, unreadable = text_of(file)
         if unreadable:

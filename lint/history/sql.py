@@ -19,6 +19,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lint.errors import SqlUnreadableError
+from lint.history import kinds
 from lint.history.recovery import Piece, pieces
 
 if TYPE_CHECKING:
@@ -36,19 +37,19 @@ _COPY_ROWS = re.compile(
 )
 _TEXT = frozenset(
     {
-        TokenType.STRING,
-        TokenType.IDENTIFIER,
-        TokenType.HEREDOC_STRING,
-        TokenType.BYTE_STRING,
-        TokenType.UNICODE_STRING,
-        TokenType.NATIONAL_STRING,
-        TokenType.RAW_STRING,
+        kinds.STRING,
+        kinds.IDENTIFIER,
+        kinds.HEREDOC_STRING,
+        kinds.BYTE_STRING,
+        kinds.UNICODE_STRING,
+        kinds.NATIONAL_STRING,
+        kinds.RAW_STRING,
     }
 )
-STRINGS = _TEXT - {TokenType.IDENTIFIER}
-_COMMANDS = frozenset({TokenType.COMMAND, TokenType.EXECUTE, TokenType.FETCH, TokenType.SHOW})
-_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
-_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
+STRINGS = _TEXT - {kinds.IDENTIFIER}
+_COMMANDS = frozenset({kinds.COMMAND, kinds.EXECUTE, kinds.FETCH, kinds.SHOW})
+_OPENING = frozenset({kinds.L_PAREN, kinds.L_BRACKET})
+_CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
 #: What the tokenizer hands over as one token though it is two words of PostgreSQL's grammar.
 _PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
 _WORD = re.compile(r"\S+")
@@ -84,7 +85,7 @@ class Statement:
 
     def in_single_words(self) -> Statement:
         """Return the statement with tokens such as PRIMARY KEY split into their words."""
-        if not any(token.token_type in _PHRASES for token in self.tokens):
+        if _PHRASES.isdisjoint([token.token_type for token in self.tokens]):
             return self
         return Statement([one for token in self.tokens for one in _words_of(token, self.script)], self.script)
 
@@ -104,7 +105,7 @@ def _words_of(token: Token, script: Script) -> Iterator[Token]:
         yield token
         return
     for match in _WORD.finditer(script.text, token.start, token.end + 1):
-        yield Token(TokenType.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
+        yield Token(kinds.VAR, match[0], token.line, token.col, match.start(), match.end() - 1)
 
 
 def _blank(text: str) -> str:
@@ -145,7 +146,7 @@ def tokenize_body(text: str) -> list[Token]:
     tokens: list[Token] = []
     swallowed = False
     for token in tokenize(text):
-        if swallowed and token.token_type is TokenType.STRING:
+        if swallowed and token.token_type is kinds.STRING:
             first = tokens[-1].end + 1
             tokens.extend(_shifted(inner, first) for inner in tokenize(text[first : token.end + 1]))
         else:
@@ -170,9 +171,7 @@ def statements(script: Script, broken: Callable[[int, int, str], None] | None = 
             yield Statement(part, script)
 
 
-def _readable(
-    script: Script, broken: Callable[[int, int, str], None] | None
-) -> Iterator[list[Token]]:
+def _readable(script: Script, broken: Callable[[int, int, str], None] | None) -> Iterator[list[Token]]:
     """Yield the tokens of a script: all of them, or those of its statements that can be read."""
     try:
         yield tokenize(script.text)
@@ -201,8 +200,14 @@ def _filled(text: str, piece: Piece) -> tuple[int, int]:
     return first, piece.start + max(len(inside.rstrip()) - 1, 0)
 
 
+def split_statements(tokens: list[Token], script: Script) -> Iterator[Statement]:
+    """Yield the statements in a run of tokens."""
+    for part in _split_plain(tokens):
+        yield Statement(part, script)
+
+
 def _split_plain(tokens: list[Token]) -> Iterator[list[Token]]:
-    semicolon, opening, closing = TokenType.SEMICOLON, TokenType.L_PAREN, TokenType.R_PAREN
+    semicolon, opening, closing = kinds.SEMICOLON, kinds.L_PAREN, kinds.R_PAREN
     start = depth = 0
     for index, token in enumerate(tokens):
         kind = token.token_type
@@ -229,12 +234,12 @@ def _split_atomic(tokens: list[Token]) -> Iterator[list[Token]]:
     depth = atomic = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.SEMICOLON and not atomic and (depth <= 0 or not _is_rule(current, 0)):
+        if kind is kinds.SEMICOLON and not atomic and (depth <= 0 or not _is_rule(current, 0)):
             if current:
                 yield current
             current, depth = [], 0
             continue
-        depth += (kind is TokenType.L_PAREN) - (kind is TokenType.R_PAREN)
+        depth += (kind is kinds.L_PAREN) - (kind is kinds.R_PAREN)
         atomic = _atomic_depth(token, current, atomic)
         current.append(token)
     if current:
@@ -253,6 +258,8 @@ def _atomic_depth(token: Token, before: list[Token], depth: int) -> int:
 def fold(token: Token) -> str:
     """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
     name = token.text if token.token_type in _TEXT else token.text.lower()
+    if len(name) <= MAX_IDENTIFIER_BYTES and name.isascii():
+        return name
     raw = name.encode("utf-8", "replace")
     return name if len(raw) <= MAX_IDENTIFIER_BYTES else raw[:MAX_IDENTIFIER_BYTES].decode("utf-8", "ignore")
 
@@ -264,12 +271,14 @@ class Cursor:
     statement can turn out to be something else; `lint.history.statements` catches both.
     """
 
-    __slots__ = ("at", "script", "tokens")
+    __slots__ = ("at", "script", "tokens", "words")
 
     def __init__(self, statement: Statement, at: int = 0) -> None:
         self.tokens = statement.tokens
         self.script = statement.script
         self.at = at
+        #: The upper-case word of each token, "" for quoted text.
+        self.words = ["" if token.token_type in _TEXT else token.text.upper() for token in self.tokens]
 
     @property
     def done(self) -> bool:
@@ -279,16 +288,15 @@ class Cursor:
     def word(self, ahead: int = 0) -> str:
         """Return the upper-case word at the position, "" for quoted text or the end."""
         index = self.at + ahead
-        if index >= len(self.tokens):
-            return ""
-        token = self.tokens[index]
-        return "" if token.token_type in _TEXT else token.text.upper()
+        return self.words[index] if index < len(self.words) else ""
 
     def eat(self, *words: str) -> bool:
         """Step over the words if they are next, all or none."""
-        for ahead, word in enumerate(words):
-            if self.word(ahead) != word:
-                return False
+        at = self.at
+        if at >= len(self.words) or self.words[at] != words[0]:
+            return False
+        if len(words) > 1 and self.words[at : at + len(words)] != [*words]:
+            return False
         self.at += len(words)
         return True
 
@@ -299,7 +307,7 @@ class Cursor:
 
     def is_kind(self, kind: TokenType) -> bool:
         """Say whether the token at the position is of that kind."""
-        return not self.done and self.tokens[self.at].token_type is kind
+        return self.at < len(self.tokens) and self.tokens[self.at].token_type is kind
 
     def take(self, kind: TokenType) -> bool:
         """Step over one token of that kind if it is next."""
@@ -317,7 +325,7 @@ class Cursor:
     def name(self) -> tuple[str, ...]:
         """Read a dotted name."""
         parts = [self.identifier()]
-        while self.take(TokenType.DOT):
+        while self.take(kinds.DOT):
             parts.append(self.identifier())
         return tuple(parts)
 
@@ -328,7 +336,7 @@ class Cursor:
     def names(self) -> tuple[tuple[str, ...], ...]:
         """Read a comma-separated list of dotted names."""
         found = [self.name()]
-        while self.take(TokenType.COMMA):
+        while self.take(kinds.COMMA):
             found.append(self.name())
         return tuple(found)
 
@@ -339,7 +347,7 @@ class Cursor:
             raise ValueError("expected a string")
         self.at += 1
         written = self.script.text[token.start : token.end + 1]
-        if token.token_type is TokenType.HEREDOC_STRING:
+        if token.token_type is kinds.HEREDOC_STRING:
             quote = written.index("$", 1) + 1
             return written[quote:-quote]
         # the tokenizer was given @1 for $1
@@ -373,7 +381,37 @@ class Cursor:
 
     def elements(self) -> list[Cursor]:
         """Read one ( ) group and return a cursor for each of its comma-separated elements."""
-        return [Cursor(element) for element in self.group_elements()]
+        first = self.at + 1
+        self.skip_group()
+        return self._between_commas(first, self.at - 1)
+
+    def rest_elements(self) -> list[Cursor]:
+        """Return a cursor for each comma-separated element from the position on."""
+        return self._between_commas(self.at, len(self.tokens))
+
+    def _between_commas(self, first: int, last: int) -> list[Cursor]:
+        found: list[Cursor] = []
+        depth, start = 0, first
+        tokens = self.tokens
+        for at in range(first, last):
+            kind = tokens[at].token_type
+            if kind is kinds.COMMA and depth == 0:
+                if at > start:
+                    found.append(self._run(start, at))
+                start = at + 1
+            elif kind in _OPENING:
+                depth += 1
+            elif kind in _CLOSING:
+                depth -= 1
+        if last > start:
+            found.append(self._run(start, last))
+        return found
+
+    def _run(self, first: int, last: int) -> Cursor:
+        one = Cursor.__new__(Cursor)
+        one.tokens, one.words = self.tokens[first:last], self.words[first:last]
+        one.script, one.at = self.script, 0
+        return one
 
     def skip_group(self) -> None:
         """Step over one balanced ( ) or [ ] group."""
@@ -387,7 +425,7 @@ class Cursor:
 
     def group_text(self) -> str:
         """Read one balanced ( ) group and return what stands inside, as written."""
-        if not self.is_kind(TokenType.L_PAREN):
+        if not self.is_kind(kinds.L_PAREN):
             raise ValueError("expected (")
         first = self.tokens[self.at]
         self.skip_group()
@@ -411,7 +449,7 @@ def split_commas(tokens: list[Token]) -> list[list[Token]]:
     depth = 0
     for token in tokens:
         kind = token.token_type
-        if kind is TokenType.COMMA and depth == 0:
+        if kind is kinds.COMMA and depth == 0:
             runs.append([])
             continue
         depth += (kind in _OPENING) - (kind in _CLOSING)

@@ -65,6 +65,8 @@ class State:
         self.publications: list[PublishedTable] = []
         self.types: dict[str, DataType] = {}
         self.schemas: dict[str, str] = {}
+        #: Types that extensions brought, as "schema.name".
+        self.extension_types: set[str] = set()
         self.not_analysed: list[tuple[Place, str]] = []
         #: Publications that take in every table, those made later too.
         self.whole_publications: set[str] = set()
@@ -163,12 +165,14 @@ class State:
     def type_name(self, written: str) -> str:
         """Return a type as `format_type` writes it, with the schema of one made by a user."""
         base, brackets = (written[:-2], "[]") if written.endswith("[]") else (written, "")
-        if base in BUILT_IN or "." in base or "(" in base or " " in base:
+        base, opening, modifier = base.partition("(")
+        if base in BUILT_IN or "." in base or " " in base:
             return written
         bare = base[1:-1].replace('""', '"') if base.startswith('"') else base
         for schema in self.search_path:
-            if f"{schema}.{bare}" in self.types or f"{schema}.{bare}" in self.tables:
-                return f"{written_name(schema)}.{base}{brackets}"
+            key = f"{schema}.{bare}"
+            if key in self.types or key in self.tables or key in self.extension_types:
+                return f"{written_name(schema)}.{base}{opening}{modifier}{brackets}"
         return written
 
     def signature_types(self, types: str) -> str:

@@ -14,14 +14,13 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.catalogue import Command, Policy
-from lint.history import facts, privileges, relations, routines
+from lint.history import facts, kinds, privileges, relations, routines
 from lint.history.columns import index_key
 from lint.history.queries import read_query
 from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
 from lint.history.tables import TABLE_WORDS, alter_table, create_table
+from lint.history.work import acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,13 @@ _OPENING_CHARACTERS = 60
 
 
 def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS) -> list[Fact]:
-    """Return what a statement changes; `operations` are the project's own RLS-enabling functions."""
+    """Return what a statement does and changes; `operations` are the project's own that enable RLS."""
+    beside = acts(statement)
+    changes = _changes(statement, operations)
+    return [*beside, *changes] if beside else changes
+
+
+def _changes(statement: Statement, operations: Operations) -> list[Fact]:
     word = statement.tokens[0].text.upper()
     read = _READERS.get(word)
     if read is not None:
@@ -123,8 +128,8 @@ def _create_schema(cursor: Cursor) -> list[Fact]:
     found = relations.create_schema(cursor)
     rest, depth, starts = cursor.rest(), 0, []
     for at, token in enumerate(rest):
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth == 0 and token.token_type in {TokenType.CREATE, TokenType.GRANT}:
+        depth += (token.token_type is kinds.L_PAREN) - (token.token_type is kinds.R_PAREN)
+        if depth == 0 and token.token_type in {kinds.CREATE, kinds.GRANT}:
             starts.append(at)
     parts = [rest[start:end] for start, end in pairwise([*starts, len(rest)])]
     changes = [one for part in parts for one in statement_facts(Statement(part, cursor.script))]
@@ -251,9 +256,9 @@ def _do(statement: Statement, operations: Operations) -> list[Fact]:
 def _select(statement: Statement, operations: Operations) -> list[Fact]:
     """Read SELECT: INTO makes a table, and a lone function may be one that changes the schema."""
     tokens = statement.tokens
-    if len(tokens) > 2 and tokens[2].token_type in {TokenType.L_PAREN, TokenType.DOT}:
+    if len(tokens) > 2 and tokens[2].token_type in {kinds.L_PAREN, kinds.DOT}:
         return _called(Cursor(statement, 1), operations)
-    into = next((at for at, token in enumerate(tokens) if token.token_type is TokenType.INTO), None)
+    into = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
     if into is None or tokens[0].text.upper() == "PERFORM":
         return []
     return _select_into(Cursor(statement, into + 1))
@@ -287,7 +292,7 @@ def _called(cursor: Cursor, operations: Operations) -> list[Fact]:
     """Read `f('a', …)` as what the project says it means, or as a call that the replay may follow."""
     try:
         name = cursor.name()
-        if not cursor.is_kind(TokenType.L_PAREN):
+        if not cursor.is_kind(kinds.L_PAREN):
             return []
         arguments = cursor.group_elements()
     except IndexError:
@@ -308,7 +313,7 @@ def _own_operation(arguments: list[Statement], policies: tuple[str, ...]) -> Fac
 
 def _literal(tokens: list[Token]) -> str | tuple[str, ...] | None:
     """Return a string literal, casts aside, or the strings of ARRAY[…]; None for anything else."""
-    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is TokenType.DCOLON):
+    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is kinds.DCOLON):
         return str(tokens[0].text)
     if tokens[0].text.upper() == "ARRAY" and len(tokens) > 2:
         items = [_literal(run) for run in split_commas(tokens[2:-1])]
@@ -334,6 +339,7 @@ _CREATED: dict[str, Callable[[Cursor], list[Fact]]] = {
     "CONSTRAINT": routines.create_trigger,
     "RULE": _behind(routines.create_rule),
     "SEQUENCE": relations.create_sequence,
+    "EXTENSION": _behind(relations.create_extension),
     "TYPE": _behind(relations.create_type),
     "DOMAIN": _behind(relations.create_domain),
     "SCHEMA": _create_schema,

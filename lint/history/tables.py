@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import TokenType
-
-from lint.catalogue import Column
-from lint.history import facts
+from lint.history import facts, kinds
 from lint.history.columns import (
     CONSTRAINT_WORDS,
     Elements,
-    column_constraints,
     column_definition,
+    stored_default,
     table_constraint,
+    untyped_column,
 )
 from lint.history.queries import read_query
-from lint.history.sql import Cursor, Statement, flat, split_commas
+from lint.history.sql import Cursor, flat
 from lint.history.types import read_type
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def create_table(cursor: Cursor) -> list[Fact]:
         parent = cursor.name()
     elif cursor.eat("OF"):
         cursor.name()
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.is_kind(kinds.L_PAREN):
         for element in cursor.elements():
             body.element(element)
     elif (
@@ -100,7 +98,7 @@ class _Body(Elements):
         """Read a column that has its type from elsewhere (PARTITION OF, OF, CREATE TABLE AS)."""
         name = cursor.identifier()
         cursor.eat("WITH", "OPTIONS")
-        column_constraints(cursor, Column(name), self)
+        untyped_column(cursor, name, self)
 
 
 def _like(cursor: Cursor) -> facts.Like:
@@ -155,10 +153,10 @@ def alter_table(cursor: Cursor) -> list[Fact]:
     cursor.eat("IF", "EXISTS")
     cursor.eat("ONLY")
     name = cursor.name()
-    cursor.take(TokenType.STAR)
+    cursor.take(kinds.STAR)
     found: list[Fact] = []
-    for action in split_commas(cursor.rest()):
-        found.extend(_action(Cursor(Statement(action, cursor.script)), name))
+    for action in cursor.rest_elements():
+        found.extend(_action(action, name))
     return found
 
 
@@ -223,7 +221,7 @@ def _alter(cursor: Cursor, name: Name) -> Iterator[Fact]:
 def _column_changes(cursor: Cursor) -> dict[str, object]:
     """Read SET DEFAULT, TYPE, ADD GENERATED and their opposites as fields of a column."""
     if cursor.eat("SET", "DEFAULT"):
-        return {"default": flat(cursor.rest(), cursor.script)}
+        return {"default": stored_default(flat(cursor.rest(), cursor.script))}
     if cursor.eat("DROP", "DEFAULT"):
         return {"default": None}
     if cursor.eat("DROP", "EXPRESSION"):

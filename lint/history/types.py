@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.catalogue import written_name
+from lint.history import kinds
 
 if TYPE_CHECKING:
     from lint.history.sql import Cursor
@@ -49,7 +48,19 @@ _SINGLE_PRECISION_BITS = 24
 BUILT_IN = frozenset(
     {*_ALIASES.values(), *SERIALS, "smallint", "bigint", "text", "uuid", "json", "jsonb", "xml", "bytea"}
     | {"date", "interval", "money", "inet", "cidr", "macaddr", "macaddr8", "bit", "point", "line", "lseg"}
-    | {"bpchar", "box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "name", "regclass", "regproc"}
+    | {
+        "bpchar",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "tsvector",
+        "tsquery",
+        "oid",
+        "name",
+        "regclass",
+        "regproc",
+    }
     | {"regtype", "regrole", "regnamespace", "regprocedure", "void", "record", "trigger", "event_trigger"}
     | {"anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anycompatible", "internal", "cstring"}
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}
@@ -59,7 +70,7 @@ BUILT_IN = frozenset(
 
 def read_type(cursor: Cursor, *, modifiers: bool = True) -> str:
     """Read a type name; `modifiers` keeps a length or precision, as columns have and arguments not."""
-    quoted = cursor.is_kind(TokenType.IDENTIFIER)
+    quoted = cursor.is_kind(kinds.IDENTIFIER)
     name = cursor.name()
     if len(name) > 1 and name[-2] == "pg_catalog":
         name = name[-1:]
@@ -93,7 +104,7 @@ def _named(cursor: Cursor, name: tuple[str, ...], *, quoted: bool) -> str:
 
 
 def _modifier(cursor: Cursor) -> str:
-    if not cursor.is_kind(TokenType.L_PAREN):
+    if not cursor.is_kind(kinds.L_PAREN):
         return ""
     return "(" + "".join(cursor.group_text().split()) + ")"
 
@@ -130,7 +141,7 @@ def _assembled(base: str, modifier: str) -> str:
 def _dimensions(cursor: Cursor) -> str:
     """Read `[]`, `[3]` and ARRAY; PostgreSQL keeps no count of dimensions."""
     found = cursor.eat("ARRAY")
-    while cursor.is_kind(TokenType.L_BRACKET):
+    while cursor.is_kind(kinds.L_BRACKET):
         cursor.skip_group()
         found = True
     return "[]" if found else ""

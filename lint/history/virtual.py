@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
+from lint.history import kinds
 from lint.history.expressions import Expressions, Value, split_words
 from lint.history.queries import output_name
 from lint.history.sql import Cursor, Script, Statement, fold, split_commas
@@ -18,6 +19,7 @@ from lint.history.sql import Cursor, Script, Statement, fold, split_commas
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lint.catalogue import Table
     from lint.history.state import State
 
 Row = dict[str, Value]
@@ -85,7 +87,7 @@ class Virtual:
     def _joined(self, cursor: Cursor) -> list[Joined] | None:
         joined = self._product([{}], cursor)
         while joined is not None:
-            if cursor.take(TokenType.COMMA) or cursor.eat("CROSS", "JOIN"):
+            if cursor.take(kinds.COMMA) or cursor.eat("CROSS", "JOIN"):
                 joined = self._product(joined, cursor)
                 continue
             if not (cursor.eat("INNER", "JOIN") or cursor.eat("JOIN")):
@@ -111,7 +113,7 @@ class Virtual:
         """Read one item of FROM and return its alias and rows."""
         cursor.eat("LATERAL")
         rows: list[Row] | None
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.is_kind(kinds.L_PAREN):
             first = cursor.at
             cursor.skip_group()
             rows, name = self.select(cursor.tokens[first + 1 : cursor.at - 1]), ""
@@ -124,9 +126,7 @@ class Virtual:
         else:
             name = cursor.name()[-1]
             make = _RELATIONS.get(name)
-            rows = (
-                list(make(self.state)) if make is not None and not cursor.is_kind(TokenType.L_PAREN) else None
-            )
+            rows = list(make(self.state)) if make is not None and not cursor.is_kind(kinds.L_PAREN) else None
         if rows is None:
             return None
         return self._aliased(cursor, name, rows)
@@ -137,7 +137,7 @@ class Virtual:
         if not is_alias:
             return name, rows
         alias = cursor.identifier()
-        if not cursor.is_kind(TokenType.L_PAREN):
+        if not cursor.is_kind(kinds.L_PAREN):
             if name == "unnest":
                 rows = [{alias: next(iter(row.values()), None)} for row in rows]
             return alias, rows
@@ -184,7 +184,7 @@ class Virtual:
             return
         row: Row = {}
         for run in outputs:
-            if run[-1].token_type is TokenType.STAR:
+            if run[-1].token_type is kinds.STAR:
                 for name, one in joined.items():
                     if len(run) == 1 or fold(run[0]) == name:
                         row |= one
@@ -195,7 +195,7 @@ class Virtual:
 
 def _is_word(cursor: Cursor) -> bool:
     token = cursor.tokens[cursor.at]
-    return token.token_type is TokenType.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
+    return token.token_type is kinds.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
 
 
 def _closing(tokens: list[Token]) -> int:
@@ -212,9 +212,9 @@ def _without_alias(tokens: list[Token]) -> list[Token]:
         and tokens[-1].text[:1].isalpha()
         and tokens[-2].token_type
         in {
-            TokenType.R_PAREN,
-            TokenType.VAR,
-            TokenType.IDENTIFIER,
+            kinds.R_PAREN,
+            kinds.VAR,
+            kinds.IDENTIFIER,
         }
     ):
         return tokens[:-1]
@@ -317,6 +317,38 @@ def _pg_policy(state: State) -> Iterator[Row]:
             yield {"polrelid": table.qualified, "polname": policy.name}
 
 
+_CONSTRAINTS = {"primary": ("p", "PRIMARY KEY"), "unique": ("u", "UNIQUE"), "check": ("c", "CHECK")}
+
+
+def _constraints(state: State) -> Iterator[tuple[Table, str, str, str]]:
+    """Yield (table, name, letter of `pg_constraint.contype`, word of the information schema)."""
+    for table in state.tables.values():
+        for key in table.keys:
+            if key.kind != "index":
+                yield table, key.name, *_CONSTRAINTS[key.kind]
+        for foreign in table.foreign_keys:
+            yield table, foreign.name, "f", "FOREIGN KEY"
+        for check in table.constraints:
+            if check.kind == "check":
+                yield table, check.name, *_CONSTRAINTS["check"]
+
+
+def _pg_constraint(state: State) -> Iterator[Row]:
+    for table, name, letter, _ in _constraints(state):
+        yield {"conname": name, "conrelid": table.qualified, "connamespace": table.schema, "contype": letter}
+
+
+def _table_constraints(state: State) -> Iterator[Row]:
+    for table, name, _, word in _constraints(state):
+        yield {
+            "constraint_schema": table.schema,
+            "constraint_name": name,
+            "table_schema": table.schema,
+            "table_name": table.name,
+            "constraint_type": word,
+        }
+
+
 def _views(state: State) -> Iterator[Row]:
     for view in state.views.values():
         yield {
@@ -358,6 +390,8 @@ _RELATIONS: dict[str, Callable[[State], Iterator[Row]]] = {
     "pg_class": _pg_class,
     "pg_namespace": _pg_namespace,
     "pg_attribute": _pg_attribute,
+    "pg_constraint": _pg_constraint,
+    "table_constraints": _table_constraints,
     "pg_views": _views,
     "pg_matviews": _views,
     "views": _views,

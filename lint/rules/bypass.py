@@ -40,9 +40,10 @@ def bypass_findings(
 ) -> Iterator[Finding]:
     """Yield what the bypass rules find in a program.
 
-    `read` are the files read already, by path; `here` are the registered paths that exist at all.
+    `read` are the files parsed already, by path; `here` are the registered paths that exist at all.
     """
-    sources = interesting(files, config, read)
+    everything = list(files)
+    sources = interesting(everything, config, read)
     bypasses = Bypasses(sources, config, registry.sites)
     judged = bypasses.judged()
     for one in judged:
@@ -50,7 +51,7 @@ def bypass_findings(
         yield from _tenant(one)
         yield from _unverified(one, bypasses)
     yield from _bindings(bypasses)
-    yield from registry_findings(registry, judged, config, set(read), here)
+    yield from registry_findings(registry, judged, config, {file.path for file in everything}, here)
     yield from handle_findings(bypasses, judged)
 
 
@@ -95,8 +96,8 @@ _FORMS = {"block": "", "dependency": " (as a dependency)", "argument": " (around
 
 
 def _tenant(judged: Judged) -> Iterator[Finding]:
-    if judged.use.form != "callback":
-        return
+    if judged.use.form != "callback" or not judged.use.call.arguments:
+        return  # `storage.asSuperUser()` is a bypass of the object's own tenant
     told = _tenant_fault(judged)
     if told is None:
         return

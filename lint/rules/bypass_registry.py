@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def registry_findings(
-    registry: Registry, judged: Sequence[Judged], config: LintConfig, read: set[str], here: set[str]
+    registry: Registry, judged: Sequence[Judged], config: LintConfig, run: set[str], here: set[str]
 ) -> Iterator[Finding]:
     """Yield what is out of date in a registry.
 
-    `read` are the paths of this run, `here` the registered paths that exist: a site of a file that
+    `run` are the paths of this run, `here` the registered paths that exist: a site of a file that
     exists and is no part of the run is not judged.
     """
     today = datetime.now(UTC).date()
@@ -31,7 +31,7 @@ def registry_findings(
     for site in registry.sites:
         yield from _expiry(site, registry, today)
         gone = site.path not in here
-        if site.id not in used and (gone or site.path in read):
+        if site.id not in used and (gone or site.path in run):
             yield _stale(site, registry, gone=gone)
     whole = all(site.id in used or site.path not in here for site in registry.sites)
     yield from _ratchet(registry, judged, config, whole=whole)

@@ -44,8 +44,9 @@ BYP003 = Rule(
     "the request says of its tenant is a claim, and a bypass or a bound tenant acts on that claim.\n"
     "Each path from a handler (a method of a class derived from *Servicer, or lint.handlers) must\n"
     "pass a verification (lint.verifiers) first: one behind an `if`, in a loop that may not run, or\n"
-    "in a `try` whose failure is caught leaves a path without. Calls into other functions and files\n"
-    "are followed; what the verifier does itself is its own affair.",
+    "in a `try` whose failure is caught leaves a path without; so does one that is not awaited, or whose\n"
+    "bool nobody reads. Calls into other functions and files are followed; what the verifier does\n"
+    "itself is its own affair.",
     "def Report(self, request, context):\n"
     "    if request.mac:\n"
     "        verify_hmac(request)\n"

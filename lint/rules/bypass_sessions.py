@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lint.rules.bypass_rules import BYP007
 from lint.source.holders import steps_of
+from lint.source.settings import is_tenant_setting
 from lint.source.sites import Do, Repeat, Within
 from lint.source.sql_texts import is_sql, setting_changes
 
@@ -123,6 +124,4 @@ def _is_within(line: int, call: Call) -> bool:
 
 
 def _sets_tenant(sql: str, config: LintConfig) -> bool:
-    from lint.rules.source import is_tenant_setting
-
     return any(c.effect == "setting" and is_tenant_setting(c.name, config) for c in setting_changes(sql))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
+from lint.catalogue import written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
-from lint.rules.expressions import called_functions, literal, uncast
+from lint.rules.expressions import IDENTITY_FUNCTIONS, called_functions, function_name, literal, uncast
 from lint.rules.predicates import PredicateError, bare, parse_predicate
 from lint.rules.scopes import Scope, columns_with_meaning
 
@@ -60,6 +61,8 @@ def _clause_findings(
     for name, node in called_functions(tree):
         for function in view.session.functions(name):
             yield from _volatility(function, node, where, policy, table, scope, view)
+    if view.from_history:
+        yield from _asked_per_row(tree, where, policy, table, scope, view)
     yield from _sub_selects(tree, where, policy, table, view)
 
 
@@ -295,6 +298,39 @@ def _volatility(
             severity="info" if per_row else None,
             cause=f"{function.qualified} is VOLATILE",
         )
+
+
+def _asked_per_row(
+    tree: exp.Expr, where: str, policy: Policy, table: Table, scope: Scope, view: Viewpoint
+) -> Iterator[Finding]:
+    """RLS020 for who-is-it calls that are made for each row because no index finds the rows first."""
+    if where.endswith("CHECK") or not table.known:
+        return
+    for column, call in _identity_comparisons(tree, scope):
+        if any(key.leading == column for key in table.keys):
+            continue
+        name = function_name(call)
+        yield RLS020.finding(
+            view.place(policy, table),
+            f"{where} calls {name}() for each row it looks at, and no index begins with {column}: every "
+            "query reads the whole table and asks for every row",
+            f"{column} = (SELECT {name}()); and CREATE INDEX ON {table.written} ({written_name(column)});",
+            table=table.qualified,
+            subject=f"{policy.name}:{name}:{column}",
+            severity="info",
+            cause=f"{name}() is called for each row",
+        )
+
+
+def _identity_comparisons(tree: exp.Expr, scope: Scope) -> Iterator[tuple[str, exp.Expr]]:
+    """Yield (column of the protected row, call) where one is compared with who asks."""
+    for node in tree.find_all(exp.EQ):
+        for side, other in ((node.this, node.expression), (node.expression, node.this)):
+            column, call = uncast(side), uncast(other)
+            if not isinstance(column, exp.Column) or function_name(call) not in IDENTITY_FUNCTIONS:
+                continue
+            if _asks_the_row(column, scope) and not _once(call, scope):
+                yield column.name, call
 
 
 def _asks_the_row(node: exp.Expr, scope: Scope) -> bool:

@@ -84,6 +84,7 @@ class TablePolicies:
         self.view = view
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
+        self._ways: dict[str, tuple[Alternative, ...] | None] = {}
         self.branches = Branches(scope, table.tenant_column, view.session)
 
     def findings(self) -> Iterator[Finding]:
@@ -196,10 +197,12 @@ class TablePolicies:
 
     def _read(self, text: str) -> tuple[Alternative, ...] | None:
         """Return the ways an expression can be true, None when it cannot be parsed (RLS090 says so)."""
-        try:
-            return self.branches.alternatives(parse_predicate(text))
-        except (PredicateError, RecursionError):
-            return None
+        if text not in self._ways:
+            try:
+                self._ways[text] = self.branches.alternatives(parse_predicate(text))
+            except (PredicateError, RecursionError):
+                self._ways[text] = None
+        return self._ways[text]
 
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
         for way in self._alternatives(text):
@@ -225,6 +228,7 @@ class TablePolicies:
             "take the branch away: an unset tenant must see no row",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
+            cause=f"open when unset: {way.text}",
         )
 
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
@@ -254,6 +258,7 @@ class TablePolicies:
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
             severity="error" if writes else "info",
+            cause=f"policies let rows through whose {column.name} is NULL",
         )
 
     def _loose(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:

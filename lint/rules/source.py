@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.files import SCRIPTS
+from lint.rules.bypass import bypass_findings, stable
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
@@ -17,7 +18,7 @@ from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_
 from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lint.catalogue import Place
@@ -39,7 +40,6 @@ _WITH_REASON = 3
 
 def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.rules.bypass import bypass_findings
     from lint.rules.bypass_sessions import session_findings
     from lint.rules.bypass_settings import setting_findings
     from lint.source.read import read_source
@@ -62,10 +62,19 @@ def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[
         if not file.is_revision and not verified:
             yield from _session_changes(source, config)
         if not verified:
-            yield from setting_findings(source, config)
+            clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
+            yield from clients
+            yield from _outside(setting_findings(source, config), clients)
             yield from session_findings(source, config)
     here = {site.path for site in sites if (root / site.path).is_file()}
     yield from bypass_findings(corpus.sources, config, registry, read, here)
+
+
+def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out findings inside the lines of one that tells the same already."""
+    for finding in findings:
+        if not any(one.line <= finding.line <= (one.end_line or one.line) for one in told):
+            yield finding
 
 
 def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
@@ -96,12 +105,6 @@ def _bypass_calls(source: Source, config: LintConfig, sites: tuple[BypassSite, .
 
 def _where(function: str) -> str:
     return function or "the module's top level"
-
-
-def stable(function: str) -> str:
-    """Return a function's name for fingerprints: without the lines of anonymous functions."""
-    head, mark, _ = function.partition("<anonymous")
-    return f"{head}<anonymous>" if mark else function
 
 
 def _bypass_call(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lint.rules.wrap_lifetimes import why_over
 from lint.rules.wrap_rules import WRAP002, WRAP003, WRAP004, WRAP005
-from lint.source.drivers import client_side, placeholder_in
+from lint.source.drivers import client_side, is_tagged, placeholder_in
 from lint.source.settings import is_run, is_tenant_setting
 from lint.source.sites import HOLE
 
@@ -35,7 +35,7 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     parameter = site.text is not None and change.form == "set" and placeholder_in(site)
     if parameter and not client_side(site, readers.program.sources):
         yield _parameter(site)
-    elif site.text is not None and not parameter and HOLE in _value_text(site):
+    elif site.text is not None and not parameter and not is_tagged(site) and HOLE in _value_text(site):
         yield from _pasted(site)
     if not change.local:
         if not _clears(site):

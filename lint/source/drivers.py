@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"(?:=|\bto\b)\s*(?:\$\d|%s|%\(\w+\)s|:\w+|\?)", re.IGNORECASE)
 _HOLE_VALUE = re.compile(rf"(?:=|\bto\b)\s*{HOLE}", re.IGNORECASE)
 #: Tags of TypeScript whose interpolations are parameters.
-_TAGS = frozenset({"$executeRaw", "$queryRaw", "sql", "SQL"})
+_TAG_ENDS = (("$executeRaw",), ("$queryRaw",), ("sql",), ("SQL",))
 _ON_CLIENT = re.compile(r"psycopg2\b|django\b|pymysql\b|sequelize\b|aiopg\b|sqlite3\b")
 _ON_SERVER = re.compile(
     r"psycopg(?:\.|_pool|$)|asyncpg\b|pg(?:\.|$)|postgres(?:\.|$)|.*prisma|pg8000\b|knex\b|kysely\b"
@@ -37,8 +37,13 @@ def placeholder_in(site: SettingSite) -> bool:
         return False
     if _PLACEHOLDER.search(text.value):
         return True
-    tagged = site.source.language == "typescript" and bool(text.calls) and text.calls[-1] in _TAGS
-    return tagged and bool(_HOLE_VALUE.search(text.value))
+    return is_tagged(site) and bool(_HOLE_VALUE.search(text.value))
+
+
+def is_tagged(site: SettingSite) -> bool:
+    """Say whether the text is a template whose tag makes parameters of what is interpolated."""
+    text = site.text
+    return site.source.language == "typescript" and text is not None and text.calls[-1:] in _TAG_ENDS
 
 
 def client_side(site: SettingSite, sources: Sequence[Source]) -> bool:

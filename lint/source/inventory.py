@@ -17,8 +17,10 @@ from lint.source.verification import State, Verification, request_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from lint.config import LintConfig
+    from lint.files import Corpus
     from lint.rules.bypass_sites import BypassSite
     from lint.source.graph import FunctionId
     from lint.source.sites import Source
@@ -122,6 +124,15 @@ class Bypasses:
 
 #: The kind of site that stands behind a verification.
 VERIFIED_KIND = "grpc-after-hmac"
+
+
+def inventory(corpus: Corpus, config: LintConfig, root: Path) -> tuple[BypassUse, ...]:
+    """Return every bypass of a corpus; raise LintConfigError for a registry that is no use."""
+    from lint.rules.bypass_sites import read_registry
+    from lint.source.interest import interesting
+
+    sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
+    return inventory_of(Bypasses(interesting(corpus.sources, config, {}), config, sites))
 
 
 def inventory_of(bypasses: Bypasses) -> tuple[BypassUse, ...]:

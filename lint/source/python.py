@@ -40,7 +40,7 @@ def _read(content: bytes, path: str, watched: frozenset[str] | None) -> Source:
         tuple(reading.texts),
         reading.imports,
         functions=reading.functions,
-        broken=root.has_error,
+        broken=reading.broken,
         star_exports=tuple(reading.wildcards),
         classes=reading.classes,
     )

@@ -91,6 +91,8 @@ class ExpressionReading:
         self.imports: dict[str, str] = {}
         self.functions: dict[str, Function] = {}
         self.frame = Frame("", [])
+        #: True when the parser met syntax that it could not read.
+        self.broken = False
         self._names: list[str] = []
         self._depth = 0
 
@@ -100,9 +102,18 @@ class ExpressionReading:
             self._flat(node)
             return None
         self._depth += 1
-        call = self.handler(node.type)(self, node, use)
+        read = self.handler(node.type)
+        call = read(self, node, use)
+        if self.broken and read is not ExpressionReading.children:
+            self._errors(node)
         self._depth -= 1
         return call
+
+    def _errors(self, node: Node) -> None:
+        """Read what the parser could not fit into a node: a call there is still a call."""
+        for child in node.named_children:
+            if child.type == "ERROR":
+                self.visit(child)
 
     def handler(self, kind: str) -> Handler:
         """Return what reads a kind of node; a kind not known is read through its children."""

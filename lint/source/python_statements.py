@@ -50,6 +50,7 @@ class StatementReading(ExpressionReading):
 
     def module(self, root: Node) -> None:
         """Read a whole file; its top level is the function named ""."""
+        self.broken = root.has_error
         self.children(root, Use())
         self.functions[""] = Function("", self.place(root), body=tuple(self.frame.steps), exported=True)
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.files import PYTHON
+from lint.source.read import read_source
 from lint.source.typescript_db import is_bundled
 
 if TYPE_CHECKING:
@@ -28,17 +29,11 @@ def read_sources(corpus: Corpus, config: LintConfig, *, everything: bool) -> tup
 
 
 def _sources(corpus: Corpus, config: LintConfig, *, everything: bool) -> Iterator[Source]:
-    from lint.source.python import read_python
-    from lint.source.typescript import read_typescript
-
-    watched = frozenset(config.bypass_names)
     migrations = {file.path for files in corpus.scripts.values() for file in files}
     for file in corpus.sources:
         if file.path in migrations or file.is_revision:
             continue
         if not everything and not _SETS.search(file.content):
             continue
-        if file.location.suffix in PYTHON:
-            yield read_python(file.content, file.path, watched)
-        elif not is_bundled(file.content):
-            yield read_typescript(file.content, file.path, watched)
+        if file.location.suffix in PYTHON or not is_bundled(file.content):
+            yield read_source(file, config)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 from lint.config import path_matches
@@ -95,13 +96,17 @@ class Scopes:
 
     def verb(self, call: Call, source: Source) -> Reach | None:
         """Return the scope that a call opens or binds, None when it does neither."""
-        scope = self._verbs.get(call.name)
+        scope = self._verbs.get(call.name) or self._verbs.get(last(call.written)) or self._by_glob(call.name)
         if scope is not None:
             return Reach(scope, f"{call.name} in line {call.place.line}")
         for target in self.program.targets(call, source):
             if target in self.binders:
                 return Reach(self.binders[target], f"{call.name}, which binds the tenant")
         return self.verb(call.receiver, source) if call.receiver is not None else None
+
+    def _by_glob(self, name: str) -> Scope | None:
+        contexts = self._config.bypass_contexts
+        return "bypass" if any(fnmatchcase(name, glob) for glob in contexts) else None
 
     def at(self, source: Source, function: str, line: int) -> Reach:
         """Return the scope of a line of a function, by the innermost evidence."""

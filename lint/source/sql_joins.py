@@ -17,6 +17,7 @@ from sqlglot.errors import SqlglotError
 from lint.source.access import is_row_sql
 from lint.source.equality import Equalities, Judged, judged
 from lint.source.sites import HOLE
+from lint.source.sql_tables import table_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from lint.source.readers import Link
     from lint.source.sites import Source, Text
 
-_JOINS = re.compile(
-    r"\bjoin\b|\bfrom\b.*,|\busing\b|\bin\s*\(\s*select|\bexists\b", re.IGNORECASE | re.DOTALL
-)
 _ANONYMOUS = re.compile(r"%s|\?(?!\?)")
 _NAMED = re.compile(r"%\((\w+)\)s|\$(\d+)")
 _LONGEST = 100_000
@@ -36,12 +34,17 @@ _LONGEST = 100_000
 def sql_joins(source: Source, link: Link) -> Iterator[tuple[Place, str, Judged]]:
     """Yield (place, function, judgement) of each SQL text that joins tables of two schemas."""
     for text in source.texts:
-        if len(text.value) > _LONGEST or not is_row_sql(text) or not _JOINS.search(text.value):
+        if len(text.value) > _LONGEST or not is_row_sql(text) or not _spans_services(text, link):
             continue
         for tree in _trees(text):
             judgement = judge_statement(tree, link)
             if judgement is not None:
                 yield text.place, text.function, judgement
+
+
+def _spans_services(text: Text, link: Link) -> bool:
+    named = (link.table(use.table) for use in table_uses(text.value))
+    return len({table.schema for table in named if table is not None}) > 1
 
 
 def _trees(text: Text) -> list[exp.Expr]:

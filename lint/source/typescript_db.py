@@ -45,7 +45,8 @@ _WORDS = tuple(
         b"TypeORM|mikro-orm|slonik|@supabase/|tenant|Tenant|TENANT|set_config|row_security|BYPASSRLS|"
         b"bypassrls|$queryRaw|$executeRaw|$transaction|sql`|.query(|.execute(|.raw(|.unsafe(|selectFrom|"
         b"insertInto|updateTable|deleteFrom|SET LOCAL|SET ROLE|SET SESSION|SELECT |INSERT INTO|UPDATE |"
-        b"DELETE FROM"
+        b"DELETE FROM|pool.|Pool|findMany|findFirst|findUnique|findAll|findByPk|createMany|createQueryBuilder|"
+        b".select(|.insert(|.transaction("
     ).split(b"|")
 )
 #: A line longer than this was written by a bundler: the source it was made from is what counts.

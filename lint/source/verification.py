@@ -165,13 +165,21 @@ class Verification:
         walk.tell(call, state)
         if isinstance(state, _Nowhere) or call.written.endswith(_LEAVING_CALLS):
             return NOWHERE
+        targets = self.graph.targets(call, walk.source)
+        if call.dropped and self._says_it_only(targets):
+            return state
         if self.verifies(call, walk.source):
             return call
-        ends = [self.at_end(target) for target in self.graph.targets(call, walk.source)]
+        ends = [self.at_end(target) for target in targets]
         if not ends:
             return state
         after = meet(*ends)
         return after if after is not None else state
+
+    def _says_it_only(self, targets: tuple[FunctionId, ...]) -> bool:
+        """Say whether a call whose result nobody takes does nothing: not awaited, or only a bool."""
+        called = [self.graph.functions[target] for target in targets]
+        return any(function.asynchronous or function.returns == "bool" for function in called)
 
     def _loop(self, loop: Repeat, state: State, walk: _Walk) -> State:
         outer, walk.broken = walk.broken, []

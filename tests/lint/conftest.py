@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -47,10 +48,17 @@ def _server_user() -> int | None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server on a unix socket; yields a connection string for its superuser."""
-    initdb, server = _binary("initdb"), _binary("postgres")
-    if initdb is None or server is None:
+    """The test's server; yields a connection string for its superuser."""
+    if _binary("initdb") is None or _binary("postgres") is None:
         pytest.skip("PostgreSQL's server binaries (initdb, postgres) are not installed")
+    with server() as dsn:
+        yield dsn
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A PostgreSQL server on a unix socket; gives a connection string for its superuser."""
+    initdb, program = str(_binary("initdb")), str(_binary("postgres"))
     folder = Path(tempfile.mkdtemp(prefix="pl-", dir="/tmp"))
     user = _server_user()
     if user is not None:
@@ -63,7 +71,7 @@ def postgres() -> Iterator[str]:
         cwd=folder,
         user=user,
     )
-    command = [server, "-D", str(cluster), "-k", str(folder), "-c", "listen_addresses=", "-F"]
+    command = [program, "-D", str(cluster), "-k", str(folder), "-c", "listen_addresses=", "-F"]
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user
     )

@@ -79,7 +79,10 @@ def test_models_take_their_schema_from_their_own_arguments_or_a_base() -> None:
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("session.execute(select(Invoice.id).join(Ledger))", {("billing.invoice", "select"), ("app.ledger", "select")}),
+        (
+            "session.execute(select(Invoice.id).join(Ledger))",
+            {("billing.invoice", "select"), ("app.ledger", "select")},
+        ),
         ("session.execute(sa.update(Invoice).values(a=1))", {("billing.invoice", "update")}),
         ("session.add(Invoice(total=1))", {("billing.invoice", "insert")}),
         ("session.get(Invoice, 1)", {("billing.invoice", "select")}),
@@ -93,7 +96,10 @@ def test_models_take_their_schema_from_their_own_arguments_or_a_base() -> None:
     ],
 )
 def test_python_statements_are_linked_to_tables(statement: str, expected: set[tuple[str, str]]) -> None:
-    source = f"import sqlalchemy as sa\nfrom sqlalchemy import select\nfrom models import Invoice, Ledger, accounts\n{statement}\n"
+    source = (
+        "import sqlalchemy as sa\nfrom sqlalchemy import select\n"
+        f"from models import Invoice, Ledger, accounts\n{statement}\n"
+    )
     assert set(told(touched(source))) == expected
 
 
@@ -119,8 +125,10 @@ def test_a_class_of_another_module_with_a_models_name_is_no_model() -> None:
         ("prisma.invoice.findMany({ where: { id } })", [("billing.invoice", "select")]),
         ("db.select().from(invoices)", [("billing.invoice", "select")]),
         ("db.insert(invoices).values(x)", [("billing.invoice", "insert")]),
-        ("db.selectFrom('billing.invoice as i').innerJoin('crm.account', 'a', 'b')",
-         [("billing.invoice", "select"), ("crm.account", "select")]),
+        (
+            "db.selectFrom('billing.invoice as i').innerJoin('crm.account', 'a', 'b')",
+            [("billing.invoice", "select"), ("crm.account", "select")],
+        ),
         ("Invoice.findAll()", [("billing.invoice", "select")]),
         ("pool.query('SELECT 1 FROM billing.invoice WHERE id = $1', [id])", [("billing.invoice", "select")]),
         ("const r = await prisma.$queryRaw`SELECT * FROM invoice WHERE id = ${id}`", [("invoice", "select")]),

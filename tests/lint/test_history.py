@@ -29,12 +29,12 @@ def found(report: Report) -> list[tuple[str, str, int]]:
 
 
 def test_enable_in_one_file_and_policy_in_another_are_one_state(lint: Lint) -> None:
-    assert found(lint({"m/1.sql": TABLE + ON, "m/2.sql": POLICY})) == []
+    assert found(lint({"m/1.sql": TABLE + ON, "m/2.sql": POLICY})) == [("RLS045", "m/2.sql", 1)]
 
 
 def test_a_policy_created_then_dropped_is_gone(lint: Lint) -> None:
     report = lint({"m/1.sql": TABLE + ON + POLICY, "m/2.sql": "\nDROP POLICY IF EXISTS p ON a;"})
-    assert found(report) == [("RLS003", "m/1.sql", 1)]
+    assert found(report) == [("RLS005", "m/2.sql", 2), ("RLS045", "m/2.sql", 2)]
 
 
 def test_a_renamed_table_keeps_its_protection(lint: Lint) -> None:

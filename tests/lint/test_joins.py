@@ -59,12 +59,22 @@ def in_bypass(sql: str, *references: ForeignKey) -> list[Join]:
         f"SELECT 1 {FROM} ON a.id = i.account_id WHERE i.tenant_id = %(t)s AND a.tenant_id = %(t)s",
         f"SELECT 1 {FROM} ON a.id = i.account_id WHERE i.tenant_id = $1 AND a.tenant_id = $1::uuid",
         "SELECT 1 FROM billing.invoice i, crm.account a WHERE i.tenant_id = a.tenant_id",
-        "SELECT 1 FROM billing.invoice i JOIN billing.line l ON l.tenant_id = i.tenant_id "
-        "JOIN crm.account a ON a.tenant_id = l.tenant_id",
-        "SELECT 1 FROM billing.invoice i WHERE (tenant_id, account_id) IN (SELECT tenant_id, id FROM crm.account)",
-        "SELECT 1 FROM billing.invoice i WHERE EXISTS (SELECT 1 FROM crm.account a WHERE a.tenant_id = i.tenant_id)",
-        "WITH x AS (SELECT tenant_id AS t, id FROM crm.account) "
-        "SELECT 1 FROM billing.invoice i JOIN x ON x.t = i.tenant_id",
+        (
+            "SELECT 1 FROM billing.invoice i JOIN billing.line l ON l.tenant_id = i.tenant_id "
+            "JOIN crm.account a ON a.tenant_id = l.tenant_id"
+        ),
+        (
+            "SELECT 1 FROM billing.invoice i WHERE (tenant_id, "
+            "account_id) IN (SELECT tenant_id, id FROM crm.account)"
+        ),
+        (
+            "SELECT 1 FROM billing.invoice i WHERE EXISTS (SELECT "
+            "1 FROM crm.account a WHERE a.tenant_id = i.tenant_id)"
+        ),
+        (
+            "WITH x AS (SELECT tenant_id AS t, id FROM crm.account) "
+            "SELECT 1 FROM billing.invoice i JOIN x ON x.t = i.tenant_id"
+        ),
         "UPDATE billing.invoice i SET total = 1 FROM crm.account a WHERE a.tenant_id = i.tenant_id",
         "DELETE FROM billing.invoice i USING crm.account a WHERE a.tenant_id = i.tenant_id",
     ],
@@ -94,7 +104,9 @@ def test_a_join_with_the_tenant_on_one_side_or_none_is_told(sql: str) -> None:
     (join,) = in_bypass(sql)
     assert not join.carried
     assert join.tables == ("billing.invoice", "crm.account")
-    assert "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant" == join.missing
+    assert (
+        join.missing == "billing.invoice.tenant_id and crm.account.tenant_id are not held to the same tenant"
+    )
 
 
 def test_a_composite_reference_with_the_tenant_carries_a_join_on_the_rest_of_it() -> None:
@@ -116,8 +128,14 @@ def test_joins_of_one_schema_and_inside_a_tenants_scope_are_none() -> None:
     [
         ("select(Invoice).join(Account, Account.tenant_id == Invoice.tenant_id)", True),
         ("select(Invoice).join(Account, Account.id == Invoice.account_id)", False),
-        ("select(Invoice, Account).where(and_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))", True),
-        ("select(Invoice, Account).where(or_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))", False),
+        (
+            "select(Invoice, Account).where(and_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))",
+            True,
+        ),
+        (
+            "select(Invoice, Account).where(or_(Account.tenant_id == Invoice.tenant_id, Account.id == 1))",
+            False,
+        ),
         ("select(Invoice, Account).where(Invoice.tenant_id == t, Account.tenant_id == t)", True),
         ("select(Invoice, Account).where(Invoice.tenant_id == t)", False),
     ],

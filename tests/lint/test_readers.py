@@ -29,9 +29,7 @@ def catalogue(*tables: Table) -> Catalogue:
     return Catalogue("db", {one.qualified: one for one in tables})
 
 
-def read(
-    files: Mapping[str, str], *tables: Table, config: LintConfig | None = None
-) -> Readers:
+def read(files: Mapping[str, str], *tables: Table, config: LintConfig | None = None) -> Readers:
     sources = [
         read_typescript(text.encode(), path) if path.endswith(".ts") else read_python(text.encode(), path)
         for path, text in files.items()
@@ -51,14 +49,20 @@ def scopes(files: Mapping[str, str], config: LintConfig | None = None) -> list[s
         f"def f(session: TenantSession):\n    session.{SQL}\n",
         f"def work(session):\n    session.{SQL}\ndef f():\n    run_as_tenant(t, work)\n",
         f"def f():\n    run_as_tenant(t, lambda session: session.{SQL})\n",
-        f"def work(a, session):\n    session.{SQL}\ndef f():\n    run_as_tenant(t, functools.partial(work, 1))\n",
+        (
+            f"def work(a, session):\n    session.{SQL}\ndef f():\n"
+            "    run_as_tenant(t, functools.partial(work, 1))\n"
+        ),
         f"@withTenant\ndef f(session):\n    session.{SQL}\n",
         f"def f(session=Depends(tenant_session)):\n    session.{SQL}\n",
         f"Db = Annotated[Session, Depends(tenant_session)]\ndef f(session: Db):\n    session.{SQL}\n",
         f"def inner(session):\n    session.{SQL}\ndef f(session: TenantSession):\n    inner(session)\n",
         f"{BINDER}def f(c):\n    bound(c, t)\n    c.{SQL}\n",
-        f"{BINDER}@contextmanager\ndef scope(t):\n    c = engine.connect()\n    bound(c, t)\n    yield c\n"
-        f"def f():\n    with scope(t) as c:\n        c.{SQL}\n",
+        (
+            f"{BINDER}@contextmanager\ndef scope(t):\n    c = engine.connect()\n"
+            "    bound(c, t)\n    yield c\n"
+            f"def f():\n    with scope(t) as c:\n        c.{SQL}\n"
+        ),
     ],
 )
 def test_a_reader_inside_a_tenants_scope_is_told_by_any_evidence(source: str) -> None:
@@ -79,10 +83,16 @@ def test_a_reader_under_a_bypass_is_told(source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        f"import sqlalchemy as sa\nengine = sa.create_engine(U)\ndef f():\n    with engine.begin() as c:\n        c.{SQL}\n",
+        (
+            "import sqlalchemy as sa\nengine = sa.create_engine(U)\n"
+            f"def f():\n    with engine.begin() as c:\n        c.{SQL}\n"
+        ),
         f"import psycopg\ndef f():\n    c = psycopg.connect(D)\n    cur = c.cursor()\n    cur.{SQL}\n",
         f"from sqlalchemy.orm import Session\ndef f():\n    with Session(e) as s:\n        s.{SQL}\n",
-        f"import psycopg\ndef opened():\n    return psycopg.connect(D)\ndef f():\n    c = opened()\n    c.{SQL}\n",
+        (
+            "import psycopg\ndef opened():\n    return psycopg.connect(D)\n"
+            f"def f():\n    c = opened()\n    c.{SQL}\n"
+        ),
     ],
 )
 def test_a_reader_on_a_connection_made_in_sight_is_raw(source: str) -> None:
@@ -92,7 +102,9 @@ def test_a_reader_on_a_connection_made_in_sight_is_raw(source: str) -> None:
 def test_an_engine_of_another_module_is_followed_through_the_import() -> None:
     files = {
         "app/base.py": "from sqlalchemy import create_engine\nengine = create_engine(U)\n",
-        "app/views.py": f"from app.base import engine\ndef f():\n    with engine.connect() as c:\n        c.{SQL}\n",
+        "app/views.py": (
+            f"from app.base import engine\ndef f():\n    with engine.connect() as c:\n        c.{SQL}\n"
+        ),
     }
     assert scopes(files) == ["raw"]
 

@@ -43,7 +43,7 @@ EXPORTS = {
     "shorthand": f"async function up(queryInterface) {{ {QUERY} }}\nmodule.exports = {{ up, down }};",
     "a class": (
         "export class First1 implements MigrationInterface { name = 'x';\n public async up(queryRunner: "
-        f"QueryRunner): Promise<void> {{ await queryRunner.query(`{TABLE}`);\n await queryRunner.query('{ON}') }}\n"
+        f"QueryRunner) {{ await queryRunner.query(`{TABLE}`)\n await queryRunner.query('{ON}') }}\n"
         " public async down(queryRunner: QueryRunner) { await queryRunner.query('DROP TABLE a') } }"
     ),
 }

@@ -6,7 +6,10 @@ import pytest
 
 from tests.lint.rules.shop import CLEAN, Lint, granted, protected, told, wrong
 
-MEMBER = "CREATE TABLE member (tenant_id uuid NOT NULL, id uuid NOT NULL, {column}, PRIMARY KEY (tenant_id, id){more});\n"
+MEMBER = (
+    "CREATE TABLE member (tenant_id uuid NOT NULL, id uuid NOT NULL, {column},\n"
+    "  PRIMARY KEY (tenant_id, id){more});\n"
+)
 
 
 def member(column: str, more: str = "") -> str:
@@ -72,7 +75,10 @@ def test_foreign_keys_without_the_tenant_are_one_habit_told_as_information(lint:
 
 def test_the_key_to_the_tenant_itself_is_no_crossing(lint: Lint) -> None:
     outer = "CREATE TABLE workspace (id uuid PRIMARY KEY, organization_id uuid NOT NULL);\n"
-    inner = "CREATE TABLE task (id uuid PRIMARY KEY, workspace_id uuid NOT NULL REFERENCES workspace ON DELETE CASCADE);\n"
+    inner = (
+        "CREATE TABLE task (id uuid PRIMARY KEY,\n"
+        "  workspace_id uuid NOT NULL REFERENCES workspace ON DELETE CASCADE);\n"
+    )
     index = "CREATE INDEX ON workspace (organization_id);CREATE INDEX ON task (workspace_id);\n"
     bound = "{0} = (SELECT nullif(current_setting('app.{0}', true), '')::uuid)"
     rules = protected("workspace", bound.format("organization_id")) + protected(
@@ -83,7 +89,10 @@ def test_the_key_to_the_tenant_itself_is_no_crossing(lint: Lint) -> None:
 
 def test_a_composite_key_is_not_checked_where_the_tenant_is_null(lint: Lint) -> None:
     loose = "CREATE TABLE note (id uuid PRIMARY KEY, tenant_id uuid, invoice_id uuid,\n"
-    key = "FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoice (tenant_id, id){full});CREATE INDEX ON note (tenant_id);\n"
+    key = (
+        "FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoice (tenant_id, id){full});\n"
+        "CREATE INDEX ON note (tenant_id);\n"
+    )
     after = protected("note") + granted("note")
     found = lint({"m/1.sql": CLEAN, "m/2.sql": loose + key.format(full="") + after})
     assert wrong(found) == ["RLS051"]
@@ -105,9 +114,12 @@ def test_rows_without_a_chosen_tenant_are_told(lint: Lint, column: str, codes: l
 
 
 def test_a_constant_default_is_a_warning_and_null_a_habit(lint: Lint) -> None:
-    note = "CREATE TABLE note (id uuid PRIMARY KEY, tenant_id uuid DEFAULT 'x');CREATE INDEX ON note (tenant_id);"
+    note = "CREATE TABLE note (id int, tenant_id uuid DEFAULT 'x');CREATE INDEX ON note (tenant_id);"
     report = lint({"m/1.sql": CLEAN, "m/2.sql": note + protected("note") + granted("note")})
-    assert sorted((f.rule, f.severity) for f in report.findings) == [("RLS043", "info"), ("RLS043", "warning")]
+    assert sorted((f.rule, f.severity) for f in report.findings) == [
+        ("RLS043", "info"),
+        ("RLS043", "warning"),
+    ]
 
 
 @pytest.mark.parametrize(

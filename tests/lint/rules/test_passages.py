@@ -8,7 +8,8 @@ from tests.lint.rules.shop import CLEAN, HOSTED, Lint, granted, protected, told,
 
 UNFORCED = "ALTER TABLE invoice NO FORCE ROW LEVEL SECURITY;\n"
 PARTS = (
-    "CREATE TABLE event (tenant_id uuid NOT NULL, at date, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);\n"
+    "CREATE TABLE event (tenant_id uuid NOT NULL, at date, PRIMARY KEY (tenant_id, at))\n"
+    "  PARTITION BY RANGE (at);\n"
     "CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');\n"
 )
 LOG = "CREATE TABLE invoice_log (at timestamptz, old jsonb);\n"
@@ -112,7 +113,7 @@ SILENT = {
     + granted("event_1", "SELECT"),
     "a partition nobody is granted": PARTS + protected("event") + granted("event"),
     "a copy nobody reads": LOG + TRIGGER,
-    "a copy that is protected": "CREATE TABLE invoice_log (at timestamptz, tenant_id uuid NOT NULL, old jsonb);"
+    "a copy that is protected": "CREATE TABLE invoice_log (at date, tenant_id uuid NOT NULL, old jsonb);"
     "CREATE INDEX ON invoice_log (tenant_id);" + protected("invoice_log") + granted("invoice_log") + TRIGGER,
     "the application's own setter": "CREATE FUNCTION bind(t text) RETURNS text LANGUAGE sql AS "
     "$$ SELECT set_config('app.tenant_id', t, true) $$;",
@@ -134,7 +135,10 @@ class TestHosted:
         "CREATE POLICY own ON plan TO authenticated USING (tenant_id = "
         "(SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));"
     )
-    SETTER = "CREATE FUNCTION bind(t text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.tenant_id', t, false) $$;"
+    SETTER = (
+        "CREATE FUNCTION bind(t text) RETURNS text LANGUAGE sql AS "
+        "$$ SELECT set_config('app.tenant_id', t, false) $$;"
+    )
 
     def test_a_setter_of_the_tenant_is_an_error_until_clients_may_not_call_it(self, lint: Lint) -> None:
         found = lint({"m/1.sql": HOSTED + self.SETTING, "m/2.sql": self.SETTER})
@@ -161,7 +165,10 @@ class TestHosted:
         assert wrong(lint({"m/1.sql": HOSTED, "m/2.sql": private})) == []
 
     def test_a_missing_search_path_is_one_habit_and_a_warning(self, lint: Lint) -> None:
-        trigger = "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN NEW; END $$;"
+        trigger = (
+            "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+            "$$ BEGIN RETURN NEW; END $$;"
+        )
         on = "CREATE TRIGGER {0} BEFORE INSERT ON invoice FOR EACH ROW EXECUTE FUNCTION {0}();"
         change = "".join(trigger.format(n) + on.format(n) for n in ("one", "two"))
         report = lint({"m/1.sql": HOSTED, "m/2.sql": change})

@@ -33,12 +33,17 @@ FOUND = {
     "one way without the tenant": ("RLS011", instead(f"{BOUND} OR state = 'sent'")),
     "check weaker than using": (
         "RLS012",
-        f"DROP POLICY tenant ON invoice;CREATE POLICY tenant ON invoice USING ({BOUND}) WITH CHECK (state <> 'x');",
+        (
+            f"DROP POLICY tenant ON invoice;CREATE POLICY tenant ON invoice USING ({BOUND}) "
+            "WITH CHECK (state <> 'x');"
+        ),
     ),
     "check by another setting": (
         "RLS012",
-        f"DROP POLICY tenant ON invoice;CREATE POLICY tenant ON invoice USING ({BOUND}) "
-        f"WITH CHECK ({BOUND.replace('app.tenant_id', 'app.org_id')});",
+        (
+            f"DROP POLICY tenant ON invoice;CREATE POLICY tenant ON invoice USING ({BOUND}) "
+            f"WITH CHECK ({BOUND.replace('app.tenant_id', 'app.org_id')});"
+        ),
     ),
     "a verb that forbids": ("RLS013", policy(f"{BOUND} AND state = 'open'", "deny_closed")),
     "a tenant's literal": ("RLS014", instead("tenant_id = '11111111-0000-4000-8000-000000000001'")),
@@ -149,8 +154,10 @@ class TestHosted:
         "change",
         [
             "CREATE POLICY all_of_it ON invoice TO service_role USING (true);",
-            "CREATE TABLE country (code text PRIMARY KEY);ALTER TABLE country ENABLE ROW LEVEL SECURITY;"
-            "CREATE POLICY read ON country FOR SELECT USING (true);",
+            (
+                "CREATE TABLE country (code text PRIMARY KEY);ALTER TABLE country ENABLE ROW LEVEL SECURITY;"
+                "CREATE POLICY read ON country FOR SELECT USING (true);"
+            ),
             "CREATE POLICY anyone ON invoice FOR SELECT TO anon USING (false);",
         ],
     )
@@ -176,7 +183,10 @@ class TestHosted:
     def test_owned_rows_that_everyone_reads_are_a_warning_and_information_when_the_name_says_so(
         self, lint: Lint
     ) -> None:
-        table = "CREATE TABLE item (id uuid PRIMARY KEY, owner_id uuid);ALTER TABLE item ENABLE ROW LEVEL SECURITY;"
+        table = (
+            "CREATE TABLE item (id uuid PRIMARY KEY, owner_id uuid);"
+            "ALTER TABLE item ENABLE ROW LEVEL SECURITY;"
+        )
         plain = lint({"m/1.sql": HOSTED + table + "CREATE POLICY list ON item FOR SELECT USING (true);"})
         assert told(plain, "warning") == ["RLS010"]
         named = table + 'CREATE POLICY "Items are viewable by everyone" ON item FOR SELECT USING (true);'
@@ -190,11 +200,32 @@ class TestHosted:
 
     def test_changes_to_rows_that_no_policy_shows_are_found(self, lint: Lint) -> None:
         change = (
-            "CREATE TABLE draft (id uuid PRIMARY KEY, user_id uuid);ALTER TABLE draft ENABLE ROW LEVEL SECURITY;"
+            "CREATE TABLE draft (id uuid PRIMARY KEY, user_id uuid);"
+            "ALTER TABLE draft ENABLE ROW LEVEL SECURITY;"
             "CREATE POLICY change ON draft FOR UPDATE TO authenticated USING (user_id = (SELECT auth.uid()));"
         )
         report = lint({"m/1.sql": HOSTED, "m/2.sql": change})
         assert [(f.rule, f.table) for f in report.findings] == [("RLS006", "public.draft")]
+
+
+@pytest.mark.parametrize(
+    ("using", "index", "codes"),
+    [
+        ("user_id = auth.uid()", "", ["RLS020"]),
+        ("user_id = auth.uid()", "CREATE INDEX ON draft (user_id);", []),
+        ("user_id = (SELECT auth.uid())", "", []),
+        ("(SELECT auth.uid() AS uid) = user_id", "", []),
+    ],
+)
+def test_who_asks_is_asked_for_each_row_only_without_an_index(
+    lint: Lint, using: str, index: str, codes: list[str]
+) -> None:
+    draft = (
+        "CREATE TABLE draft (id uuid PRIMARY KEY, user_id uuid);ALTER TABLE draft ENABLE ROW LEVEL SECURITY;"
+    )
+    report = lint({"m/1.sql": HOSTED, "m/2.sql": draft + index + policy(using, table="draft")})
+    assert told(report, "info") == codes
+    assert wrong(report) == []
 
 
 @pytest.mark.parametrize("table", ["invoice", '"Ledger"'])

@@ -25,7 +25,7 @@ def test_a_right_schema_on_a_hosted_platform_has_none_either(lint: Lint) -> None
     [
         (NOTE, "RLS001"),
         (
-            "ALTER TABLE payment DISABLE ROW LEVEL SECURITY; ALTER TABLE payment NO FORCE ROW LEVEL SECURITY;",
+            "ALTER TABLE payment DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;",
             "RLS002",
         ),
         ("DROP POLICY tenant ON payment;", "RLS003"),
@@ -50,7 +50,8 @@ def test_a_copy_of_a_tenant_table_has_no_row_security_of_its_own(lint: Lint) -> 
 
 def test_a_detached_partition_is_a_table_without_row_security(lint: Lint) -> None:
     parts = (
-        "CREATE TABLE event (tenant_id uuid NOT NULL, at date, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);\n"
+        "CREATE TABLE event (tenant_id uuid NOT NULL, at date, PRIMARY KEY (tenant_id, at))\n"
+        "  PARTITION BY RANGE (at);\n"
         "CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');\n"
     )
     whole = CLEAN + parts + protected("event") + granted("event")

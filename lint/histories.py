@@ -1,0 +1,81 @@
+"""Every history of a corpus, replayed once: its head, its path, and what could not be read.
+
+A history is a folder of SQL files, a graph of Alembic revisions, or migrations written as scripts;
+each is one database to the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lint.catalogue import Place
+from lint.history.replay import Replay
+from lint.rules.head import Head, judge_head
+from lint.rules.path import Path as PathOfHistory
+from lint.rules.table_rules import RLS090
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from lint.catalogue import Catalogue
+    from lint.config import LintConfig
+    from lint.files import Corpus
+    from lint.report import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One history: the catalogue at its head, the path that led there, and the gaps in it."""
+
+    catalogue: Catalogue
+    path: PathOfHistory
+    gaps: tuple[tuple[Place, str], ...]
+    #: How many SQL statements were read.
+    statements: int
+
+    def judged(self, config: LintConfig) -> tuple[Head, list[Finding]]:
+        """Return the judged head, and all that is found on the path, at the head, and not read."""
+        head = judge_head(self.catalogue, config)
+        way = self.path.findings(head.catalogue)
+        found = [*way.without_replaced(head.findings), *way.findings]
+        return head, [*found, *_not_analysed(self.gaps)]
+
+
+def read_histories(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[History]:
+    """Replay each history of a corpus in turn."""
+    from lint.history.alembic import replay_revisions
+    from lint.history.read import replay_files
+    from lint.history.sequelize import replay_scripts
+
+    operations = config.rls_operations
+    for folder, files in corpus.histories.items():
+        replay, path = _watched(folder, config)
+        yield _read(replay, path, replay_files(files, replay, operations))
+    for folder, files in corpus.revisions.items():
+        replay, path = _watched(folder, config)
+        yield _read(replay, path, replay_revisions(files, replay, operations, root))
+    for folder, files in corpus.scripts.items():
+        replay, path = _watched(folder, config)
+        yield _read(replay, path, replay_scripts(files, replay, operations, root))
+
+
+def _watched(folder: str, config: LintConfig) -> tuple[Replay, PathOfHistory]:
+    replay, path = Replay(folder), PathOfHistory(config)
+    replay.watchers = path.watchers
+    return replay, path
+
+
+def _read(replay: Replay, path: PathOfHistory, statements: int) -> History:
+    return History(replay.catalogue(), path, tuple(replay.not_analysed), statements)
+
+
+def _not_analysed(gaps: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
+    for place, reason in gaps:
+        yield RLS090.finding(
+            place,
+            f"not analysed: {reason}",
+            "write it with literals, or review it by hand and suppress RLS090 with the reason",
+            subject=reason,
+        )
