@@ -74,7 +74,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
     judged = [head.catalogue for head in heads]
     with late_files() as late:
         findings.extend(_source_findings(corpus, judged, settings, base))
-    findings.extend(_not_analysed((Place(path), reason) for path, reason in late.items()))
+    findings.extend(_cut_short(path, reason) for path, reason in late.items())
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
     stats = Stats(
@@ -164,6 +164,15 @@ def explain(code: str) -> str:
     if rule is None:
         raise LintError(f"{code}: no such rule; known are {', '.join(sorted(RULES))}")
     return rule.explanation
+
+
+def _cut_short(path: str, reason: str) -> Finding:
+    return RLS090.finding(
+        Place(path),
+        f"not analysed: {reason}",
+        "exclude the file, or divide it",
+        subject="too slow",
+    )
 
 
 def _unreadable(file: SourceFile) -> Finding:
