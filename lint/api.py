@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import Catalogue, Place
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
+from lint.limits import late_files
 from lint.report import Report, Stats, fingerprinted
 from lint.rules.table_rules import RLS090
 
@@ -71,7 +72,9 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
     coverage = merged(coverage_of(head.catalogue, settings.global_tables) for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
-    findings.extend(_source_findings(corpus, judged, settings, base))
+    with late_files() as late:
+        findings.extend(_source_findings(corpus, judged, settings, base))
+    findings.extend(_cut_short(path, reason) for path, reason in late.items())
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
     stats = Stats(
@@ -161,6 +164,15 @@ def explain(code: str) -> str:
     if rule is None:
         raise LintError(f"{code}: no such rule; known are {', '.join(sorted(RULES))}")
     return rule.explanation
+
+
+def _cut_short(path: str, reason: str) -> Finding:
+    return RLS090.finding(
+        Place(path),
+        f"not analysed: {reason}",
+        "exclude the file, or divide it",
+        subject="too slow",
+    )
 
 
 def _unreadable(file: SourceFile) -> Finding:

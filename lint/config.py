@@ -133,6 +133,7 @@ class LintConfig:
     entry_points: tuple[str, ...] = ENTRY_POINTS
     #: Files that implement the bypass and the tenant scope, and may do by hand what others may not.
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
+    #: Packages whose bypass is the verified one.
     bypass_packages: tuple[str, ...] = BYPASS_PACKAGES
     #: Path of the YAML registry of allowed bypass sites, None when there is none.
     registry: str | None = None

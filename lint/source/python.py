@@ -11,8 +11,9 @@ from functools import cache
 import tree_sitter_python
 from tree_sitter import Language, Parser
 
+from lint.limits import within_time
 from lint.source.python_statements import StatementReading
-from lint.source.sites import Source
+from lint.source.sites import Source, unread
 
 
 @cache
@@ -25,6 +26,10 @@ def read_python(content: bytes, path: str, watched: frozenset[str] | None = None
 
     With `watched`, only names that end in one of these (through any alias) are told as values.
     """
+    return within_time(path, lambda: _read(content, path, watched), lambda: unread(path, "python"))
+
+
+def _read(content: bytes, path: str, watched: frozenset[str] | None) -> Source:
     root = _parser().parse(content).root_node
     reading = StatementReading(path, watched)
     reading.module(root)

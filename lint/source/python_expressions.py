@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lint.catalogue import Place
+from lint.limits import check_time
 from lint.source.python_names import (
     CONSTANTS,
     STRINGS,
@@ -158,6 +159,7 @@ class ExpressionReading:
 
     def step(self, step: Step) -> None:
         """Add a step to the block being read."""
+        check_time()
         self.frame.steps.append(step)
 
     def place(self, node: Node) -> Place:

@@ -221,3 +221,8 @@ class Source:
     #: Modules all of whose names are handed on (`export * from "./x"`, `from x import *`).
     star_exports: tuple[str, ...] = ()
     classes: Mapping[str, Class] = field(default_factory=dict)
+
+
+def unread(path: str, language: Language) -> Source:
+    """Return the source of a file of which nothing is known."""
+    return Source(path, (), (), (), {}, language, broken=True)

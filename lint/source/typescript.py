@@ -19,7 +19,8 @@ from tree_sitter import Language, Parser
 import lint.source.typescript_functions
 import lint.source.typescript_statements  # noqa: F401
 from lint.catalogue import Place
-from lint.source.sites import Class, Function, Source
+from lint.limits import within_time
+from lint.source.sites import Class, Function, Source, unread
 from lint.source.typescript_expressions import visit
 from lint.source.typescript_modules import SUFFIXES, module_of
 from lint.source.typescript_reader import Reader, run
@@ -47,6 +48,10 @@ def read_typescript(content: bytes, path: str, watched: frozenset[str] | None = 
 
     With `watched`, only names that end in one of these (through any alias) are told as values.
     """
+    return within_time(path, lambda: _read(content, path, watched), lambda: unread(path, "typescript"))
+
+
+def _read(content: bytes, path: str, watched: frozenset[str] | None) -> Source:
     content = _TYPED_TAG.sub(_blanked, content)
     tree = _parsed(content, path)
     reader = Reader(path, content, watched)

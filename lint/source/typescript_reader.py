@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lint.catalogue import Place
+from lint.limits import check_time
 from lint.source.sites import Call, Class, Do, Function, Reference, Step, Text
 from lint.source.typescript_nodes import TEXT_BYTES
 
@@ -80,6 +81,7 @@ def run(first: Visit) -> Value:
     stack = [first]
     result: Value | None = None
     while stack:
+        check_time()
         try:
             following = stack[-1].send(result)  # type: ignore[arg-type]  # a new visit takes None
         except StopIteration as stop:

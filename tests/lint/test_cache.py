@@ -188,3 +188,15 @@ def test_an_inner_deadline_never_gives_more_time_than_the_outer() -> None:
     with file_deadline(-1), file_deadline(60), pytest.raises(TooSlowError, match="longer than -1 s"):
         check_time()
     check_time()
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.ts"])
+def test_a_source_file_that_takes_too_long_is_one_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("lint.limits.FILE_SECONDS", -1.0)
+    (tmp_path / name).write_text("run_as_bypass(a, b)\nrunAsBypass(a, b)\n")
+    found = find([tmp_path], tmp_path, ())
+    report = lint_corpus(corpus_of(found), DEFAULTS, tmp_path, DAY)
+    assert [(f.path, f.rule) for f in report.findings] == [(name, "RLS090")]
+    assert report.findings[0].message == "not analysed: it takes longer than -1 s"
