@@ -139,6 +139,8 @@ def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
         return True
     if any(other.kind == "primary" and other.columns == (column.name,) for other in table.keys):
         return True  # one row for each tenant: the tenant itself
+    if not _SECRET_WORDS.isdisjoint(word.removesuffix("s") for word in words(table.name)):
+        return True  # a table of tokens: what is unique in it is drawn by chance
     return len(key.columns) == 1 and not _WORLDWIDE_WORDS.isdisjoint(words(key.columns[0]))
 
 

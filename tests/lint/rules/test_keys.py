@@ -53,6 +53,11 @@ def test_the_name_of_a_tenant_itself_is_unique_in_the_world(lint: Lint) -> None:
     assert told(lint({"m/1.sql": CLEAN, "m/2.sql": change})) == []
 
 
+def test_what_is_unique_in_a_table_of_tokens_is_drawn_by_chance(lint: Lint) -> None:
+    tokens = member("code text UNIQUE").replace("member", "link_tokens")
+    assert told(lint({"m/1.sql": CLEAN, "m/2.sql": tokens})) == []
+
+
 def test_a_composite_key_whose_action_takes_the_tenant_away_is_an_error(lint: Lint) -> None:
     key = (
         ", FOREIGN KEY (tenant_id, invoice_id) REFERENCES invoice (tenant_id, id) ON DELETE SET NULL{columns}"
