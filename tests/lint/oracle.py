@@ -151,7 +151,7 @@ def _column(node: Any) -> tuple[Any, ...]:
         node.colname,
         serial or kind,
         nullable,
-        "nextval()" if serial else text,
+        "nextval()" if serial and text is None else text,
         generated is not None,
         {"a": "always", "d": "by default"}[identity.generated_when] if identity else None,
     )
