@@ -17,6 +17,7 @@ from pglast.stream import RawStream
 
 from lint.catalogue import Column
 from lint.history import facts
+from lint.history.columns import stored_default
 from lint.history.sql import Script, Statement, psql_blanked, statements
 from lint.history.statements import statement_facts
 from lint.history.types import _ALIASES, SERIALS
@@ -147,14 +148,21 @@ def _column(node: Any) -> tuple[Any, ...]:
     generated = kinds.get(_C.CONSTR_GENERATED)
     identity = kinds.get(_C.CONSTR_IDENTITY)
     text = _deparsed((generated or default).raw_expr) if generated or default else None
+    if text is not None and not generated:  # AddRelationNewConstraints keeps no NULL
+        text = stored_default(text, serial or kind)
     return (
         node.colname,
         serial or kind,
         nullable,
-        "nextval()" if serial else text,
+        "nextval()" if serial and text is None else text,
         generated is not None,
         {"a": "always", "d": "by default"}[identity.generated_when] if identity else None,
     )
+
+
+def _kept(node: Any) -> str | None:
+    text = _deparsed(node)
+    return None if text is None else stored_default(text)
 
 
 def _constraint(node: Any, table: tuple[str, ...], column: str | None = None) -> Iterator[tuple[Any, ...]]:
@@ -280,7 +288,7 @@ def _alteration(  # noqa: C901 - one branch for each kind of command
     elif what in {_T.AT_SetNotNull, _T.AT_DropNotNull}:
         yield "nullable", table, command.name, what == _T.AT_DropNotNull
     elif what == _T.AT_ColumnDefault:
-        yield "change column", table, command.name, (("default", _deparsed(command.def_)),)
+        yield "change column", table, command.name, (("default", _kept(command.def_)),)
     elif what == _T.AT_AlterColumnType:
         yield "change column", table, command.name, (("type", _type(command.def_.typeName)),)
     elif what in {_T.AT_AttachPartition, _T.AT_DetachPartition}:
@@ -305,7 +313,7 @@ _TRIGGERS = {
 
 
 def _index(node: Any) -> Iterator[tuple[Any, ...]]:
-    parts = tuple(part.name if part.expr is None else _deparsed(part.expr) for part in node.indexParams or ())
+    parts = tuple(_part(part) for part in node.indexParams or ())
     yield (
         "index",
         _relation(node.relation),
@@ -317,6 +325,14 @@ def _index(node: Any) -> Iterator[tuple[Any, ...]]:
         bool(node.if_not_exists),
         not node.nulls_not_distinct,
     )
+
+
+def _part(part: Any) -> str | None:
+    """Return a part of an index; PostgreSQL takes `(a COLLATE "C")` for the column a (DefineIndex)."""
+    inner = part.expr.arg if isinstance(part.expr, ast.CollateClause) else part.expr
+    if isinstance(inner, ast.ColumnRef):
+        return str(inner.fields[-1].sval)
+    return part.name if inner is None else _deparsed(part.expr)
 
 
 def _is_true(options: Any, name: str) -> bool:

@@ -85,12 +85,12 @@ def test_a_loop_sees_what_the_same_block_made_before() -> None:
 
 def test_a_helper_of_the_same_history_is_followed_with_its_arguments() -> None:
     helper = """CREATE FUNCTION s.protect(name text, VARIADIC rest text[]) RETURNS void
-      LANGUAGE plpgsql
-      AS $f$ BEGIN EXECUTE 'ALTER TABLE ' || name || ' ENABLE ROW LEVEL SECURITY'; END $f$;"""
+      LANGUAGE plpgsql AS $f$ BEGIN
+      EXECUTE 'ALTER TABLE ' || name || ' ENABLE ROW LEVEL SECURITY'; END $f$;"""
     assert enabled(replayed(helper + "SELECT s.protect('a', 'x');")) == {"public.a"}
     procedure = helper.replace("FUNCTION", "PROCEDURE").replace("RETURNS void", "")
     assert enabled(replayed(procedure + "CALL s.protect('s.c', 'x');")) == {"s.c"}
-    dynamic = replayed(helper + "SELECT s.protect(name) FROM wanted;")
+    dynamic = replayed(helper + "SELECT s.protect(name, 'x') FROM wanted;")
     assert reasons(dynamic) == ["EXECUTE of text that is known only when it runs"]
 
 
