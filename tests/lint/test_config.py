@@ -24,7 +24,7 @@ def test_a_mapping_becomes_settings_and_the_rest_keeps_its_default() -> None:
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        ({"tenant_column": ["a"]}, r"lint\.tenant_column: unknown setting; known are bypass_kinds"),
+        ({"tenant_column": ["a"]}, r"lint\.tenant_column: unknown setting; known are all_tenants, bypass"),
         ({"tenant_columns": "tenant_id"}, r"lint\.tenant_columns: expected a list of texts, got str"),
         ({"exclude": ["a", 3]}, r"lint\.exclude\[1\]: expected a text, got 3"),
         ({"registry": 3}, r"lint\.registry: expected a path, got 3"),
