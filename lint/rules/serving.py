@@ -166,8 +166,11 @@ class HeadViewpoint(Viewpoint):
             return True
         if self.hosted:
             return False
-        told = any(grant.kind == "schema" for grant in self.catalogue.grants)
-        return not told if self.from_history else super().may_use(schema)
+        return not self._schemas_granted if self.from_history else super().may_use(schema)
+
+    @cached_property
+    def _schemas_granted(self) -> bool:
+        return any(grant.kind == "schema" for grant in self.catalogue.grants)
 
     def may_execute(self, function: Function) -> bool:
         """Say whether the role may call a function: PUBLIC may where nothing else is said."""
