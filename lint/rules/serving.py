@@ -117,9 +117,14 @@ class HeadViewpoint(Viewpoint):
         return role == self.role or (self.role == APPLICATION and _serves(role, self.catalogue))
 
     @property
+    def known(self) -> bool:
+        """True when something shows that tenants are served by this role, and not by the owner."""
+        return self.origin != "assumed" and not self.config.app_owns_tables
+
+    @property
     def owner_stays_away(self) -> bool:
         """True when migrations show that tenants are served by another role than the owner."""
-        return self.from_history and self.origin != "assumed" and not self.config.app_owns_tables
+        return self.from_history and self.known
 
     @property
     def serving(self) -> tuple[str, ...]:
