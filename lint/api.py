@@ -226,7 +226,9 @@ def _source_findings(
     from lint.reads import noted
     from lint.rules.source import source_findings
     from lint.rules.wrap import wrap_findings
+    from lint.source.sources import Sources
 
     if config.registry:
         noted(root / config.registry)
-    return [*source_findings(corpus, config, root), *wrap_findings(corpus, catalogues, config)]
+    sources = Sources(corpus, config, catalogues)
+    return [*source_findings(sources, root), *wrap_findings(sources, catalogues)]

@@ -1,37 +1,47 @@
 """Joins written with SQLAlchemy: `select(A).join(B, A.tenant_id == B.tenant_id).where(…)`.
 
 The conditions are Python expressions in the arguments of a chain of calls; they are parsed by `ast`,
-never run. A statement that is built in steps (`q = q.where(…)`) is read as one.
+never run. A statement that is built in steps (`q = q.where(…)`) is read as one, and a condition that is
+held in a variable (`same = and_(…)`) is read where the variable is bound, once and for all.
 """
 
 from __future__ import annotations
 
 import ast
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from lint.source.access import root_of
 from lint.source.equality import Equalities, Judged, judged
+from lint.source.holders import around
 from lint.source.orm_accesses import names_in
+from lint.source.program import binds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.catalogue import Place, Table
     from lint.source.access import Models
-    from lint.source.readers import Link
-    from lint.source.sites import Call, Source
+    from lint.source.links import Link
+    from lint.source.sites import Bind, Call, Source
 
 _STARTS = frozenset({"select", "query", "update", "delete"})
 _CONDITIONS = frozenset({"where", "filter", "join", "outerjoin", "join_from", "having"})
 _LONGEST = 20_000
 
 
-def orm_joins(source: Source, models: Models, link: Link) -> Iterator[tuple[Place, str, Judged]]:
-    """Yield (place, function, judgement) of each statement over models of two schemas."""
+def orm_joins(
+    source: Source, models: Models, link: Link, content: bytes = b""
+) -> Iterator[tuple[Place, str, Judged]]:
+    """Yield (place, function, judgement) of each statement over models of two schemas.
+
+    `content` is the file's text, from which conditions that are held in variables are read.
+    """
     if not models.python or source.language != "python":
         return
+    held = _Held(source, content)
     for chain in _statements(source):
-        reading = _Reading(source, models, link)
+        reading = _Reading(source, models, link, held)
         for call in chain:
             reading.read(call)
         judgement = judged([(table.qualified, table) for table in reading.tables.values()], reading.equal)
@@ -69,10 +79,11 @@ def _chain(call: Call) -> list[Call]:
 class _Reading:
     """The tables and equalities of one statement."""
 
-    def __init__(self, source: Source, models: Models, link: Link) -> None:
+    def __init__(self, source: Source, models: Models, link: Link, held: _Held) -> None:
         self.source = source
         self.models = models
         self.link = link
+        self.held = held
         self.tables: dict[str, Table] = {}
         self.equal = Equalities()
 
@@ -85,7 +96,7 @@ class _Reading:
             self._filter_by(call)
         elif call.name in _CONDITIONS:
             for argument in call.arguments:
-                for condition in _conjuncts(argument.text):
+                for condition in self.held.conjuncts(argument.text, call.function):
                     self._hold(condition)
 
     def _table(self, name: str) -> Table | None:
@@ -115,17 +126,61 @@ class _Reading:
         )
 
 
-def _conjuncts(text: str) -> Iterator[ast.expr]:
-    """Yield the conditions that all hold in `and_(a, b)`, `a & b` and a condition alone."""
+class _Held:
+    """The conditions of one file, those held in variables too."""
+
+    def __init__(self, source: Source, content: bytes) -> None:
+        self._source = source
+        self._content = content
+
+    def conjuncts(self, text: str, function: str) -> Iterator[ast.expr]:
+        """Yield the conditions that all hold in `and_(a, b)`, `a & b`, a name for one, and one alone."""
+        waiting = [node for node in (_parsed(text),) if node is not None]
+        followed: set[str] = set()
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "and_":
+                waiting.extend(node.args)
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd):
+                waiting.extend((node.left, node.right))
+            elif isinstance(node, ast.Name) and node.id not in followed:
+                followed.add(node.id)
+                waiting.extend(self._bound(node.id, function))
+            else:
+                yield node
+
+    def _bound(self, name: str, function: str) -> Iterator[ast.expr]:
+        """Yield what a name holds at its place; nothing where it is bound twice, or on some paths only."""
+        for scope in around(function):
+            written = self._source.functions.get(scope)
+            binds = [bind for bind in binds_of(written) if name in bind.targets]
+            if len(binds) == 1 and written is not None and binds[0] in written.body:
+                yield from self._right_side(binds[0])
+            if binds or (written is not None and name in written.parameters):
+                return
+
+    def _right_side(self, bind: Bind) -> Iterator[ast.expr]:
+        lines = self._content.decode("utf-8", "replace").split("\n")
+        text = "\n".join(lines[bind.place.line - 1 : bind.place.end_line])
+        statements = _statements_in(dedent(text))
+        if len(bind.targets) != 1 or len(statements) != 1:
+            return
+        if isinstance(statements[0], ast.Assign | ast.AnnAssign) and statements[0].value is not None:
+            yield statements[0].value
+
+
+def _parsed(text: str) -> ast.expr | None:
+    statements = _statements_in(text.strip())
+    if len(statements) != 1 or not isinstance(statements[0], ast.Expr):
+        return None
+    return statements[0].value
+
+
+def _statements_in(text: str) -> list[ast.stmt]:
+    """Parse Python; nothing for what cannot be parsed or is too long to be written by hand."""
+    if len(text) >= _LONGEST:
+        return []
     try:
-        waiting = [ast.parse(text.strip(), mode="eval").body] if len(text) < _LONGEST else []
+        return ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "and_":
-            waiting.extend(node.args)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd):
-            waiting.extend((node.left, node.right))
-        else:
-            yield node
+        return []

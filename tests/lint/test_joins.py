@@ -36,7 +36,10 @@ def catalogue(*references: ForeignKey) -> Catalogue:
 def found(source: str, *references: ForeignKey) -> list[Join]:
     from pathlib import Path
 
-    files = [SourceFile("models.py", Path("models.py"), MODELS.encode())]
+    files = [
+        SourceFile("models.py", Path("models.py"), MODELS.encode()),
+        SourceFile("a.py", Path("a.py"), source.encode()),
+    ]
     sources = [read_python(source.encode(), "a.py"), read_python(MODELS.encode(), "models.py")]
     return list(joins(reader_map(sources, [catalogue(*references)], LintConfig(), files), files))
 
@@ -156,3 +159,30 @@ def test_a_statement_that_is_built_in_steps_is_one() -> None:
         "    query = query.where(Account.tenant_id == Invoice.tenant_id)\n    session.execute(query)\n"
     )
     assert [join.carried for join in found(source)] == [True]
+
+
+SAME = "Account.tenant_id == Invoice.tenant_id"
+
+
+@pytest.mark.parametrize(
+    ("bound", "carried"),
+    [
+        (f"    same = and_({SAME}, Account.id == Invoice.account_id)\n", True),
+        (f"    same = (\n        ({SAME}) & (Account.id == Invoice.account_id)\n    )\n", True),
+        (f"    tenants = {SAME}\n    same = and_(tenants, Account.id == Invoice.account_id)\n", True),
+        ("    same = and_(Account.id == Invoice.account_id)\n", False),
+        (f"    same = or_({SAME}, Account.id == Invoice.account_id)\n", False),
+        (f"    same = {SAME}\n    same = Account.id == Invoice.account_id\n", False),
+        (f"    if strict:\n        same = {SAME}\n", False),
+        (f"    same: object = {SAME}\n", True),
+        (f"    same, other = {SAME}, 1\n", False),
+    ],
+)
+def test_a_condition_that_a_variable_holds_is_read_where_it_is_bound(bound: str, carried: bool) -> None:
+    source = (
+        "from sqlalchemy import select, and_, or_\nfrom models import Invoice, Account\n"
+        f"def work(session: BypassSession):\n{bound}"
+        "    return session.execute(select(Invoice.id).outerjoin(Account, same))\n"
+    )
+    (join,) = found(source)
+    assert join.carried is carried

@@ -1,0 +1,217 @@
+"""The sources of a run: which of them matter, each read once, and the one call graph of them all.
+
+Every rule over sources, the inventory and the joins ask here, so that no file is parsed twice and no
+call is followed twice. What is chosen, and why, stands in `lint.source.interest`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lint.source.access import Access, Models, accesses
+from lint.source.bypass_uses import bypass_uses
+from lint.source.connections import opens_connection, takes_connection
+from lint.source.graph import Graph
+from lint.source.interest import (
+    ROUNDS,
+    ROUNDS_NEAR,
+    Words,
+    any_of,
+    breaks_alone,
+    bypass_words,
+    connects,
+    handler_words,
+    leads,
+    scope_words,
+    sets_something,
+    statements_over,
+    wanted_names,
+)
+from lint.source.links import Link, python_models_of
+from lint.source.program import last
+from lint.source.read import read_source
+from lint.source.sql_texts import is_sql, setting_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lint.catalogue import Catalogue
+    from lint.config import LintConfig
+    from lint.files import Corpus, SourceFile
+    from lint.source.orm_python import Model
+    from lint.source.sites import Source
+
+
+class Sources:
+    """The files of a run that matter, as the rules read them."""
+
+    def __init__(self, corpus: Corpus, config: LintConfig, catalogues: Iterable[Catalogue] = ()) -> None:
+        self.corpus = corpus
+        self.files: Sequence[SourceFile] = corpus.sources
+        self.config = config
+        self.link = Link(catalogues, config)
+        self._names = tuple(name.encode() for name in config.bypass_names)
+        self._words = Words(self.files)
+        self._read: dict[str, Source] = {}
+        self._accesses: dict[str, tuple[Access, ...]] = {}
+        self._migrations = {file.path for files in corpus.scripts.values() for file in files}
+
+    # What is read
+
+    def read(self, file: SourceFile) -> Source:
+        """Return a file as its extractor reads it, once."""
+        if file.path not in self._read:
+            self._read[file.path] = read_source(file, self.config)
+        return self._read[file.path]
+
+    @cached_property
+    def breaking(self) -> tuple[tuple[SourceFile, Source], ...]:
+        """The files that may break a rule by themselves."""
+        return tuple((file, self.read(file)) for file in self.files if breaks_alone(file, self._names))
+
+    @cached_property
+    def whole(self) -> tuple[Source, ...]:
+        """The program: every file that matters, in the order of the run."""
+        chosen = {file.path: file for file, _ in self.breaking}
+        chosen |= {file.path: file for file in self._seeds()}
+        if self.bypasses or (self.link.protected and self._binds):
+            self._follow(chosen)
+        return tuple(self.read(file) for file in self.files if file.path in chosen)
+
+    @cached_property
+    def application(self) -> tuple[Source, ...]:
+        """The program without its migrations, which run as the owner and for nobody."""
+        left_out = self._migrations | {file.path for file in self.files if file.is_revision}
+        return tuple(source for source in self.whole if source.path not in left_out)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Who calls whom."""
+        return Graph(self.whole)
+
+    @cached_property
+    def bypasses(self) -> bool:
+        """True when a file names something that goes around row security."""
+        return self._any_names(bypass_words(self.config))
+
+    @cached_property
+    def models(self) -> Models:
+        """What names stand for tables in the program's code."""
+        from lint.source.orm_typescript import model_tables
+
+        typescript = [source for source in self._read.values() if source.language == "typescript"]
+        schemas = ((file.path, file.content) for file in self.corpus.schemas)
+        names = {**self.link.by_client_name(), **model_tables(typescript, schemas)}
+        return Models(self.python_models, names) if self.link.protected else Models()
+
+    @cached_property
+    def python_models(self) -> tuple[Model, ...]:
+        """The models of Python files, read apart since what holds one may matter to no rule by itself."""
+        if not self.link.protected:
+            return ()
+        return python_models_of(self.files)
+
+    def accesses(self, source: Source) -> tuple[Access, ...]:
+        """Return what a file reads and writes of protected tables."""
+        if not self.link.protected:
+            return ()
+        if source.path not in self._accesses:
+            found = accesses(source, self.models)
+            self._accesses[source.path] = tuple(one for one in found if self.link.table(one.table))
+        return self._accesses[source.path]
+
+    # How it is chosen
+
+    @cached_property
+    def _binds(self) -> bool:
+        """True when a file may bind a tenant; without one there is no scope to be inside of."""
+        return any(sets_something(file) for file in self.files) or self._any_names(scope_words(self.config))
+
+    def _any_names(self, words: frozenset[str]) -> bool:
+        spelled = [word.encode() for word in words]
+        return any(word in file.content for file in self.files for word in spelled)
+
+    def _seeds(self) -> Iterator[SourceFile]:
+        """Yield the files that matter by their own words."""
+        yield from (file for file in self.files if sets_something(file))
+        if self.link.protected:
+            yield from (file for file in self.files if connects(file))
+            yield from self._over_protected()
+        if self.bypasses:
+            words = any_of(bypass_words(self.config) | handler_words(self.config) | wanted_names(self.config))
+            yield from (file for file in self.files if words.search(file.content))
+
+    def _over_protected(self) -> Iterator[SourceFile]:
+        """Yield the files that name a protected table in SQL, or the model of one."""
+        tables = {table.name for table in self.link.protected.values()}
+        models = {model.name for model in self.python_models if self.link.table(model.table)}
+        yield from self._words.spelling(models)
+        written = statements_over(tables)
+        yield from (file for file in self._words.spelling(tables) if written.search(file.content))
+
+    def _follow(self, chosen: dict[str, SourceFile]) -> None:
+        """Add the files that name what leads to a bypass, a scope or a protected table, and so on."""
+        wanted = wanted_names(self.config)
+        for file in self._words.defining(self._interpolated(chosen.values())):
+            chosen.setdefault(file.path, file)
+        newest, needing, users = list(chosen.values()), set[str](), dict[str, set[str]]()
+        for _ in range(self._rounds):
+            for source in map(self.read, newest):
+                needing.update(name for one in self._needing(source) for name in _names_of(one, source))
+                _note_users(source, users)
+            leading = needing.union(*(users.get(name, ()) for name in wanted))
+            new = self._words.telling(leading - wanted)
+            newest = [file for file in self._words.naming(new) if file.path not in chosen]
+            if not new:
+                break
+            wanted |= new
+            chosen |= {file.path: file for file in newest}
+
+    @property
+    def _rounds(self) -> int:
+        handled = bool(self.config.handlers) or self._any_names(handler_words(self.config))
+        return ROUNDS if handled or self.link.protected else ROUNDS_NEAR
+
+    def _interpolated(self, files: Iterable[SourceFile]) -> frozenset[str]:
+        """Return the names that stand in statements which change a setting."""
+        texts = (text for file in files if sets_something(file) for text in self.read(file).texts)
+        return frozenset(
+            name.rpartition(".")[2] for text in texts if is_sql(text) for name in text.holes if name
+        )
+
+    def _needing(self, source: Source) -> Iterator[str]:
+        """Yield the functions of a file that bypass, set a setting, or touch protected tables."""
+        yield from (use.call.function for use in bypass_uses(source, self.config))
+        yield from (access.function for access in self.accesses(source))
+        for text in source.texts:
+            if is_sql(text) and next(iter(setting_changes(text.value)), None) is not None:
+                yield text.function
+        for call in source.calls:
+            if call.name == "set_config" or opens_connection(call, source) or takes_connection(call, source):
+                yield call.function
+
+
+def _names_of(function: str, source: Source) -> Iterator[str]:
+    """Yield the name a function is called by, and the class that its objects are made of."""
+    klass, _, own = function.partition(".<anonymous")[0].rpartition(".")
+    for name in (own, klass.rpartition(".")[2]):
+        if leads(name):
+            yield _spelled(name, source)
+
+
+def _spelled(name: str, source: Source) -> str:
+    """Return a name as other files may write it: one that begins with `_` is for its own file."""
+    return f"{source.path}:{name}" if name.startswith("_") and source.language == "python" else name
+
+
+def _note_users(source: Source, users: dict[str, set[str]]) -> None:
+    """Note, by the name of what is called or handed on, the names of the functions that do it."""
+    here = {name.rpartition(".")[2] for name in (*source.functions, *source.classes)}
+    for call in source.calls:
+        given = (a.text for a in call.arguments if a.kind in {"name", "other"})
+        for written in (call.written, *given):
+            first, name = written.partition(".")[0], written.rpartition(".")[2]
+            if "." in written or first in source.imports or name in here:
+                own = _spelled(last(source.imports.get(name, name)), source)
+                users.setdefault(own, set()).update(_names_of(call.function, source))
