@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from lint.histories import History
     from lint.report import Coverage, Finding
     from lint.rules.head import Head
+    from lint.source.audit import SourceAudit
     from lint.source.inventory import BypassUse
 
 __all__ = [
+    "audit_paths",
     "bypass_inventory",
     "coverage_live",
     "coverage_of",
@@ -61,8 +63,42 @@ def lint_paths(
     return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
 
 
+def audit_paths(
+    paths: Sequence[Path | str],
+    config: LintConfig | None = None,
+    root: Path | str = ".",
+    *,
+    as_of: date | None = None,
+) -> SourceAudit:
+    """Lint as `lint_paths` does, and say of the same files what the claims on the bypass rest on.
+
+    Those are every bypass with what it reads, what each request handler reaches and what it verified
+    before, and the joins across services. Raises as `lint_paths` does.
+    """
+    from lint.files import gather
+    from lint.rules.bypass_sites import Registry, load_registry
+    from lint.rules.wrap import readers_of
+    from lint.source.audit import audit_of
+    from lint.source.inventory import Bypasses
+
+    settings, base = config or LintConfig(), Path(root)
+    corpus = gather([Path(path) for path in paths], base, settings.exclude)
+    report, catalogues = _linted(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+    readers = readers_of(corpus, catalogues, settings)
+    registry = Registry("")
+    if settings.registry:
+        registry = load_registry(base / settings.registry, settings.bypass_kinds, settings.registry)
+    bypasses = Bypasses(readers.program.sources, settings, registry.sites)
+    return audit_of(report, registry, bypasses, readers, catalogues, corpus.sources)
+
+
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
     """Lint files already read, as `lint_paths` does."""
+    return _linted(corpus, settings, base, as_of)[0]
+
+
+def _linted(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> tuple[Report, list[Catalogue]]:
+    """Return the report, and the catalogue at the head of each history."""
     from lint.histories import read_histories
     from lint.suppress import apply_suppressions
 
@@ -84,7 +120,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
     )
-    return Report(
+    report = Report(
         fingerprinted(kept),
         coverage,
         stats,
@@ -93,6 +129,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
         tenancy=_tenancy_text(heads),
         notes=tuple(corpus.notes),
     )
+    return report, judged
 
 
 def replay_paths(

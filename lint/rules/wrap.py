@@ -31,11 +31,21 @@ def wrap_findings(
     typescript_models: Mapping[str, str] | None = None,
 ) -> Iterator[Finding]:
     """Yield WRAP001-006, WRAP008 and RLS019 for the sources of a run, its revisions left out."""
+    readers = readers_of(corpus, catalogues, config, typescript_models)
+    yield from findings_of(readers, corpus, catalogues, config)
+
+
+def readers_of(
+    corpus: Corpus,
+    catalogues: Sequence[Catalogue],
+    config: LintConfig,
+    typescript_models: Mapping[str, str] | None = None,
+) -> Readers:
+    """Return the readers of a run's protected tables, its revisions left out."""
     protected = bool(Link(catalogues, config).protected)
     sources = read_sources(corpus, config, everything=protected)
     models = typescript_models if typescript_models is not None else _typescript_models(sources, corpus)
-    readers = reader_map(sources, catalogues, config, corpus.sources, models)
-    yield from findings_of(readers, corpus, catalogues, config)
+    return reader_map(sources, catalogues, config, corpus.sources, models)
 
 
 def _typescript_models(sources: Sequence[Source], corpus: Corpus) -> Mapping[str, str]:
