@@ -258,14 +258,26 @@ def _opaque(bypasses: Bypasses) -> Iterator[OpaqueCall]:
             continue
         for call in source.calls:
             reason = unresolved.get((call.place, call.written))
-            if reason is None or ("." in call.written and call.name not in may_bind):
-                continue
-            for handler, state in bypasses.reached.get(id(call), ()):
-                if state is None:
-                    yield OpaqueCall(_told(handler), call.place.path, call.place.line, call.written, reason)
+            if reason is not None and _hides_a_binding(call, source, bypasses, may_bind):
+                yield from _unverified(call, reason, bypasses)
     for path, name in bypasses.handlers:
         if bypasses.graph.modules.sources[path].broken:
             yield OpaqueCall(f"{path}:{name}", path, 1, name, "syntax that could not be read")
+
+
+def _hides_a_binding(call: Call, source: Source, bypasses: Bypasses, may_bind: frozenset[str]) -> bool:
+    """Say whether a call that is not followed may bind; a verification and a binding itself are known."""
+    config = bypasses.config
+    if call.name in {*config.tenant_scopes, *config.bypass_names}:
+        return False
+    known = bypasses.verification.verifies(call, source)
+    return not known and ("." not in call.written or call.name in may_bind)
+
+
+def _unverified(call: Call, reason: str, bypasses: Bypasses) -> Iterator[OpaqueCall]:
+    for handler, state in bypasses.reached.get(id(call), ()):
+        if state is None:
+            yield OpaqueCall(_told(handler), call.place.path, call.place.line, call.written, reason)
 
 
 def _may_bind(bypasses: Bypasses) -> frozenset[str]:
@@ -278,4 +290,4 @@ def _may_bind(bypasses: Bypasses) -> frozenset[str]:
         for call in source.calls
         if call.name in names
     }
-    return frozenset(name.rpartition(".")[2] for _, name in graph.reaching(starts)) | names
+    return frozenset(name.rpartition(".")[2] for _, name in graph.reaching(starts))
