@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lint.rules.head import Head
     from lint.source.audit import SourceAudit
     from lint.source.inventory import BypassUse
+    from lint.source.sources import Sources
 
 __all__ = [
     "audit_paths",
@@ -77,19 +78,15 @@ def audit_paths(
     """
     from lint.files import gather
     from lint.rules.bypass_sites import Registry, load_registry
-    from lint.rules.wrap import readers_of
     from lint.source.audit import audit_of
-    from lint.source.inventory import Bypasses
 
     settings, base = config or LintConfig(), Path(root)
     corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    report, catalogues = _linted(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
-    readers = readers_of(corpus, catalogues, settings)
+    report, catalogues, sources = _linted(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
     registry = Registry("")
     if settings.registry:
         registry = load_registry(base / settings.registry, settings.bypass_kinds, settings.registry)
-    bypasses = Bypasses(readers.program.sources, settings, registry.sites)
-    return audit_of(report, registry, bypasses, readers, catalogues, corpus.sources)
+    return audit_of(report, registry, sources, catalogues)
 
 
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
@@ -97,9 +94,12 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
     return _linted(corpus, settings, base, as_of)[0]
 
 
-def _linted(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> tuple[Report, list[Catalogue]]:
-    """Return the report, and the catalogue at the head of each history."""
+def _linted(
+    corpus: Corpus, settings: LintConfig, base: Path, as_of: date
+) -> tuple[Report, list[Catalogue], Sources]:
+    """Return the report, the catalogue at the head of each history, and the sources as they were read."""
     from lint.histories import read_histories
+    from lint.source.sources import Sources
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
@@ -109,7 +109,8 @@ def _linted(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> tu
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
     with late_files() as late:
-        findings.extend(_source_findings(corpus, judged, settings, base))
+        sources = Sources(corpus, settings, judged)
+        findings.extend(_source_findings(sources, judged, base))
     findings.extend(_cut_short(path, reason) for path, reason in late.items())
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
@@ -129,7 +130,7 @@ def _linted(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> tu
         tenancy=_tenancy_text(heads),
         notes=tuple(corpus.notes),
     )
-    return report, judged
+    return report, judged, sources
 
 
 def replay_paths(
@@ -258,13 +259,11 @@ def _with_tenants(catalogue: Catalogue, config: LintConfig) -> Catalogue:
     return discover(catalogue, config, tenant_column=config.tenant_column)[0]
 
 
-def _source_findings(
-    corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig, root: Path
-) -> list[Finding]:
+def _source_findings(sources: Sources, catalogues: Sequence[Catalogue], root: Path) -> list[Finding]:
     from lint.reads import noted
     from lint.rules.source import source_findings
     from lint.rules.wrap import wrap_findings
 
-    if config.registry:
-        noted(root / config.registry)
-    return [*source_findings(corpus, config, root), *wrap_findings(corpus, catalogues, config)]
+    if sources.config.registry:
+        noted(root / sources.config.registry)
+    return [*source_findings(sources, root), *wrap_findings(sources, catalogues)]

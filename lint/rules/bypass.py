@@ -13,8 +13,7 @@ from lint.rules.bypass_handles import handle_findings
 from lint.rules.bypass_registry import registry_findings
 from lint.rules.bypass_rules import BYP001, BYP002, BYP003
 from lint.source.bypass_uses import tenant_argument
-from lint.source.interest import interesting
-from lint.source.inventory import Bypasses, Judged
+from lint.source.inventory import Bypasses, Judged, bypasses_of
 from lint.source.sites import Call
 from lint.source.verification import NOWHERE
 
@@ -22,36 +21,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lint.config import LintConfig
-    from lint.files import SourceFile
     from lint.report import Finding
     from lint.rules.bypass_sites import Registry
     from lint.source.graph import FunctionId
     from lint.source.provenance import Provenance
     from lint.source.sites import Source
+    from lint.source.sources import Sources
     from lint.source.verification import State
 
 
-def bypass_findings(
-    files: Iterable[SourceFile],
-    config: LintConfig,
-    registry: Registry,
-    read: dict[str, Source],
-    here: set[str],
-) -> Iterator[Finding]:
-    """Yield what the bypass rules find in a program.
-
-    `read` are the files parsed already, by path; `here` are the registered paths that exist at all.
-    """
-    everything = list(files)
-    sources = interesting(everything, config, read)
-    bypasses = Bypasses(sources, config, registry.sites)
+def bypass_findings(sources: Sources, registry: Registry, here: set[str]) -> Iterator[Finding]:
+    """Yield what the bypass rules find in a program; `here` are the registered paths that exist at all."""
+    config = sources.config
+    bypasses = bypasses_of(sources, registry.sites)
     judged = bypasses.judged()
     for one in judged:
         yield from _unregistered(one, config)
         yield from _tenant(one)
         yield from _unverified(one, bypasses)
     yield from _bindings(bypasses)
-    yield from registry_findings(registry, judged, config, {file.path for file in everything}, here)
+    yield from registry_findings(registry, judged, config, {file.path for file in sources.files}, here)
     yield from handle_findings(bypasses, judged)
 
 

@@ -5,17 +5,16 @@ They read `lint.source.sites` only, so they hold for every language an extractor
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
-from lint.files import SCRIPTS
 from lint.rules.bypass import bypass_findings, stable
 from lint.rules.bypass_rules import BYP001, BYP006
+from lint.rules.bypass_sessions import session_findings
+from lint.rules.bypass_settings import setting_findings
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
-from lint.source.typescript_db import worth_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,51 +22,40 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Place
     from lint.config import LintConfig
-    from lint.files import Corpus, SourceFile
+    from lint.files import SourceFile
     from lint.report import Finding
     from lint.rules.bypass_sites import BypassSite
     from lint.source.sites import Argument, Call, Language, Source
+    from lint.source.sources import Sources
 
-#: A file without any of these cannot break a rule here, so it need not be parsed.
-_READ_PYTHON = re.compile(
-    rb"set_config|row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
-    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|"
-    rb"(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
-)
 _REASON_POSITION = 1
 _WITH_REASON = 3
 
 
-def source_findings(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[Finding]:
+def source_findings(sources: Sources, root: Path) -> Iterator[Finding]:
     """Yield what the source rules find; raise LintConfigError for a registry that is no use."""
-    from lint.rules.bypass_sessions import session_findings
-    from lint.rules.bypass_settings import setting_findings
-    from lint.source.read import read_source
-
+    config = sources.config
     registry = Registry("")
     if config.registry:
         registry = load_registry(root / config.registry, config.bypass_kinds, config.registry)
-    sites = registry.sites
-    read: dict[str, Source] = {}
-    names = tuple(name.encode() for name in config.bypass_names)
-    for file in corpus.sources:
-        if not _worth_reading(file, names):
-            continue
-        source = read[file.path] = read_source(file, config)
-        verified = path_matches(file.path, config.verified_packages)
-        if not verified:
-            yield from _bypass_calls(source, config, sites)
-            if source.language == "typescript":
-                yield from typescript_bypasses(source, config)
-        if not file.is_revision and not verified:
-            yield from _session_changes(source, config)
-        if not verified:
-            clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
-            yield from clients
-            yield from _outside(setting_findings(source, config), clients)
-            yield from session_findings(source, config)
-    here = {site.path for site in sites if (root / site.path).is_file()}
-    yield from bypass_findings(corpus.sources, config, registry, read, here)
+    for file, source in sources.breaking:
+        if not path_matches(file.path, config.verified_packages):
+            yield from _of_file(file, source, config, registry.sites)
+    here = {site.path for site in registry.sites if (root / site.path).is_file()}
+    yield from bypass_findings(sources, registry, here)
+
+
+def _of_file(
+    file: SourceFile, source: Source, config: LintConfig, sites: tuple[BypassSite, ...]
+) -> Iterator[Finding]:
+    """Yield what one file outside the verified packages does wrong by itself."""
+    yield from _bypass_calls(source, config, sites)
+    if not file.is_revision:
+        yield from _session_changes(source, config)
+    clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
+    yield from clients
+    yield from _outside(setting_findings(source, config), clients)
+    yield from session_findings(source, config)
 
 
 def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[Finding]:
@@ -75,12 +63,6 @@ def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[F
     for finding in findings:
         if not any(one.line <= finding.line <= (one.end_line or one.line) for one in told):
             yield finding
-
-
-def _worth_reading(file: SourceFile, names: tuple[bytes, ...]) -> bool:
-    if file.location.suffix in SCRIPTS:
-        return worth_reading(file.content, names)
-    return bool(_READ_PYTHON.search(file.content)) or any(name in file.content for name in names)
 
 
 # BYP001

@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING
 from lint.config import path_matches
 from lint.source.access import RUNS
 from lint.source.bypass_uses import tenant_argument
-from lint.source.inventory import inventory_of
+from lint.source.inventory import Bypasses, inventory_of
+from lint.source.joins import joins
+from lint.source.readers import readers_of
 from lint.source.sites import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lint.catalogue import Catalogue, Table
-    from lint.files import SourceFile
     from lint.report import Report
     from lint.rules.bypass_sites import Registry
     from lint.source.graph import FunctionId
-    from lint.source.inventory import Bypasses, BypassUse, Judged
+    from lint.source.inventory import BypassUse, Judged
     from lint.source.joins import Join
     from lint.source.readers import Reader, Readers
     from lint.source.sites import Source
+    from lint.source.sources import Sources
     from lint.source.verification import State
 
 
@@ -107,30 +109,25 @@ class SourceAudit:
 
 
 def audit_of(
-    report: Report,
-    registry: Registry,
-    bypasses: Bypasses,
-    readers: Readers,
-    catalogues: Iterable[Catalogue],
-    files: Iterable[SourceFile],
+    report: Report, registry: Registry, sources: Sources, catalogues: Iterable[Catalogue]
 ) -> SourceAudit:
-    """Return what was read of a program, from the parts that the rules read too."""
-    from lint.source.joins import joins
-
-    judged = bypasses.judged()
+    """Return what was read of a run's sources, which the report is about."""
+    bypasses = Bypasses(sources.whole, sources.config, registry.sites, sources.graph)
+    readers = readers_of(sources)
+    judged = sorted(bypasses.judged(), key=_at)
     inside = _Inside(bypasses, readers)
     return SourceAudit(
         report,
         registry,
         tuple(
             AuditedUse(use, *inside.of(one), tuple(_visits(one, bypasses)))
-            for one, use in zip(sorted(judged, key=_at), inventory_of(bypasses), strict=True)
+            for one, use in zip(judged, inventory_of(bypasses), strict=True)
         ),
         tuple(sorted(listing for one in catalogues for listing in _listings(one))),
         tuple(_told(handler) for handler in bypasses.handlers),
         tuple(_entries(bypasses)),
         tuple(_opaque(bypasses)),
-        joins(readers, files),
+        joins(readers, sources.files),
     )
 
 

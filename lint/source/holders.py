@@ -150,7 +150,7 @@ class Holders:
                 return found
         if first in source.imports:
             return self.modules.find(source.imports[first] + dot + rest, source.path)
-        for module in source.star_exports:
+        for module in source.star_exports if source.language == "python" else ():
             found = self.modules.find(f"{module}.{dotted}", source.path)
             if found is not None:
                 return found
@@ -229,7 +229,7 @@ class Holders:
 
     def _inherited(self, call: Call, source: Source) -> Symbol | None:
         owner = self.class_around(source, call.function)
-        bases = list(self.modules.bases(owner.path, owner.name))[1:] if owner is not None else []
+        bases = self.modules.bases(owner.path, owner.name)[1:] if owner is not None else ()
         return next((found for base in bases if (found := self._method(base, call.name))), None)
 
     def _calls_bound(self, source: Source) -> dict[tuple[str, str], list[Call]]:

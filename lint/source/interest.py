@@ -1,34 +1,36 @@
-"""Which files of a project matter to the bypass discipline, so that the others need not be parsed.
+"""Which files of a project can matter to the rules over sources, so that the others are not parsed.
 
-The files that name a bypass, a verification, a tenant scope or a handler's base are read first; then
-those that name a function of theirs that leads to one, and so on. A file that names none of these
-cannot lie on a path from a request to a bypass that names can show.
+Chosen first are the files that a rule reads by itself: those that name a bypass, a verification or a
+tenant scope, set a setting, open a connection, or may touch a protected table. Where scopes or bypasses
+exist, the files that name a function of theirs that leads to one follow, and so on: a file that names
+none of these cannot lie on a way to one that names can show.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lint.source.bypass_uses import bypass_uses
-from lint.source.read import read_source
+from lint.files import SCRIPTS
+from lint.source.typescript_db import is_bundled, worth_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lint.config import LintConfig
     from lint.files import SourceFile
-    from lint.source.sites import Call, Source
 
-#: How many calls away from a bypass callers are looked for: far where requests are handled, because a
-#: verification may stand anywhere on the way; else near, for the tenants and blocks that they pass.
-_ROUNDS_TO_HANDLERS = 6
-_ROUNDS = 2
+#: How many calls away from where a tenant or bypass is needed callers are looked for: far where a scope
+#: or a verification may stand anywhere on the way; else near, for the tenants and blocks that they pass.
+ROUNDS = 6
+ROUNDS_NEAR = 2
 #: Shorter names, and those of half of all methods, would draw in every file.
 _SHORTEST = 4
 #: A word that so many files contain connects nothing; it grows with the size of the project.
 _COMMON_FROM = 25
+_COMMON_SHARE = 20
 _WORD = re.compile(rb"[A-Za-z_]\w{3,}")
 _COMMON = frozenset(
     {"main", "read", "call", "send", "list", "save", "load", "find", "init", "open", "close", "start", "stop"}
@@ -45,91 +47,111 @@ _COMMON = frozenset(
         "wrapper",
     }
 )
+#: A Python file without any of these cannot break a rule by itself.
+_PYTHON_WORDS = re.compile(
+    rb"set_config|row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
+    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|"
+    rb"(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
+)
+_SETS = re.compile(rb"set_config|(?i:\bset\s+(?:local\s+|session\s+)*[\"\w{}$]+\s*[.}])")
+#: How Python runs statements, and opens or takes a connection.
+_PYTHON_DATABASE = re.compile(
+    rb"sqlalchemy|sqlmodel|psycopg|asyncpg|aiopg|pg8000|(?:engine|pool)\.\w+\(|"
+    rb"\.(?:execute\w*|exec|fetch\w*|query|scalars?|stream|copy|run_sql|cursor)\b|"
+    rb"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s"
+)
 
 
-def interesting(files: Iterable[SourceFile], config: LintConfig, read: dict[str, Source]) -> list[Source]:
-    """Read the files that matter, adding them to `read`; none when nothing bypasses."""
-    everything = list(files)
-    if not _bypasses(everything, config):
-        return []
-    seeds = _any_of(_seeds(config))
-    chosen = _read_all([file for file in everything if seeds.search(file.content)], config, read)
-    words = {file.path: frozenset(_WORD.findall(file.content)) for file in everything}
-    common = _common_words(words.values())
-    wanted = frozenset(_names(config))
-    for _ in range(_ROUNDS_TO_HANDLERS if _handles(everything, config) else _ROUNDS):
-        leading = {name for source in chosen.values() for name in _leading(source, wanted, config)}
-        new = {name for name in leading - wanted if name.encode() not in common}
-        if not new:
-            break
-        wanted |= new
-        spelled = {name.encode() for name in new}
-        found = [f for f in everything if f.path not in chosen and not spelled.isdisjoint(words[f.path])]
-        chosen |= _read_all(found, config, read)
-    return list(chosen.values())
+def breaks_alone(file: SourceFile, names: tuple[bytes, ...]) -> bool:
+    """Say whether a file may break a rule by itself, by its words; `names` are those of the bypass."""
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content, names)
+    return bool(_PYTHON_WORDS.search(file.content)) or any(name in file.content for name in names)
 
 
-def _read_all(files: Iterable[SourceFile], config: LintConfig, read: dict[str, Source]) -> dict[str, Source]:
-    for file in files:
-        if file.path not in read:
-            read[file.path] = read_source(file, config)
-    return {file.path: read[file.path] for file in files}
+def sets_something(file: SourceFile) -> bool:
+    """Say whether a file may change a session's setting."""
+    return bool(_SETS.search(file.content))
 
 
-def _common_words(words: Collection[frozenset[bytes]]) -> frozenset[bytes]:
-    """Return the words of so many files that naming one shows no connection."""
-    counts = Counter(word for file in words for word in file)
-    most = max(_COMMON_FROM, len(words) // 20)
-    return frozenset(word for word, count in counts.items() if count > most)
+def reaches_database(file: SourceFile) -> bool:
+    """Say whether a file may run a statement or hold a connection."""
+    if file.location.suffix in SCRIPTS:
+        return worth_reading(file.content)
+    return bool(_PYTHON_DATABASE.search(file.content))
 
 
-def _bypasses(files: Sequence[SourceFile], config: LintConfig) -> bool:
-    markers = [marker.partition("(")[2].rstrip(")") for marker in config.bypass_markers]
-    words = [
-        *config.bypass_names,
-        *(part for glob in config.bypass_contexts for part in _plain(glob)),
-        *markers,
-    ]
-    pattern = _any_of(words)
-    return any(pattern.search(file.content) for file in files)
+def leads(name: str) -> bool:
+    """Say whether naming a function of that name shows a connection to it."""
+    return len(name) >= _SHORTEST and name not in _COMMON
 
 
-def _handles(files: Sequence[SourceFile], config: LintConfig) -> bool:
-    """Say whether the project may have request handlers that the rules can know."""
-    bases = [part for glob in config.handler_bases for part in _plain(glob)]
-    pattern = _any_of(bases)
-    return bool(config.handlers) or any(pattern.search(file.content) for file in files)
+@dataclass(frozen=True)
+class Words:
+    """The words of files: who writes which."""
+
+    files: Sequence[SourceFile]
+
+    @cached_property
+    def _index(self) -> dict[bytes, list[int]]:
+        index: dict[bytes, list[int]] = {}
+        for number, file in enumerate(self.files):
+            if not is_bundled(file.content):
+                for word in set(_WORD.findall(file.content)):
+                    index.setdefault(word, []).append(number)
+        return index
+
+    def naming(self, words: Iterable[str]) -> Iterator[SourceFile]:
+        """Yield the files that contain one of these words."""
+        found = {number for word in words for number in self._index.get(word.encode(), ())}
+        return (self.files[number] for number in sorted(found))
+
+    def telling(self, words: Iterable[str]) -> frozenset[str]:
+        """Return those of the words that few enough files contain to show a connection."""
+        most = max(_COMMON_FROM, len(self.files) // _COMMON_SHARE)
+        return frozenset(word for word in words if len(self._index.get(word.encode(), ())) <= most)
+
+    def defining(self, names: frozenset[str]) -> Iterator[SourceFile]:
+        """Yield the files that give one of these names a value."""
+        if names:
+            spelled = b"|".join(re.escape(name.encode()) for name in sorted(names))
+            defines = re.compile(
+                rb"^(?:export\s+)?(?:const\s+)?(?:" + spelled + rb")\b[^=\n]*=", re.MULTILINE
+            )
+            yield from (file for file in self.naming(names) if defines.search(file.content))
 
 
-def _seeds(config: LintConfig) -> list[str]:
-    globs = [*config.bypass_contexts, *config.handler_bases]
-    markers = [marker.partition("(")[2].rstrip(")") for marker in config.bypass_markers]
-    return [*_names(config), *markers, *(part for glob in globs for part in _plain(glob))]
+def bypass_words(config: LintConfig) -> frozenset[str]:
+    """Return the words without one of which nothing bypasses; of globs, their plain parts."""
+    contexts = (part for glob in config.bypass_contexts for part in _plain(glob))
+    return frozenset({*config.bypass_names, *contexts, *_marked(config)})
 
 
-def _names(config: LintConfig) -> list[str]:
-    verifiers = [name.rpartition(".")[2] for name in config.verifiers if "." not in name]
-    return [*config.bypass_names, *config.tenant_scopes, *verifiers]
+def handler_words(config: LintConfig) -> frozenset[str]:
+    """Return the words without one of which no base class makes a request handler."""
+    return frozenset(part for glob in config.handler_bases for part in _plain(glob))
+
+
+def scope_words(config: LintConfig) -> frozenset[str]:
+    """Return the words that open a tenant's scope, or name a session that is bound to one."""
+    types = (*config.tenant_session_types, *config.bypass_session_types)
+    return frozenset({*config.tenant_scopes, *types})
+
+
+def wanted_names(config: LintConfig) -> frozenset[str]:
+    """Return the functions that callers are looked for, whatever the program adds to them."""
+    verifiers = (name.rpartition(".")[2] for name in config.verifiers if "." not in name)
+    return frozenset({*config.bypass_names, *config.tenant_scopes, *verifiers})
+
+
+def any_of(words: Iterable[str]) -> re.Pattern[bytes]:
+    """Return what finds one of some words anywhere."""
+    return re.compile("|".join(re.escape(word) for word in sorted(words)).encode() or rb"(?!)")
+
+
+def _marked(config: LintConfig) -> list[str]:
+    return [marker.partition("(")[2].rstrip(")") for marker in config.bypass_markers]
 
 
 def _plain(glob: str) -> Iterator[str]:
     yield from (part for part in glob.split("*") if part)
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern[bytes]:
-    return re.compile("|".join(re.escape(word) for word in sorted(words)).encode() or rb"(?!)")
-
-
-def _leading(source: Source, wanted: frozenset[str], config: LintConfig) -> Iterator[str]:
-    """Yield the names of a file's functions that bypass, or call or hand on something wanted."""
-    bypasses = {id(use.call) for use in bypass_uses(source, config)}
-    for call in source.calls:
-        if id(call) not in bypasses and call.name not in wanted and not _hands_on(call, wanted):
-            continue
-        own = call.function.partition(".<anonymous")[0].rpartition(".")[2]
-        if len(own) >= _SHORTEST and own not in _COMMON:
-            yield own
-
-
-def _hands_on(call: Call, wanted: frozenset[str]) -> bool:
-    return any(a.kind in {"name", "other"} and a.text.rpartition(".")[2] in wanted for a in call.arguments)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lint.rules.bypass_sites import BypassSite
     from lint.source.graph import FunctionId
     from lint.source.sites import Source
+    from lint.source.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,16 @@ class Judged:
 class Bypasses:
     """The bypasses of a program, with who calls whom and what is verified where."""
 
-    def __init__(self, sources: Iterable[Source], config: LintConfig, sites: tuple[BypassSite, ...]) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        config: LintConfig,
+        sites: tuple[BypassSite, ...],
+        graph: Graph | None = None,
+    ) -> None:
         self.config = config
         self.sites = sites
-        self.graph = Graph(sources)
+        self.graph = graph or Graph(sources)
         self.verification = Verification(self.graph, config)
         self.tenants = Tenants(self.graph, self.verification, config)
         self.uses = tuple(use for source in self.graph.sources for use in bypass_uses(source, config))
@@ -129,10 +136,17 @@ VERIFIED_KIND = "grpc-after-hmac"
 def inventory(corpus: Corpus, config: LintConfig, root: Path) -> tuple[BypassUse, ...]:
     """Return every bypass of a corpus; raise LintConfigError for a registry that is no use."""
     from lint.rules.bypass_sites import read_registry
-    from lint.source.interest import interesting
+    from lint.source.sources import Sources
 
     sites = read_registry(root / config.registry, config.bypass_kinds) if config.registry else ()
-    return inventory_of(Bypasses(interesting(corpus.sources, config, {}), config, sites))
+    return inventory_of(bypasses_of(Sources(corpus, config), sites))
+
+
+def bypasses_of(sources: Sources, sites: tuple[BypassSite, ...]) -> Bypasses:
+    """Return the bypasses of a run; no file is read for a program that names none."""
+    if not sources.bypasses:
+        return Bypasses((), sources.config, sites)
+    return Bypasses(sources.whole, sources.config, sites, sources.graph)
 
 
 def inventory_of(bypasses: Bypasses) -> tuple[BypassUse, ...]:

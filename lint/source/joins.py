@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lint.source.links import models_of
 from lint.source.orm_joins import orm_joins
-from lint.source.readers import models_of
 from lint.source.sql_joins import sql_joins
 
 if TYPE_CHECKING:

@@ -24,6 +24,8 @@ _FOLDER_MODULES = frozenset({"__init__", "index"})
 #: Written before a path from the project's root, by the habit of most bundlers.
 _ROOT_ALIASES = ("@/", "~/")
 _DEEPEST = 12
+#: How many places one name is looked for at: modules that hand on everything lead to ever more.
+_MOST_ASKED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Modules:
             self._by_last.setdefault(parts[-1], []).append(path)
         self._classes = {path: _class_names(source) for path, source in self.sources.items()}
         self._found: dict[tuple[str, str], Symbol | None] = {}
+        self._modules: dict[tuple[Parts, str], str | None] = {}
+        self._bases: dict[Symbol, tuple[Symbol, ...]] = {}
 
     def is_class(self, path: str, name: str) -> bool:
         """Say whether a qualified name of a file is a class."""
@@ -85,19 +89,30 @@ class Modules:
             return None
         for length in range(len(parts), 0, -1):
             path = self._module(parts[:length], importer)
-            if path is None or (path, parts[length:]) in seen:
-                continue
-            seen.add((path, parts[length:]))  # modules that hand each other's names on are asked once
-            found = self._member(path, parts[length:], depth, seen)
-            if found is not None:
-                return found
+            if path is not None:
+                found = self._asked(path, parts[length:], depth, seen)
+                if found is not None:
+                    return found
         return None
+
+    def _asked(self, path: str, rest: Parts, depth: int, seen: set[tuple[str, Parts]]) -> Symbol | None:
+        """Ask a module for a name once: modules may hand each other's names on in circles."""
+        if (path, rest) in seen or len(seen) >= _MOST_ASKED:
+            return None
+        seen.add((path, rest))
+        return self._member(path, rest, depth, seen)
 
     def _module(self, parts: Parts, importer: str) -> str | None:
         """Return the file of a module: the exact one, else the nearest, else the only one."""
-        matches = [
-            path for path in self._by_last.get(parts[-1], ()) if self._parts[path][-len(parts) :] == parts
-        ]
+        if parts[-1] not in self._by_last:
+            return None
+        key = (parts, importer.rpartition("/")[0])
+        if key not in self._modules:
+            self._modules[key] = self._nearest(parts, importer)
+        return self._modules[key]
+
+    def _nearest(self, parts: Parts, importer: str) -> str | None:
+        matches = [path for path in self._by_last[parts[-1]] if self._parts[path][-len(parts) :] == parts]
         exact = [path for path in matches if self._parts[path] == parts]
         if exact:
             return exact[0]
@@ -121,12 +136,31 @@ class Modules:
             found = self._find(_split(target), path, depth + 1, seen)
             if found is not None:
                 return found
+        return self._handed_on_whole(source, rest, depth, seen)
+
+    def _handed_on_whole(
+        self, source: Source, rest: Parts, depth: int, seen: set[tuple[str, Parts]]
+    ) -> Symbol | None:
+        """Return a name of the modules all of whose names are handed on; such a module is named whole."""
+        if depth > _DEEPEST:
+            return None
+        for module in source.star_exports:
+            parts = _split(module)
+            path = self._module(parts, source.path) if parts else None
+            found = self._asked(path, rest, depth + 1, seen) if path is not None else None
+            if found is not None:
+                return found
         return None
 
-    def bases(self, path: str, name: str) -> Iterator[Symbol]:
-        """Yield the classes of the program that a class is derived from, nearest first."""
-        waiting = [Symbol(path, name, is_class=True)]
-        seen = set(waiting)
+    def bases(self, path: str, name: str) -> tuple[Symbol, ...]:
+        """Return a class and the classes of the program that it is derived from, nearest first."""
+        first = Symbol(path, name, is_class=True)
+        if first not in self._bases:
+            self._bases[first] = tuple(self._derivation(first))
+        return self._bases[first]
+
+    def _derivation(self, first: Symbol) -> Iterator[Symbol]:
+        waiting, seen = [first], {first}
         while waiting:
             current = waiting.pop(0)
             yield current
@@ -172,8 +206,6 @@ def _handed_on(source: Source, rest: Sequence[str]) -> Iterator[str]:
     for mapping in (source.exports, source.imports):
         if first in mapping:
             yield mapping[first] + below
-    for module in source.star_exports:
-        yield f"{module}.{first}{below}"
 
 
 def _split(dotted: str) -> Parts:

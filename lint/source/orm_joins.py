@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Place, Table
     from lint.source.access import Models
-    from lint.source.readers import Link
+    from lint.source.links import Link
     from lint.source.sites import Bind, Call, Source
 
 _STARTS = frozenset({"select", "query", "update", "delete"})

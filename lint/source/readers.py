@@ -1,8 +1,6 @@
 """Every function that touches a protected table, and the scope it does so in.
 
-Protected is a table with row security enabled and a tenant column, as the migrations leave it. The
-names of source code are linked to it: "schema.name" exactly, a bare name when one table of the whole
-project has it. A reader whose scope nothing shows is "unknown": said so, never guessed.
+A reader whose scope nothing shows is "unknown": said so, never guessed.
 """
 
 from __future__ import annotations
@@ -11,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
-from lint.source.access import Access, Models, accesses
+from lint.source.access import Access, accesses
 from lint.source.connections import Connections
-from lint.source.orm_python import MODEL_WORDS, python_models
+from lint.source.links import Link, models_of
 from lint.source.program import Program
 from lint.source.scopes import UNKNOWN, Reach, Scopes
 from lint.source.settings import Settings, settings_of
@@ -21,11 +19,12 @@ from lint.source.settings import Settings, settings_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lint.catalogue import Catalogue, Place, Table
+    from lint.catalogue import Catalogue, Place
     from lint.config import LintConfig
     from lint.files import SourceFile
     from lint.source.scopes import Scope
     from lint.source.sites import Source
+    from lint.source.sources import Sources
     from lint.source.sql_tables import AccessCommand
 
 
@@ -56,44 +55,6 @@ class Reader:
     def line(self) -> int:
         """The line it stands in."""
         return self.place.line
-
-
-class Link:
-    """From the names that source code writes to the protected tables of the catalogues."""
-
-    def __init__(self, catalogues: Iterable[Catalogue], config: LintConfig) -> None:
-        self.protected: dict[str, Table] = {}
-        self._bare: dict[str, set[str]] = {}
-        for catalogue in catalogues:
-            for name, table in catalogue.tables.items():
-                self._bare.setdefault(table.name, set()).add(name)
-                if table.enabled and table.tenant_column and not config.is_global(name):
-                    self.protected[name] = table
-
-    def table(self, name: str) -> Table | None:
-        """Return the protected table that a name stands for, None for any other or an unclear one."""
-        if "." in name:
-            return self.protected.get(name)
-        named = self._bare.get(name, set())
-        return self.protected.get(next(iter(named))) if len(named) == 1 else None
-
-    def by_client_name(self) -> dict[str, str]:
-        """Return the names that a TypeScript client gives tables: `appConnection` for app_connection."""
-        names: dict[str, str] = {}
-        for bare, qualified in self._bare.items():
-            if len(qualified) == 1:
-                for spelled in _client_names(bare):
-                    names.setdefault(spelled, next(iter(qualified)))
-        return names
-
-
-def _client_names(table: str) -> set[str]:
-    words = [word for word in table.split("_") if word]
-    if not words:
-        return set()
-    camel = words[0][:1].lower() + words[0][1:] + "".join(word[:1].upper() + word[1:] for word in words[1:])
-    forms = {camel, camel[:-1]} if camel.endswith("s") else {camel, f"{camel}s"}
-    return {form for name in forms if name for form in (name, name[:1].upper() + name[1:])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,33 +90,30 @@ def reader_map(
 ) -> Readers:
     """Return the readers of the protected tables; `files` are read for Python's models."""
     link = Link(catalogues, config)
-    settings = settings_of(sources)
-    program = Program(sources)
+    models = models_of(files, link, typescript_models)
+    found = {source.path: accesses(source, models) if link.protected else () for source in sources}
+    return _map(Program(sources), link, config, found)
+
+
+def readers_of(sources: Sources) -> Readers:
+    """Return the readers of the protected tables of a run, its migrations left out."""
+    program = Program(sources.application, sources.graph)
+    found = {source.path: sources.accesses(source) for source in sources.application}
+    return _map(program, sources.link, sources.config, found)
+
+
+def _map(program: Program, link: Link, config: LintConfig, found: Mapping[str, Iterable[Access]]) -> Readers:
+    settings = settings_of(program.sources)
     scopes = Scopes(program, settings, config)
     connections = Connections(program, scopes.binders)
-    models = models_of(files, link, typescript_models)
     known = Readers((), link, scopes, connections, settings, program, scopes.automatic)
-    found = [
+    readers = [
         _reader(access, source, known, config)
-        for source in sources
-        for access in (accesses(source, models) if link.protected else ())
+        for source in program.sources
+        for access in found[source.path]
         if link.table(access.table) is not None
     ]
-    return replace(known, readers=tuple(found))
-
-
-def models_of(
-    files: Iterable[SourceFile], link: Link, typescript_models: Mapping[str, str] | None = None
-) -> Models:
-    """Return the models of the Python files among `files`, and the client names of TypeScript."""
-    if not link.protected:
-        return Models()
-    python = (
-        (file.path, file.content)
-        for file in files
-        if file.location.suffix == ".py" and MODEL_WORDS.search(file.content)
-    )
-    return Models(python_models(python), {**link.by_client_name(), **(typescript_models or {})})
+    return replace(known, readers=tuple(readers))
 
 
 def _reader(access: Access, source: Source, known: Readers, config: LintConfig) -> Reader:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.catalogue import Place, Table
-    from lint.source.readers import Link
+    from lint.source.links import Link
     from lint.source.sites import Source, Text
 
 _ANONYMOUS = re.compile(r"%s|\?(?!\?)")
