@@ -29,7 +29,11 @@ from evidence.view import Evidence, LoggedRecord
 
 AREAS = ("tenant_isolation", "agent_ingress", "cryptography", "redaction", "operations", "secrets")
 """Control areas that have checks; each is the module of that name in this package."""
-PARTS = {"tenant_rollout": "tenant_isolation"}
+PARTS = {
+    "tenant_bypass": "tenant_isolation",
+    "tenant_paths": "tenant_isolation",
+    "tenant_rollout": "tenant_isolation",
+}
 """Modules that hold a part of an area's checks, where one module would be too long to read."""
 
 Body = Callable[[Evidence, Scope, datetime], Verdict]
@@ -58,13 +62,13 @@ class Sabotage:
     Attributes:
         check: id of the check.
         what: what is broken, in a few words.
-        names: what a deviation of the failed verdict must name (a table, a probe, an instance).
+        names: what deviations of the failed verdict must name (a table, a probe, an instance), all of it.
         apply: the change.
     """
 
     check: str
     what: str
-    names: str
+    names: tuple[str, ...]
     apply: SabotageBody
 
 
@@ -134,13 +138,16 @@ def check(check_id: str, *, expects: Sequence[Expect], claims: Sequence[str] = (
     return declare
 
 
-def sabotage(check_id: str, what: str, *, names: str) -> Callable[[SabotageBody], SabotageBody]:
-    """Declare a sabotage beside its check; `names` is what the failed verdict must point at."""
+def sabotage(
+    check_id: str, what: str, *, names: str | tuple[str, ...]
+) -> Callable[[SabotageBody], SabotageBody]:
+    """Declare a sabotage beside its check; `names` is what the failed verdict must point at, all of it."""
 
     def declare(body: SabotageBody) -> SabotageBody:
         if check_id not in CHECKS:
             raise ValueError(f"sabotage {what!r} names {check_id}, which no check above it declares")
-        SABOTAGES.append(Sabotage(check_id, what, names, body))
+        wanted = (names,) if isinstance(names, str) else names
+        SABOTAGES.append(Sabotage(check_id, what, wanted, body))
         return body
 
     return declare

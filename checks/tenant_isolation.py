@@ -1,8 +1,9 @@
 """Tenant isolation (RLS): is every tenant's data out of every other tenant's reach?
 
 Judges the live catalog, what two tenants could reach of each other through the application's own login,
-and the lint's reading of the source. The rules are PostgreSQL's (manual, section 5.9) in the form that
-the platform promises: row security enabled and forced, and policies bound to ``app.current_tenant()``.
+and the tables that the lint counts in the migrations. The rules are PostgreSQL's (manual, section 5.9) in
+the form that the platform promises: row security enabled and forced, and policies bound to
+``app.current_tenant()``.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ from checks.protection import (
     UNCLASSIFIED,
     enforced,
     flaws,
-    judged_roles,
     tenant_tables,
-    ways_round,
 )
 from checks.twin import Twin
 from controls.verdict import Deviation, Verdict
@@ -43,7 +42,6 @@ from evidence.view import Evidence, Observation
 
 CLASSIFICATIONS = frozenset({"tenant", "global", "infrastructure"})
 NO_TENANT_TABLE = "The catalog was read and names no table that holds tenant data: nothing was shown."
-NOTHING_ANALYSED = "The lint ran and found nothing to analyse: nothing was shown."
 
 Reports = tuple[Observation[LintReport], ...]
 
@@ -224,75 +222,6 @@ def unprotect_by_hand(twin: Twin) -> None:
     twin.database.execute("ALTER TABLE gpu.agent_stream NO FORCE ROW LEVEL SECURITY")
 
 
-# --- RLS-04 ---------------------------------------------------------------------------------------
-
-
-@check("RLS-04", expects=[Expect(LintReport, over=SOURCES, every=DAILY)])
-def bypass_discipline_holds(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verdict:
-    """The row-security and bypass lint finds no error in the source."""
-    reports = seen(evidence, scope, LintReport, over=SOURCES)
-    facts: dict[str, int | str] = {
-        name: sum(getattr(report.payload, name) for report in reports)
-        for name in ("files", "statements", "not_analysed", "suppressed", "bypass_sites")
-    }
-    if not facts["files"] or not facts["statements"]:
-        return undecided(NOTHING_ANALYSED)
-    return weigh(
-        _errors(reports),
-        _unread(reports),
-        facts=facts,
-        holds="The lint read {files} files with {bypass_sites} bypass sites and found no error.",
-        fails="The lint found {deviations} errors in {files} files.",
-    )
-
-
-def _unread(reports: Reports) -> Iterator[str]:
-    for report in reports:
-        if not report.payload.files or not report.payload.statements:
-            yield NOTHING_ANALYSED
-        if unread := report.payload.not_analysed:
-            yield f"The lint could not read {unread} statements, so their tenancy is not known."
-
-
-def _errors(reports: Reports) -> Iterator[Deviation]:
-    for report in reports:
-        for finding in report.payload.findings:
-            if finding.severity.lower() == "error":
-                yield Deviation(f"{finding.rule}: {finding.message}", f"{finding.path}:{finding.line}")
-
-
-@sabotage("RLS-04", "module opens the bypass at an unregistered site", names="core_platform/sweeps.py")
-def add_an_unregistered_bypass(twin: Twin) -> None:
-    """A call site that bypass_sites.yaml does not list."""
-    twin.source.write(
-        "core_platform/sweeps.py",
-        '"""A sweep that nobody registered."""\n\n'
-        "from core_platform.tenancy import AllTenants, BypassReason, BypassSession, PlatformDatabase\n\n\n"
-        "def sweep(database: PlatformDatabase) -> int:\n"
-        '    """Read every tenant."""\n\n'
-        "    def read(session: BypassSession) -> int:\n"
-        "        return 0\n\n"
-        "    return database.run_as_bypass(\n"
-        '        AllTenants(), BypassReason.ANOMALY_SWEEP, read, change_ref="none"\n'
-        "    )\n",
-    )
-
-
-@sabotage("RLS-04", "migration leaves a tenant table without row security", names="r9002_export_note.py")
-def migrate_without_row_security(twin: Twin) -> None:
-    """A raw CREATE TABLE with a tenant_id and nothing that protects it."""
-    twin.source.write(
-        "core_platform/schema/migrations/versions/r9002_export_note.py",
-        '"""A tenant table that nobody protects."""\n\n'
-        "from core_platform.schema.migrations.operations import op\n\n"
-        'revision = "9002"\ndown_revision = "0011"\n\n\n'
-        "def upgrade() -> None:\n"
-        '    """Create the table."""\n'
-        '    op.execute("CREATE TABLE ai.export_note '
-        '(tenant_id uuid NOT NULL, note text NOT NULL)")\n',
-    )
-
-
 # --- RLS-05 ---------------------------------------------------------------------------------------
 
 
@@ -418,80 +347,6 @@ def open_reads(twin: Twin) -> None:
 def open_writes(twin: Twin) -> None:
     """Reads stay bound; an INSERT may name any tenant."""
     twin.database.execute("ALTER POLICY tenant_isolation ON identity.agent WITH CHECK (true)")
-
-
-# --- RLS-08 ---------------------------------------------------------------------------------------
-
-
-@check("RLS-08", expects=[Expect(RowSecurity, over=DATABASES, every=DAILY)])
-def no_other_way_round(evidence: Evidence, scope: Scope, _as_of: datetime) -> Verdict:
-    """No role, function or view other than the audited bypass leads round row security."""
-    catalogs = _catalogs(evidence, scope)
-    if not _counts(catalogs)["tables"]:
-        return undecided(NO_TENANT_TABLE)
-    return weigh(
-        (deviation(one, what, where) for one in catalogs for what, where in ways_round(one.payload)),
-        (*_unlisted_logins(catalogs), *_empty(catalogs)),
-        facts={
-            "roles": sum(len(judged_roles(catalog.payload)) for catalog in catalogs),
-            "definer_routines": sum(len(catalog.payload.definer_routines) for catalog in catalogs),
-            "views": sum(len(catalog.payload.views) for catalog in catalogs),
-        },
-        holds=(
-            "{roles} login roles, {definer_routines} definer routines and {views} views were read; none "
-            "leads round row security."
-        ),
-        fails="{deviations} ways round row security were found.",
-    )
-
-
-def _unlisted_logins(catalogs: Catalogs) -> Iterator[str]:
-    for catalog in catalogs:
-        if catalog.payload.application_role not in {role.name for role in catalog.payload.roles}:
-            yield "The login of the application was not found among the roles."
-
-
-@sabotage("RLS-08", "application role gets BYPASSRLS", names="core_app")
-def grant_bypassrls(twin: Twin) -> None:
-    """Policies no longer bind the application."""
-    # posture: ignore BYP006 until 2027-11-30 (posture): a sabotage: it must turn its check red
-    twin.database.execute("ALTER ROLE core_app BYPASSRLS")
-
-
-@sabotage("RLS-08", "application role becomes a superuser", names="core_app")
-def grant_superuser(twin: Twin) -> None:
-    """Nothing binds the application."""
-    twin.database.execute("ALTER ROLE core_app SUPERUSER")
-
-
-@sabotage("RLS-08", "application role joins the owner", names="core_app")
-def grant_ownership(twin: Twin) -> None:
-    """SET ROLE core_owner, then ALTER TABLE."""
-    twin.database.execute("GRANT core_owner TO core_app")
-
-
-@sabotage("RLS-08", "SECURITY DEFINER function of a superuser reads tenant rows", names="app.all_users")
-def add_a_definer_function(twin: Twin) -> None:
-    """Anybody who may call it reads every tenant."""
-    twin.database.execute(
-        "CREATE FUNCTION app.all_users() RETURNS SETOF identity.app_user LANGUAGE sql SECURITY DEFINER"
-        " SET search_path = pg_catalog, pg_temp AS 'SELECT * FROM identity.app_user'"
-    )
-
-
-@sabotage("RLS-08", "view over tenant rows runs with its owner's rights", names="ai.spend_report")
-def add_an_owner_view(twin: Twin) -> None:
-    """A report that forgets security_invoker."""
-    twin.database.execute("CREATE VIEW ai.spend_report AS SELECT * FROM ai.ai_spend_event")
-
-
-@sabotage("RLS-08", "materialized view keeps tenant rows", names="gpu.sample_summary")
-def add_a_materialized_view(twin: Twin) -> None:
-    """A summary that no policy can protect."""
-    twin.database.execute(
-        "CREATE MATERIALIZED VIEW gpu.sample_summary AS"
-        " SELECT tenant_id, count(*) AS samples FROM gpu.gpu_sample GROUP BY tenant_id"
-    )
 
 
 # --- RLS-13 ---------------------------------------------------------------------------------------

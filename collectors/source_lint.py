@@ -1,4 +1,4 @@
-"""The report of the row-security and bypass lint over a source tree, as evidence.
+"""The report of the row-security and bypass lint over a source tree, as evidence, and what it read.
 
 The lint judges; this collector only carries its findings and counts over, with paths relative to the
 tree. What it could not read is counted there, so a tree that is opaque does not look clean.
@@ -12,15 +12,14 @@ from pathlib import Path
 
 from collectors.collector import Observed, Sighting
 from collectors.errors import Refused
-from evidence.kinds.source import LintFinding, LintReport
+from collectors.source_bypass import bypass_payload
+from evidence.kinds.source import LintFinding, LintReport, SourceBypass
 from evidence.payload import Payload
 from evidence.record import Outcome
 from evidence.scope import Unit
-from lint.api import lint_paths
+from lint.api import audit_paths
 from lint.config import LintConfig
-from lint.files import gather
 from lint.report import Finding, Report
-from lint.source.python import read_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +38,20 @@ class SourceAccess:
 
 
 class SourceLintCollector:
-    """Lints one tree."""
+    """Lints one tree, and tells of the same reading what it does around row security."""
 
     name: str = "source.lint"
-    version: str = "1"
+    version: str = "2"
     population: str = "sources"
-    kinds: Sequence[type[Payload]] = (LintReport,)
+    kinds: Sequence[type[Payload]] = (LintReport, SourceBypass)
 
     def collect(self, unit: Unit, access: SourceAccess) -> Iterable[Sighting]:
-        """One `LintReport`; a tree without a single file to read is `unreachable`."""
-        report = lint_paths(access.paths or (access.root,), access.config, access.root)
-        if report.stats.files == 0:
+        """One `LintReport`, one `SourceBypass`; a tree without a file to read is `unreachable`."""
+        audit = audit_paths(access.paths or (access.root,), access.config, access.root)
+        if audit.report.stats.files == 0:
             raise Refused(Outcome.UNREACHABLE, "there is no source to read", f"no files below {access.root}")
-        yield Observed(_payload(report, count_bypass_sites(access)), unit.subject)
-
-
-def count_bypass_sites(access: SourceAccess) -> int:
-    """Calls of the bypass in the tree, registered or not, by the lint's own reading of the source."""
-    names = frozenset(access.config.bypass_names)
-    words = [name.encode() for name in names]
-    corpus = gather(list(access.paths or (access.root,)), access.root, access.config.exclude)
-    return sum(
-        call.name in names
-        for file in corpus.python()
-        if any(word in file.content for word in words)
-        for call in read_python(file.content, file.path).calls
-    )
+        yield Observed(_payload(audit.report, len(audit.uses)), unit.subject)
+        yield Observed(bypass_payload(audit), unit.subject)
 
 
 def _payload(report: Report, bypass_sites: int) -> LintReport:

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from lint.histories import History
     from lint.report import Coverage, Finding
     from lint.rules.head import Head
+    from lint.source.audit import SourceAudit
     from lint.source.inventory import BypassUse
+    from lint.source.sources import Sources
 
 __all__ = [
+    "audit_paths",
     "bypass_inventory",
     "coverage_live",
     "coverage_of",
@@ -61,9 +64,42 @@ def lint_paths(
     return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
 
 
+def audit_paths(
+    paths: Sequence[Path | str],
+    config: LintConfig | None = None,
+    root: Path | str = ".",
+    *,
+    as_of: date | None = None,
+) -> SourceAudit:
+    """Lint as `lint_paths` does, and say of the same files what the claims on the bypass rest on.
+
+    Those are every bypass with what it reads, what each request handler reaches and what it verified
+    before, and the joins across services. Raises as `lint_paths` does.
+    """
+    from lint.files import gather
+    from lint.rules.bypass_sites import Registry, load_registry
+    from lint.source.audit import audit_of
+
+    settings, base = config or LintConfig(), Path(root)
+    corpus = gather([Path(path) for path in paths], base, settings.exclude)
+    report, catalogues, sources = _linted(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+    registry = Registry("")
+    if settings.registry:
+        registry = load_registry(base / settings.registry, settings.bypass_kinds, settings.registry)
+    return audit_of(report, registry, sources, catalogues)
+
+
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
     """Lint files already read, as `lint_paths` does."""
+    return _linted(corpus, settings, base, as_of)[0]
+
+
+def _linted(
+    corpus: Corpus, settings: LintConfig, base: Path, as_of: date
+) -> tuple[Report, list[Catalogue], Sources]:
+    """Return the report, the catalogue at the head of each history, and the sources as they were read."""
     from lint.histories import read_histories
+    from lint.source.sources import Sources
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
@@ -73,7 +109,8 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
     with late_files() as late:
-        findings.extend(_source_findings(corpus, judged, settings, base))
+        sources = Sources(corpus, settings, judged)
+        findings.extend(_source_findings(sources, judged, base))
     findings.extend(_cut_short(path, reason) for path, reason in late.items())
     findings.extend(_unreadable(file) for file in corpus.unreadable)
     kept, suppressed, suppressions = apply_suppressions(findings, corpus, as_of)
@@ -84,7 +121,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
         sum(finding.rule == RLS090.code for finding in kept),
         len(suppressed),
     )
-    return Report(
+    report = Report(
         fingerprinted(kept),
         coverage,
         stats,
@@ -93,6 +130,7 @@ def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -
         tenancy=_tenancy_text(heads),
         notes=tuple(corpus.notes),
     )
+    return report, judged, sources
 
 
 def replay_paths(
@@ -220,15 +258,11 @@ def _with_tenants(catalogue: Catalogue, config: LintConfig) -> Catalogue:
     return discover(catalogue, config, tenant_column=config.tenant_column)[0]
 
 
-def _source_findings(
-    corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig, root: Path
-) -> list[Finding]:
+def _source_findings(sources: Sources, catalogues: Sequence[Catalogue], root: Path) -> list[Finding]:
     from lint.reads import noted
     from lint.rules.source import source_findings
     from lint.rules.wrap import wrap_findings
-    from lint.source.sources import Sources
 
-    if config.registry:
-        noted(root / config.registry)
-    sources = Sources(corpus, config, catalogues)
+    if sources.config.registry:
+        noted(root / sources.config.registry)
     return [*source_findings(sources, root), *wrap_findings(sources, catalogues)]

@@ -1,7 +1,7 @@
 """Sabotage: every check must turn red for the right reason on a live twin, and green on an untouched one.
 
 For each sabotage a twin is made, broken, looked at by the collectors whose evidence the check expects and
-judged. The sabotage is killed when its check fails with a deviation that names the thing broken; what else
+judged. The sabotage is killed when its check fails with a deviation that names each thing broken; what else
 failed is collateral. A survivor means that the check cannot see what it claims to see.
 """
 
@@ -151,11 +151,11 @@ def _words(error: BaseException) -> str:
 
 def _result(sabotage: Sabotage, verdicts: Mapping[str, Verdict]) -> tuple[SabotageResult, str]:
     verdict = verdicts[sabotage.check]
-    named = [one for one in verdict.deviations if is_named(sabotage.names, one)]
-    killed = verdict.state is State.FAILED and bool(named)
+    unnamed = [name for name in sabotage.names if not any(is_named(name, one) for one in verdict.deviations)]
+    killed = verdict.state is State.FAILED and not unnamed
     failed = sorted(name for name, other in verdicts.items() if other.state is State.FAILED)
     collateral = tuple(name for name in failed if name != sabotage.check)
-    reason = "" if killed else f"{verdict.state}, no deviation names {sabotage.names!r}: {verdict.reason}"
+    reason = "" if killed else f"{verdict.state}, no deviation names {', '.join(unnamed)}: {verdict.reason}"
     return SabotageResult(sabotage.check, sabotage.what, verdict.state.value, killed, collateral), reason
 
 

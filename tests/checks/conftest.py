@@ -52,7 +52,16 @@ from evidence.kinds.postgres import (
     WaveStep,
 )
 from evidence.kinds.redaction import BodyHashes, CanarySearch, SearchedPlace
-from evidence.kinds.source import LintReport
+from evidence.kinds.source import (
+    AllowedFinding,
+    BypassSite,
+    BypassUse,
+    HandlerEntry,
+    LintReport,
+    ServiceJoin,
+    SourceBypass,
+    TenantVisit,
+)
 from evidence.payload import Payload
 from evidence.record import CollectorId, Header, Interval, Outcome, Record
 from evidence.scope import Scope, Unit
@@ -108,6 +117,67 @@ def _attempts() -> tuple[Attempt, ...]:
     return tuple(Attempt(table, probe, AttemptResult.HELD, 0, "") for table in TABLES for probe in probes)
 
 
+def _source_bypass() -> SourceBypass:
+    handler = "app/server.py:Ingress.Stream"
+    entries = tuple(
+        HandlerEntry(handler, "app/samples.py", line, "store", "run_as_tenant", "verified", "agent", "verify")
+        for line in (7, 19)
+    )
+    return SourceBypass(
+        files=40,
+        call_sites=2,
+        registered=2,
+        ceiling=2,
+        sweeps=1,
+        handlers=1,
+        bindings=2,
+        verified=2,
+        joins=1,
+        carried=1,
+        allowed=1,
+        listings=("identity.tenant",),
+        sites=(
+            BypassSite("nightly", "app/sweep.py", "sweep", "cron", "all-tenants", "platform", "2027-11-30"),
+            BypassSite("offboard", "app/end.py", "end", "cross-service", "one-tenant", "ops", "2027-11-30"),
+        ),
+        uses=(
+            BypassUse(
+                path="app/sweep.py",
+                line=5,
+                function="sweep",
+                site="nightly",
+                site_kind="cron",
+                tenant="ALL_TENANTS",
+                tenant_origin="all-tenants",
+                shown_by="ALL_TENANTS",
+                reads=("identity.tenant",),
+                unread=(),
+                visits=(TenantVisit(9, "loop", "list_tenants"),),
+            ),
+            BypassUse(
+                path="app/end.py",
+                line=30,
+                function="end",
+                site="offboard",
+                site_kind="cross-service",
+                tenant="tenant",
+                tenant_origin="verified",
+                shown_by="tenant: TenantId",
+                reads=("identity.tenant", "identity.app_user"),
+                unread=(),
+                visits=(),
+            ),
+        ),
+        handler_names=(handler,),
+        entries=entries,
+        opaque=(),
+        service_joins=(
+            ServiceJoin("app/silent.py", 12, "silent", ("identity.agent", "gpu.stream"), "bypass", ""),
+        ),
+        allowed_findings=(AllowedFinding("app/audit.py", 3, ("BYP006",), "2027-11-30", "platform"),),
+    )
+
+
 def _healthy() -> tuple[tuple[str, Payload], ...]:
     attempts = _attempts()
     ingress = [IngressAttempt(name, "accept", "accept", "OK") for name in ACCEPTED]
@@ -141,6 +211,7 @@ def _healthy() -> tuple[tuple[str, Payload], ...]:
         ),
         (DATABASES, Isolation(150018, len(attempts), len(attempts), 0, 0, attempts)),
         (SOURCES, LintReport(40, 120, 0, 0, 3, len(TABLES), len(TABLES), TABLES, ())),
+        (SOURCES, _source_bypass()),
         (PLATFORM, TenantContext(4, 1, 0, 0, 4, "42501")),
         (INGRESS, IngressAttack(tuple(ingress), "127.0.0.1:50051", ())),
         (

@@ -144,7 +144,7 @@ def test_it_has_a_sabotage(check: str) -> None:
 
 def test_sabotages_are_told_apart_and_name_what_they_break() -> None:
     assert len({(sabotage.check, sabotage.what) for sabotage in SABOTAGES}) == len(SABOTAGES) >= 30
-    assert all(sabotage.names.strip() for sabotage in SABOTAGES)
+    assert all(sabotage.names and all(one.strip() for one in sabotage.names) for sabotage in SABOTAGES)
 
 
 @pytest.mark.parametrize("area", AREAS)

@@ -92,6 +92,47 @@ EXAMPLES: tuple[Payload, ...] = (
         tables=("identity.agent",),
         findings=(source.LintFinding("BYP001", "error", "a.py", 3, "", "not registered"),),
     ),
+    source.SourceBypass(
+        files=1,
+        call_sites=1,
+        registered=1,
+        ceiling=None,
+        sweeps=1,
+        handlers=1,
+        bindings=1,
+        verified=0,
+        joins=1,
+        carried=0,
+        allowed=1,
+        listings=("identity.tenant",),
+        sites=(source.BypassSite("nightly", "a.py", "sweep", "cron", "all-tenants", "ops", "2027-11-30"),),
+        uses=(
+            source.BypassUse(
+                path="a.py",
+                line=3,
+                function="sweep",
+                site="nightly",
+                site_kind="cron",
+                tenant="ALL_TENANTS",
+                tenant_origin="all-tenants",
+                shown_by="ALL_TENANTS",
+                reads=("identity.tenant",),
+                unread=("a.py:count",),
+                visits=(source.TenantVisit(5, "loop", "list_tenants"),),
+            ),
+        ),
+        handler_names=("b.py:Ingress.Stream",),
+        entries=(
+            source.HandlerEntry(
+                "b.py:Ingress.Stream", "b.py", 7, "store", "run_as_tenant", "verified", "agent", None
+            ),
+        ),
+        opaque=(source.OpaqueCall("b.py:Ingress.Stream", "b.py", 6, "handle", "a parameter"),),
+        service_joins=(
+            source.ServiceJoin("c.py", 2, "pairs", ("identity.agent", "gpu.stream"), "bypass", "the tenant"),
+        ),
+        allowed_findings=(source.AllowedFinding("d.py", 9, ("BYP006",), "2027-11-30", ""),),
+    ),
 )
 
 
