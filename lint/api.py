@@ -105,7 +105,7 @@ def _linted(
     started = time.perf_counter()
     histories = list(read_histories(corpus, settings, base))
     heads, findings = _judged(histories, settings)
-    coverage = merged(coverage_of(head.catalogue, settings.global_tables) for head in heads)
+    coverage = merged(head.coverage for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
     with late_files() as late:
@@ -156,8 +156,7 @@ def lint_catalogue(catalogue: Catalogue, config: LintConfig | None = None) -> Re
     findings = fingerprinted(head.findings)
     unread = sum(finding.rule == RLS090.code for finding in findings)
     stats = Stats(seconds=time.perf_counter() - started, not_analysed=unread)
-    coverage = coverage_of(head.catalogue, settings.global_tables)
-    return Report(findings, coverage, stats, tenancy=head.tenancy.text)
+    return Report(findings, head.coverage, stats, tenancy=head.tenancy.text)
 
 
 def read_live(dsn: str, tenant_columns: Iterable[str] = TENANT_COLUMNS) -> Catalogue:

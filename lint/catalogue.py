@@ -297,6 +297,10 @@ class Catalogue:
     database: str = ""
     #: `server_version_num`, such as 160014; None when no server was asked.
     server_version: int | None = None
+    #: Grants by relation, gathered when they are first asked for.
+    _on_relations: dict[str, tuple[Grant, ...]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def table(self, name: str) -> Table | None:
         """Return a table by "schema.name", or by bare name in the default schema."""
@@ -309,9 +313,13 @@ class Catalogue:
 
     def grants_on(self, name: str) -> tuple[Grant, ...]:
         """Return the grants on one relation, those on its columns among them."""
-        return tuple(
-            grant for grant in self.grants if grant.relation == name and grant.kind in {"relation", "column"}
-        )
+        if not self._on_relations:
+            gathered: dict[str, list[Grant]] = {}
+            for grant in self.grants:
+                if grant.kind in {"relation", "column"}:
+                    gathered.setdefault(grant.relation, []).append(grant)
+            self._on_relations.update({relation: tuple(found) for relation, found in gathered.items()})
+        return self._on_relations.get(name, ())
 
 
 def written_name(name: str) -> str:

@@ -12,8 +12,8 @@ from lint.catalogue import Place
 from lint.files import text_of
 from lint.history.facts import NotAnalysed
 from lint.history.sections import way_up
-from lint.history.sql import Script, Statement, statements
-from lint.history.statements import statement_facts
+from lint.history.sql import Script, Statement, read_statements
+from lint.history.statements import FIRST_WORDS, statement_facts
 from lint.history.work import outside_transactions
 from lint.limits import TooSlowError, check_time, file_deadline
 
@@ -57,9 +57,11 @@ def replay_text(text: str, path: str, replay: Replay, operations: Operations) ->
         replay.apply([NotAnalysed(f"it cannot be tokenized up to line {place.end_line}: {reason}")], place)
 
     try:
-        for statement in statements(script, broken):
+        for statement in read_statements(script, FIRST_WORDS, broken):
             check_time()
             count += 1
+            if statement is None:
+                continue
             changes = statement_facts(statement, operations)
             if changes:
                 replay.apply(changes, place_of(statement, path))

@@ -19,13 +19,12 @@ from lint.history import (  # noqa: F401 - each registers what its facts do
     apply_tables,
 )
 from lint.history.state import State
-from lint.history.steps import Step
+from lint.history.steps import Step, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lint.history.facts import Fact
-    from lint.history.steps import Watcher
 
 
 class Replay(State):
@@ -33,8 +32,21 @@ class Replay(State):
 
     def __init__(self, source: str) -> None:
         super().__init__(source)
-        #: Told of every change, before and after it.
-        self.watchers: tuple[Watcher, ...] = ()
+        self._watchers: tuple[Watcher, ...] = ()
+        self._before: tuple[Callable[[Step], None], ...] = ()
+        self._after: tuple[Callable[[Step], None], ...] = ()
+
+    @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        """Who is told of every change, before and after it."""
+        return self._watchers
+
+    @watchers.setter
+    def watchers(self, watchers: tuple[Watcher, ...]) -> None:
+        self._watchers = watchers
+        listening = [(watcher, type(watcher)) for watcher in watchers]
+        self._before = tuple(w.before for w, kind in listening if kind.before is not Watcher.before)
+        self._after = tuple(w.after for w, kind in listening if kind.after is not Watcher.after)
 
     def begin_file(self, path: str = "") -> None:
         """Forget what one file's session had set: each migration gets the default search path."""
@@ -51,15 +63,15 @@ class Replay(State):
 
     def apply_one(self, change: Fact) -> None:
         """Apply one fact, and tell the watchers before and after."""
-        if not self.watchers:
+        if not self._watchers:
             super().apply_one(change)
             return
         step = Step(change, self.place, self)
-        for watcher in self.watchers:
-            watcher.before(step)
+        for before in self._before:
+            before(step)
         super().apply_one(change)
-        for watcher in self.watchers:
-            watcher.after(step)
+        for after in self._after:
+            after(step)
 
     def note(self, reason: str) -> None:
         """Record that something was not analysed, and tell the watchers."""

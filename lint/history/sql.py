@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
@@ -23,7 +22,7 @@ from lint.history import kinds
 from lint.history.recovery import Piece, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 #: PostgreSQL's NAMEDATALEN - 1: longer identifiers are cut, and cut names still match each other.
 MAX_IDENTIFIER_BYTES = 63
@@ -54,13 +53,23 @@ _CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
 _PHRASES = frozenset(kind for words, kind in Postgres.Tokenizer.KEYWORDS.items() if " " in words)
 _ATOMIC = re.compile(r"\b[bB][eE][gG][iI][nN]\s+[aA][tT][oO][mM][iI][cC]\b")
 _WORD = re.compile(r"\S+")
+#: Statements that may hold a semicolon outside quotes.
+_HOLDS_SEMICOLONS = re.compile(r"\batomic\b|\brule\b", re.IGNORECASE)
+_FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*([^\W\d]\w*)?")
+#: One for all: making it costs more than most statements take to tokenize.
+_TOKENIZER = Postgres.Tokenizer(dialect=Postgres())
 
 
 @dataclass(frozen=True)
 class Script:
-    """SQL text and the offsets of its lines, to turn an offset into a place a person can open."""
+    """SQL text and the offsets of its lines, to turn an offset into a place a person can open.
+
+    A script cut out of another one knows where it began there.
+    """
 
     text: str
+    whole: Script | None = None
+    start: int = 0
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -68,6 +77,8 @@ class Script:
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return the 1-based line and column of a character offset."""
+        if self.whole is not None:
+            return self.whole.line_and_column(self.start + offset)
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
 
@@ -131,7 +142,7 @@ def _same_length_sql(text: str) -> str:
 def tokenize(text: str) -> list[Token]:
     """Return PostgreSQL tokens of `text`; raise SqlUnreadableError with the tokenizer's reason."""
     try:
-        return sqlglot.tokenize(_same_length_sql(text), read="postgres")
+        return _TOKENIZER.tokenize(_same_length_sql(text))
     except SqlglotError as error:
         raise SqlUnreadableError(" ".join(str(error).split())[:160]) from error
     except (ValueError, IndexError, OverflowError, RecursionError) as error:
@@ -158,6 +169,41 @@ def tokenize_body(text: str) -> list[Token]:
 
 def _shifted(token: Token, by: int) -> Token:
     return Token(token.token_type, token.text, token.line, token.col, token.start + by, token.end + by)
+
+
+def read_statements(
+    script: Script, wanted: Collection[str], broken: Callable[[int, int, str], None]
+) -> Iterator[Statement | None]:
+    """Yield the statements of a script whose first word (upper case) is wanted, None for each other.
+
+    Only wanted statements are tokenized, each on its own, so that one broken quote loses one statement:
+    `broken` is told (first offset, last offset, reason).
+    """
+    if _HOLDS_SEMICOLONS.search(script.text):
+        yield from statements(script, broken)
+        return
+    text = psql_blanked(script.text)
+    for piece in pieces(text):
+        first = _FIRST_WORD.match(text, piece.start, piece.end)
+        if piece.broken:
+            broken(*_filled(text, piece), "a quote that is never closed")
+        elif first is not None and first[1] and first[1].upper() in wanted:
+            yield from _read_piece(script, text, first.start(1), piece.end, broken)
+        elif text[piece.start : piece.end].strip() and first is not None and first.end() < piece.end:
+            yield None
+
+
+def _read_piece(
+    script: Script, text: str, start: int, end: int, broken: Callable[[int, int, str], None]
+) -> Iterator[Statement]:
+    part = Script(text[start:end], script, start)
+    try:
+        tokens = tokenize(part.text)
+    except SqlUnreadableError as error:
+        broken(start, end - 1, str(error))
+        return
+    if tokens:
+        yield Statement(tokens, part)
 
 
 def statements(script: Script, broken: Callable[[int, int, str], None] | None = None) -> Iterator[Statement]:

@@ -20,7 +20,7 @@ from lint.history.columns import index_key
 from lint.history.queries import read_query
 from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
 from lint.history.tables import TABLE_WORDS, alter_table, create_table
-from lint.history.work import acts
+from lint.history.work import ACTING_WORDS, acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -397,3 +397,5 @@ _CALLS: dict[str, Callable[[Statement, Operations], list[Fact]]] = {
     "PERFORM": _select,
     "CALL": _call,
 }
+#: The first words of statements that change or do something a rule reads; others need no tokens.
+FIRST_WORDS = frozenset({*_READERS, *_CALLS, *ACTING_WORDS})

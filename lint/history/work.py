@@ -476,3 +476,5 @@ _READERS: dict[str, Callable[[Cursor], list[Act]]] = {
     "ABORT": _rollback,
     "CREATE": _create,
 }
+#: The first words of statements that do something beside the schema.
+ACTING_WORDS = frozenset(_READERS)

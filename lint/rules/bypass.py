@@ -85,7 +85,8 @@ _FORMS = {"block": "", "dependency": " (as a dependency)", "argument": " (around
 
 
 def _tenant(judged: Judged) -> Iterator[Finding]:
-    if judged.use.form != "callback" or not judged.use.call.arguments:
+    of_its_own = not judged.use.call.arguments and "." in judged.use.call.written
+    if judged.use.form != "callback" or of_its_own:
         return  # `storage.asSuperUser()` is a bypass of the object's own tenant
     told = _tenant_fault(judged)
     if told is None:

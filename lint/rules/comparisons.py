@@ -12,7 +12,14 @@ from sqlglot import expressions as exp
 
 from lint.catalogue import written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
-from lint.rules.expressions import IDENTITY_FUNCTIONS, called_functions, function_name, literal, uncast
+from lint.rules.expressions import (
+    IDENTITY_FUNCTIONS,
+    called_functions,
+    function_name,
+    literal,
+    type_name,
+    uncast,
+)
 from lint.rules.predicates import PredicateError, bare, parse_predicate
 from lint.rules.scopes import Scope, columns_with_meaning
 
@@ -105,7 +112,7 @@ def _parsed_text(tree: exp.Expr, table: Table, scope: Scope) -> Iterator[tuple[s
     """Yield (column, type) where a text column of the protected row is cast to something else."""
     for node in tree.find_all(exp.Cast):
         inner = bare(node.this)
-        kind = node.to.sql("postgres").lower()
+        kind = type_name(node.to)
         if not isinstance(inner, exp.Column) or kind.startswith(_TEXT_TYPES):
             continue
         column = table.column(inner.name)
@@ -174,7 +181,7 @@ def _cast_of(node: exp.Expr, column: str) -> str | None:
         return None
     for side in (bare(node.this), bare(node.expression)):
         if isinstance(side, exp.Cast) and _is_column(uncast(side), column):
-            return side.to.sql("postgres").lower()
+            return type_name(side.to)
     return None
 
 

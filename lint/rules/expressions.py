@@ -85,7 +85,7 @@ def _treatment(node: exp.Expr) -> tuple[bool, str]:
     nullif, at = False, node.parent
     while at is not None:
         if isinstance(at, exp.Cast):
-            kind = at.to.sql("postgres").lower()
+            kind = type_name(at.to)
             if kind not in {"text", "varchar", "name"}:
                 return nullif, kind
         elif isinstance(at, exp.Nullif):
@@ -99,6 +99,27 @@ def _treatment(node: exp.Expr) -> tuple[bool, str]:
 def _is_true(node: exp.Expr) -> bool:
     inner = bare(node)
     return isinstance(inner, exp.Boolean) and bool(inner.this)
+
+
+def type_name(kind: exp.DataType) -> str:
+    """Return a type as SQL writes it, in lower case."""
+    name = kind.this
+    if isinstance(name, exp.DataType.Type) and not kind.expressions and name in _PLAIN_TYPES:
+        return _PLAIN_TYPES[name]
+    return kind.sql("postgres").lower()
+
+
+#: Types whose name needs no generator, which costs more than the rest of a rule.
+_PLAIN_TYPES = {
+    exp.DataType.Type.TEXT: "text",
+    exp.DataType.Type.UUID: "uuid",
+    exp.DataType.Type.INT: "int",
+    exp.DataType.Type.BIGINT: "bigint",
+    exp.DataType.Type.BOOLEAN: "boolean",
+    exp.DataType.Type.VARCHAR: "varchar",
+    exp.DataType.Type.JSON: "json",
+    exp.DataType.Type.JSONB: "jsonb",
+}
 
 
 def literal(node: exp.Expr) -> str | None:

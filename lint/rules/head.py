@@ -9,17 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lint.coverage import coverage_of
 from lint.rules.live import schema_findings
 from lint.rules.row_security import role_findings
 from lint.rules.serving import viewpoints
 from lint.rules.tenancy import discover
+from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from lint.catalogue import Catalogue
+    from lint.catalogue import Catalogue, Table
     from lint.config import LintConfig
-    from lint.report import Finding
+    from lint.report import Coverage, Finding
+    from lint.rules.serving import HeadViewpoint
     from lint.rules.tenancy import Tenancy
 
 
@@ -30,12 +33,30 @@ class Head:
     catalogue: Catalogue
     tenancy: Tenancy
     findings: tuple[Finding, ...]
+    coverage: Coverage
 
 
 def judge_head(catalogue: Catalogue, config: LintConfig) -> Head:
     """Judge a catalogue as every role that serves tenants meets it."""
     known, tenancy = discover(catalogue, config, tenant_column=config.tenant_column)
-    return Head(known, tenancy, tuple(_findings(known, tenancy, config)))
+    views = viewpoints(known, tenancy, config)
+    coverage = coverage_of(known, config.global_tables, lambda table: _enforced(table, views))
+    return Head(known, tenancy, tuple(_findings(views, known, config)), coverage)
+
+
+def _enforced(table: Table, views: Sequence[HeadViewpoint]) -> bool:
+    """Say whether row security binds whoever serves tenants.
+
+    FORCE makes that certain; without it, the roles that serve must be known to be others than the owner.
+    """
+    if table.enforced:
+        return True
+    return table.enabled and any(
+        view.known
+        and view.exempt(view.role, table) is None
+        and any(view.permissive(table, command) for command in COMMANDS)
+        for view in views
+    )
 
 
 def head_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
@@ -43,8 +64,7 @@ def head_findings(catalogue: Catalogue, config: LintConfig) -> list[Finding]:
     return list(judge_head(catalogue, config).findings)
 
 
-def _findings(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> Iterator[Finding]:
-    views = viewpoints(catalogue, tenancy, config)
+def _findings(views: Sequence[HeadViewpoint], catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
     yield from _once(finding for view in views for finding in schema_findings(view))
     yield from role_findings(catalogue, config)
 

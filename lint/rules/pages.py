@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lint.rules.rule import Rule
 
-_PYTHON = ("BYP", "WRAP")
+#: How a comment begins.
+_MARKS = {"sql": "--", "python": "#", "yaml": "#", "typescript": "//"}
 #: What a rule is about, by the beginning of its code.
 _AREAS = {"RLS": "row-level-security", "BYP": "bypass", "WRAP": "tenant-scope", "COV": "coverage"}
 #: Scores by which code-scanning services sort: a leak between tenants, a weakness, a note.
@@ -21,20 +22,24 @@ def page(rule: Rule) -> str:
 
 def help_of(rule: Rule) -> str:
     """Why, an example that fails, one that passes, when to suppress, and the source, in Markdown."""
-    language = "python" if rule.code.startswith(_PYTHON) else "sql"
     parts = [
         _flowing(rule.why),
         "## Fails",
-        f"```{language}\n{rule.bad.strip()}\n```",
+        _block(rule, rule.bad),
         "## Passes",
-        f"```{language}\n{rule.good.strip()}\n```",
+        _block(rule, rule.good),
+        "## How to fix it",
+        _flowing(rule.fix),
+        "## When to suppress it",
+        _sentence(rule.suppress),
     ]
-    if rule.fix:
-        parts += ["## How to fix it", _flowing(rule.fix)]
-    parts += ["## When to suppress it", f"{_sentence(rule.suppress)}\n\n```{language}\n{_example(rule)}\n```"]
-    if rule.source:
-        parts += ["## Where this comes from", _flowing(rule.source)]
-    return "\n\n".join(parts)
+    if not rule.suppress.startswith("never"):
+        parts.append(_block(rule, _suppression(rule)))
+    return "\n\n".join([*parts, "## Where this comes from", _flowing(rule.source)])
+
+
+def _block(rule: Rule, text: str) -> str:
+    return f"```{rule.language}\n{text.strip()}\n```"
 
 
 def tags_of(rule: Rule) -> tuple[str, ...]:
@@ -48,10 +53,8 @@ def score_of(rule: Rule) -> float:
     return _SCORES[rule.severity]
 
 
-def _example(rule: Rule) -> str:
-    if rule.code == "SUP001":
-        return rule.good.strip()
-    mark = "#" if rule.code.startswith(_PYTHON) else "--"
+def _suppression(rule: Rule) -> str:
+    mark = _MARKS[rule.language]
     return f"{mark} posture: ignore {rule.code} until 2027-03-01 (owner): why this one is right"
 
 

@@ -36,7 +36,7 @@ class Keys(Watcher):
         self.found: list[Finding] = []
         #: Columns of tables that this file added and did not fill; `*` for a table without rows.
         self._unfilled: dict[str, set[str]] = {}
-        self._at_start: dict[str, tuple[ForeignKey, ...]] | None = None
+        self._at_start: dict[str, Table] | None = None
 
     def begin_file(self, path: str) -> None:
         """Forget what an earlier file had added."""
@@ -47,7 +47,7 @@ class Keys(Watcher):
     def before(self, step: Step) -> None:
         """Judge a key, and note what a file adds and fills."""
         if self._at_start is None:
-            self._at_start = {name: table.foreign_keys for name, table in step.replay.tables.items()}
+            self._at_start = dict(step.replay.tables)
         change = step.change
         if isinstance(change, facts.AddColumn):
             self._added(change, step.replay.key(change.name))
@@ -85,7 +85,8 @@ class Keys(Watcher):
         if child is None or self._cannot_break(name, key):
             return
         hidden = Hidden(step.replay.catalogue(), self.moment)
-        before = (self._at_start or {}).get(name, ())
+        known = (self._at_start or {}).get(name)
+        before = known.foreign_keys if known is not None else ()
         held = any(k.validated and (k.columns, k.target) == (key.columns, target) for k in before)
         if hidden.hides(child, "select", whatever_is_bound=True):
             if not held:

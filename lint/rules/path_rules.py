@@ -19,7 +19,17 @@ RLS005 = Rule(
     "ALTER TABLE invoice NO FORCE ROW LEVEL SECURITY;  -- the owner alone is exempt meanwhile\n"
     "UPDATE invoice SET currency = 'EUR' WHERE currency IS NULL;\n"
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
-    "the table holds no tenant's rows any more; prefer lint.global_tables with a reason.",
+    "the table holds no tenant's rows any more; prefer lint.global_tables with a\nreason.",
+    fix=(
+        "ENABLE, FORCE or write the policy again in a new migration. Where the switch\n"
+        "was for a backfill, put NO FORCE, the backfill and FORCE into one transaction: the tenants'\n"
+        "own connections stay bound meanwhile."
+    ),
+    source=(
+        "PostgreSQL 15 manual, ALTER TABLE (DISABLE and NO FORCE ROW LEVEL SECURITY) and DROP\n"
+        "POLICY. Observed on 15.18: after DISABLE tenant A reads 3 of 3 rows while pg_policies is\n"
+        "unchanged; after the last DROP POLICY it reads 0."
+    ),
 )
 RLS040 = Rule(
     "RLS040",
@@ -38,6 +48,17 @@ RLS040 = Rule(
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;\n"
     "-- or SET row_security = off; first, so that it fails (42501) and is not silent",
     "migrations run as a role with BYPASSRLS or as a superuser, everywhere.",
+    fix=(
+        "Put NO FORCE, the statement and FORCE into one transaction: the owner alone is\n"
+        "exempt meanwhile. Or loop over the tenants and bind each. Where neither is wanted, SET\n"
+        "row_security = off makes the statement fail instead of touching nothing."
+    ),
+    source=(
+        "PostgreSQL 15 manual, ALTER TABLE (FORCE ROW LEVEL SECURITY) and 20.11 Client\n"
+        "Connection Defaults (row_security). Observed on 15.18: as an owner under FORCE UPDATE 0,\n"
+        "DELETE 0, CREATE TABLE AS 0 rows, COPY FROM 0A000, and 42501 once row_security is off. In one\n"
+        "public project a migration that encrypts personal data changes nothing."
+    ),
 )
 RLS041 = Rule(
     "RLS041",
@@ -53,22 +74,40 @@ RLS041 = Rule(
     "ALTER TABLE invoice ADD FOREIGN KEY (customer_id) REFERENCES customer (id);\n"
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
     "migrations run as a role with BYPASSRLS or as a superuser, everywhere.",
+    fix=(
+        "Put NO FORCE, ADD or VALIDATE and FORCE into one transaction, on both tables.\n"
+        "For a constraint that was added under FORCE look for orphans as a role that sees every row: it\n"
+        "is marked valid and PostgreSQL does not check again."
+    ),
+    source=(
+        "PostgreSQL 15 manual, ALTER TABLE (ADD FOREIGN KEY, VALIDATE CONSTRAINT). Observed on\n"
+        "15.18 as an owner under FORCE: with the referencing table forced the constraint was marked\n"
+        "valid over orphans, with the referenced one forced it failed with 23503 over good rows."
+    ),
 )
 RLS042 = Rule(
     "RLS042",
     "warning",
     "a table is closed in one transaction and opened by a policy in a later one",
-    "Between ENABLE (or DROP POLICY) and CREATE POLICY the table denies by default: every reader sees 0\n"
-    "rows and every UPDATE touches 0 rows, in silence, for as long as the deploy takes or hangs. In one\n"
-    "transaction nobody sees the state between.",
+    "Between ENABLE (or DROP POLICY) and CREATE POLICY the table denies by default: every reader whom\n"
+    "row security binds sees 0 rows and every UPDATE touches 0 rows, in silence, for as long as the\n"
+    "deploy takes or hangs. In one transaction nobody sees the state between.",
     "-- 0004.sql\n"
     "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;\n"
     "-- 0005.sql\n"
-    "CREATE POLICY tenant ON invoice USING (tenant_id = app.current_tenant());",
+    "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));",
     "-- 0004.sql\n"
-    "CREATE POLICY tenant ON invoice USING (tenant_id = app.current_tenant());\n"
+    "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));\n"
     "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;",
     "both migrations were deployed long ago, or the table was not read yet.",
+    fix=(
+        "Move CREATE POLICY into the migration that enables or drops, before the switch.\n"
+        "Migrations that were deployed already need no change."
+    ),
+    source=(
+        "PostgreSQL 15 manual, 5.8 Row Security Policies (the default is to deny). Observed on\n"
+        "15.18: in the window between the two transactions readers get 0 rows and no error."
+    ),
 )
 RLS044 = Rule(
     "RLS044",
@@ -79,11 +118,23 @@ RLS044 = Rule(
     "`EXCEPTION WHEN duplicate_object THEN NULL` around CREATE POLICY, or an IF NOT EXISTS before it,\n"
     "skips the statement when a policy of that name exists, so that a corrected text never arrives.",
     "DO $$ BEGIN\n"
-    "  CREATE POLICY tenant ON invoice USING (tenant_id = app.current_tenant());  -- corrected\n"
+    "  CREATE POLICY tenant ON invoice  -- corrected\n"
+    "    USING (tenant_id = (SELECT app.current_tenant()));\n"
     "EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
     "DROP POLICY IF EXISTS tenant ON invoice;\n"
-    "CREATE POLICY tenant ON invoice USING (tenant_id = app.current_tenant());",
+    "CREATE POLICY tenant ON invoice\n"
+    "  USING (tenant_id = (SELECT app.current_tenant()));",
     "the policy was meant to go with what it named.",
+    fix=(
+        "DROP POLICY IF EXISTS and CREATE POLICY in one transaction, or ALTER POLICY.\n"
+        "Instead of CASCADE drop the policies by name, and write the ones that shall stay anew in the\n"
+        "same transaction."
+    ),
+    source=(
+        "PostgreSQL 15 manual, 5.14 Dependency Tracking and 43.6 Control Structures (Trapping\n"
+        "Errors). Observed on 15.18: DROP COLUMN and DROP FUNCTION with CASCADE removed the policies\n"
+        "without an error; under the handler the old policy stayed as it was."
+    ),
 )
 RLS045 = Rule(
     "RLS045",
@@ -96,11 +147,20 @@ RLS045 = Rule(
     "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;",
     "SET lock_timeout = '3s';\nALTER TABLE invoice ENABLE ROW LEVEL SECURITY;",
     "the role or the tool that runs migrations sets lock_timeout.",
+    fix=(
+        "SET lock_timeout at the head of the migration, or for the role that runs\n"
+        "migrations, and let the deploy try again when it fails."
+    ),
+    source=(
+        "PostgreSQL 15 manual, 13.3 Explicit Locking and 20.11 Client Connection Defaults\n"
+        "(lock_timeout). Observed on 15.18: behind an open reader ENABLE and CREATE POLICY wait, and\n"
+        "fail with 55P03 once lock_timeout is set."
+    ),
 )
 RLS046 = Rule(
     "RLS046",
     "warning",
-    "row security is written for a table of another name than the one that was created",
+    "row security is written for a table of another name than the one created",
     'PostgreSQL folds unquoted names, so `invoice` and "Invoice" are two tables, and a bare name means\n'
     "the first schema of search_path that has it. With IF EXISTS the statement passes and does nothing;\n"
     "where both tables exist, the wrong one is protected.",
@@ -108,11 +168,20 @@ RLS046 = Rule(
     "ALTER TABLE IF EXISTS invoice ENABLE ROW LEVEL SECURITY;",
     'CREATE TABLE "Invoice" (id uuid, tenant_id uuid);\nALTER TABLE "Invoice" ENABLE ROW LEVEL SECURITY;',
     "the other table exists and is created outside these files.",
+    fix=(
+        "Write the name as CREATE TABLE has it, with its quotes and its schema, and\n"
+        "leave IF EXISTS out, so that a wrong name fails."
+    ),
+    source=(
+        "PostgreSQL 15 manual, 4.1 Lexical Structure (unquoted names are folded to lower case)\n"
+        "and 5.9 Schemas (search path). Observed on 15.18: ENABLE reached the table of the same name in\n"
+        "the other schema, or of the other case, and left the one with the rows open."
+    ),
 )
 WRAP007 = Rule(
     "WRAP007",
     "warning",
-    "a backfill on an enforced table does not look at how many rows it touched",
+    "a backfill under row security does not look at how many rows it touched",
     "The tenant that the statement is bound to is known only when it runs. One that is empty, misspelt\n"
     "or not there touches 0 rows without an error, and the migration is recorded as done.",
     "DO $$ DECLARE t record; BEGIN\n"
@@ -128,6 +197,16 @@ WRAP007 = Rule(
     "  END LOOP;\n"
     "  ASSERT done > 0, 'no invoice was touched'; END $$;",
     "no row may be there to touch, and that is fine.",
+    fix=(
+        "Add up the rows (GET DIAGNOSTICS … ROW_COUNT, or the driver's row count) and\n"
+        "fail when none was touched. Compare with a count made as a role that sees every row where the\n"
+        "number matters."
+    ),
+    source=(
+        "PostgreSQL 15 manual, 43.5 Basic Statements (Obtaining the Result Status). Observed on\n"
+        "15.18: an UPDATE under FORCE with no tenant, or a wrong one, reports UPDATE 0 and no error."
+    ),
+    language="sql",
 )
 
 PATH_RULES: tuple[Rule, ...] = (

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import expressions as exp
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 
 from lint.rules.scopes import Scope, captured_test, resolve
@@ -80,10 +80,14 @@ def parse_predicate(expression: str) -> exp.Expr:
         raise PredicateError("it is nested too deeply") from error
 
 
+#: One for all: making a dialect costs more than parsing most expressions.
+_POSTGRES = Postgres()
+
+
 @lru_cache(maxsize=4096)
 def _parse(expression: str) -> exp.Expr:
     try:
-        parsed = sqlglot.parse_one(f"SELECT ({expression})", read="postgres")
+        parsed = _POSTGRES.parse(f"SELECT ({expression})")[0]
     except (SqlglotError, ValueError, TypeError) as error:  # TypeError: the compiled parser, of `0?`
         raise PredicateError(" ".join(str(error).split())[:120]) from error
     if not isinstance(parsed, exp.Select) or not parsed.expressions:
@@ -97,7 +101,7 @@ def bare(node: exp.Expr) -> exp.Expr:
     while True:
         if (
             isinstance(node, (exp.Paren, exp.Alias))
-            or (isinstance(node, exp.Cast) and node.to.is_type("boolean"))
+            or (isinstance(node, exp.Cast) and node.to.this is exp.DataType.Type.BOOLEAN)
             or (isinstance(node, exp.Subquery) and isinstance(node.this, exp.Subquery))
         ):
             node = node.this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lint.report import Finding
 
@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from lint.catalogue import Place
     from lint.report import Severity
 
+#: What an example is written in; each marks comments in its own way.
+Language = Literal["sql", "python", "typescript", "yaml"]
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: what it says, what fails it, what cures it, and when silence is right.
 
-    `fix` says how to get from `bad` to `good` where the two do not; `source` is where the rule comes
-    from: a section of the PostgreSQL manual, a CVE, what was observed.
+    `fix` is the smallest cure and how to roll it out safely; `source` is where the rule comes from: a
+    section of the PostgreSQL manual, a CVE, what was observed. `language` is that of the examples.
     """
 
     code: str
@@ -27,8 +30,9 @@ class Rule:
     bad: str
     good: str
     suppress: str
-    fix: str = ""
-    source: str = ""
+    fix: str
+    source: str
+    language: Language = "sql"
 
     @property
     def explanation(self) -> str:
@@ -38,11 +42,11 @@ class Rule:
             self.why.strip(),
             f"Fails:\n{_indented(self.bad)}",
             f"Passes:\n{_indented(self.good)}",
-            f"How to fix it: {self.fix.strip()}" if self.fix else "",
+            f"How to fix it: {self.fix.strip()}",
             f"When to suppress: {self.suppress.strip()}",
-            f"Source: {self.source.strip()}" if self.source else "",
+            f"Source: {self.source.strip()}",
         ]
-        return "\n\n".join(part for part in parts if part)
+        return "\n\n".join(parts)
 
     def finding(
         self,

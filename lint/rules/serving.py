@@ -117,9 +117,14 @@ class HeadViewpoint(Viewpoint):
         return role == self.role or (self.role == APPLICATION and _serves(role, self.catalogue))
 
     @property
+    def known(self) -> bool:
+        """True when something shows that tenants are served by this role, and not by the owner."""
+        return self.origin != "assumed" and not self.config.app_owns_tables
+
+    @property
     def owner_stays_away(self) -> bool:
         """True when migrations show that tenants are served by another role than the owner."""
-        return self.from_history and self.origin != "assumed" and not self.config.app_owns_tables
+        return self.from_history and self.known
 
     @property
     def serving(self) -> tuple[str, ...]:
@@ -166,8 +171,11 @@ class HeadViewpoint(Viewpoint):
             return True
         if self.hosted:
             return False
-        told = any(grant.kind == "schema" for grant in self.catalogue.grants)
-        return not told if self.from_history else super().may_use(schema)
+        return not self._schemas_granted if self.from_history else super().may_use(schema)
+
+    @cached_property
+    def _schemas_granted(self) -> bool:
+        return any(grant.kind == "schema" for grant in self.catalogue.grants)
 
     def may_execute(self, function: Function) -> bool:
         """Say whether the role may call a function: PUBLIC may where nothing else is said."""

@@ -16,7 +16,15 @@ SUP001 = Rule(
     "-- posture: ignore RLS010 shared price list\nCREATE POLICY everyone ON price USING (true);",
     "-- posture: ignore RLS010 until 2027-03-01 (pricing-team): shared price list\n"
     "CREATE POLICY everyone ON price USING (true);",
-    "never: correct the comment, give it a new end after looking again, or remove it.",
+    "never: correct the comment, give it a new end after looking again, or remove\nit.",
+    fix=(
+        "Write the form in full: codes, until, the last day, who answers for it, and\n"
+        "why. When the day has come, look again before renewing it."
+    ),
+    source=(
+        "A rule about the comments that this lint reads. Observed in a public project: an audit\n"
+        "of 235 places that skipped its tenant check found 32 that were probably faults."
+    ),
 )
 
 SUPPRESSION_RULES = (SUP001,)

@@ -47,18 +47,18 @@ _COMMON = frozenset(
         "wrapper",
     }
 )
+#: A change of a session's setting or role, as far as bytes tell it from prose that says "set".
+_CHANGES = rb"set_config|(?i:\bset\s+(?:local|session)\s|\bset\s+(?:role\b|[{$]|[\"\w{}$]+\.[\"\w{}$]))"
 #: A Python file without any of these cannot break a rule by itself.
 _PYTHON_WORDS = re.compile(
-    rb"set_config|row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
-    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key)|"
-    rb"(?i:bypassrls|\bset\s+(?:local\s+|session\s+)*[\"\w{}]+[.\s])"
+    rb"row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
+    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key|bypassrls)|" + _CHANGES
 )
-_SETS = re.compile(rb"set_config|(?i:\bset\s+(?:local\s+|session\s+)*[\"\w{}$]+\s*[.}])")
-#: How Python runs statements, and opens or takes a connection.
-_PYTHON_DATABASE = re.compile(
-    rb"sqlalchemy|sqlmodel|psycopg|asyncpg|aiopg|pg8000|(?:engine|pool)\.\w+\(|"
-    rb"\.(?:execute\w*|exec|fetch\w*|query|scalars?|stream|copy|run_sql|cursor)\b|"
-    rb"\b(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s"
+_SETS = re.compile(_CHANGES)
+#: How Python opens a connection, or takes one from an engine or pool.
+_PYTHON_CONNECTIONS = re.compile(
+    rb"create_engine|create_async_engine|engine_from_config|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
+    rb"psycopg|asyncpg|aiopg|pg8000|(?:engine|pool)\.(?:connect|begin|raw_connection|connection|acquire|getconn|query)\("
 )
 
 
@@ -74,11 +74,20 @@ def sets_something(file: SourceFile) -> bool:
     return bool(_SETS.search(file.content))
 
 
-def reaches_database(file: SourceFile) -> bool:
-    """Say whether a file may run a statement or hold a connection."""
+def connects(file: SourceFile) -> bool:
+    """Say whether a file may open a connection, or take one."""
     if file.location.suffix in SCRIPTS:
         return worth_reading(file.content)
-    return bool(_PYTHON_DATABASE.search(file.content))
+    return bool(_PYTHON_CONNECTIONS.search(file.content))
+
+
+def statements_over(tables: Iterable[str]) -> re.Pattern[bytes]:
+    """Return what finds SQL that names one of some tables, with a schema or without."""
+    names = b"|".join(re.escape(table.encode()) for table in sorted(tables)) or rb"(?!)"
+    return re.compile(
+        rb"\b(?i:from|join|into|update|only|using|table|truncate|copy)[\s\"'`(\[]+(?:[\w{}$]+\\?[\"'`]?\.)?\\?[\"'`]?"
+        rb"(?i:" + names + rb")\b"
+    )
 
 
 def leads(name: str) -> bool:
@@ -105,6 +114,12 @@ class Words:
         """Yield the files that contain one of these words."""
         found = {number for word in words for number in self._index.get(word.encode(), ())}
         return (self.files[number] for number in sorted(found))
+
+    def spelling(self, words: Iterable[str]) -> Iterator[SourceFile]:
+        """Yield the files that contain one of these words; each of them where a word is too short to tell."""
+        known = tuple(words)
+        short = any(len(word) < _SHORTEST for word in known)
+        return iter(self.files) if short else self.naming(known)
 
     def telling(self, words: Iterable[str]) -> frozenset[str]:
         """Return those of the words that few enough files contain to show a connection."""

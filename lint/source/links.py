@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue, Table
     from lint.config import LintConfig
     from lint.files import SourceFile
+    from lint.source.orm_python import Model
 
 
 class Link:
@@ -63,9 +64,13 @@ def models_of(
     """Return the models of the Python files among `files`, and the client names of TypeScript."""
     if not link.protected:
         return Models()
-    python = (
+    return Models(python_models_of(files), {**link.by_client_name(), **(typescript_models or {})})
+
+
+def python_models_of(files: Iterable[SourceFile]) -> tuple[Model, ...]:
+    """Return the models of the Python files among some files."""
+    return python_models(
         (file.path, file.content)
         for file in files
         if file.location.suffix == ".py" and MODEL_WORDS.search(file.content)
     )
-    return Models(python_models(python), {**link.by_client_name(), **(typescript_models or {})})

@@ -20,14 +20,16 @@ from lint.source.interest import (
     any_of,
     breaks_alone,
     bypass_words,
+    connects,
     handler_words,
     leads,
-    reaches_database,
     scope_words,
     sets_something,
+    statements_over,
     wanted_names,
 )
-from lint.source.links import Link, models_of
+from lint.source.links import Link, python_models_of
+from lint.source.program import last
 from lint.source.read import read_source
 from lint.source.sql_texts import is_sql, setting_changes
 
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue
     from lint.config import LintConfig
     from lint.files import Corpus, SourceFile
-    from lint.source.sites import Call, Source
+    from lint.source.orm_python import Model
+    from lint.source.sites import Source
 
 
 class Sources:
@@ -99,7 +102,15 @@ class Sources:
 
         typescript = [source for source in self._read.values() if source.language == "typescript"]
         schemas = ((file.path, file.content) for file in self.corpus.schemas)
-        return models_of(self.files, self.link, model_tables(typescript, schemas))
+        names = {**self.link.by_client_name(), **model_tables(typescript, schemas)}
+        return Models(self.python_models, names) if self.link.protected else Models()
+
+    @cached_property
+    def python_models(self) -> tuple[Model, ...]:
+        """The models of Python files, read apart since what holds one may matter to no rule by itself."""
+        if not self.link.protected:
+            return ()
+        return python_models_of(self.files)
 
     def accesses(self, source: Source) -> tuple[Access, ...]:
         """Return what a file reads and writes of protected tables."""
@@ -125,19 +136,31 @@ class Sources:
         """Yield the files that matter by their own words."""
         yield from (file for file in self.files if sets_something(file))
         if self.link.protected:
-            yield from (file for file in self.files if reaches_database(file))
+            yield from (file for file in self.files if connects(file))
+            yield from self._over_protected()
         if self.bypasses:
             words = any_of(bypass_words(self.config) | handler_words(self.config) | wanted_names(self.config))
             yield from (file for file in self.files if words.search(file.content))
+
+    def _over_protected(self) -> Iterator[SourceFile]:
+        """Yield the files that name a protected table in SQL, or the model of one."""
+        tables = {table.name for table in self.link.protected.values()}
+        models = {model.name for model in self.python_models if self.link.table(model.table)}
+        yield from self._words.spelling(models)
+        written = statements_over(tables)
+        yield from (file for file in self._words.spelling(tables) if written.search(file.content))
 
     def _follow(self, chosen: dict[str, SourceFile]) -> None:
         """Add the files that name what leads to a bypass, a scope or a protected table, and so on."""
         wanted = wanted_names(self.config)
         for file in self._words.defining(self._interpolated(chosen.values())):
             chosen.setdefault(file.path, file)
-        newest = list(chosen.values())
+        newest, needing, users = list(chosen.values()), set[str](), dict[str, set[str]]()
         for _ in range(self._rounds):
-            leading = {name for file in chosen.values() for name in self._leading(self.read(file), wanted)}
+            for source in map(self.read, newest):
+                needing.update(name for one in self._needing(source) for name in _names_of(one, source))
+                _note_users(source, users)
+            leading = needing.union(*(users.get(name, ()) for name in wanted))
             new = self._words.telling(leading - wanted)
             newest = [file for file in self._words.naming(new) if file.path not in chosen]
             if not new:
@@ -157,14 +180,6 @@ class Sources:
             name.rpartition(".")[2] for text in texts if is_sql(text) for name in text.holes if name
         )
 
-    def _leading(self, source: Source, wanted: frozenset[str]) -> Iterator[str]:
-        """Yield the names of a file's functions that need a tenant or bypass, or lead to what does."""
-        for function in self._needing(source):
-            yield from _names_of(function)
-        for call in source.calls:
-            if call.name in wanted or _hands_on(call, wanted):
-                yield from _names_of(call.function)
-
     def _needing(self, source: Source) -> Iterator[str]:
         """Yield the functions of a file that bypass, set a setting, or touch protected tables."""
         yield from (use.call.function for use in bypass_uses(source, self.config))
@@ -177,12 +192,26 @@ class Sources:
                 yield call.function
 
 
-def _names_of(function: str) -> Iterator[str]:
+def _names_of(function: str, source: Source) -> Iterator[str]:
     """Yield the name a function is called by, and the class that its objects are made of."""
-    whole = function.partition(".<anonymous")[0]
-    klass, _, own = whole.rpartition(".")
-    yield from (name for name in (own, klass.rpartition(".")[2]) if leads(name))
+    klass, _, own = function.partition(".<anonymous")[0].rpartition(".")
+    for name in (own, klass.rpartition(".")[2]):
+        if leads(name):
+            yield _spelled(name, source)
 
 
-def _hands_on(call: Call, wanted: frozenset[str]) -> bool:
-    return any(a.kind in {"name", "other"} and a.text.rpartition(".")[2] in wanted for a in call.arguments)
+def _spelled(name: str, source: Source) -> str:
+    """Return a name as other files may write it: one that begins with `_` is for its own file."""
+    return f"{source.path}:{name}" if name.startswith("_") and source.language == "python" else name
+
+
+def _note_users(source: Source, users: dict[str, set[str]]) -> None:
+    """Note, by the name of what is called or handed on, the names of the functions that do it."""
+    here = {name.rpartition(".")[2] for name in (*source.functions, *source.classes)}
+    for call in source.calls:
+        given = (a.text for a in call.arguments if a.kind in {"name", "other"})
+        for written in (call.written, *given):
+            first, name = written.partition(".")[0], written.rpartition(".")[2]
+            if "." in written or first in source.imports or name in here:
+                own = _spelled(last(source.imports.get(name, name)), source)
+                users.setdefault(own, set()).update(_names_of(call.function, source))

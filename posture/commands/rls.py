@@ -24,7 +24,8 @@ EXAMPLE = """examples:
   posture rls verify --dsn … --role app_user --read-only        production: existing rows, nothing written
   posture rls verify --database core                            as posture.yaml describes it
 
-coverage: a table counts as enforced when row security is enabled, forced and has a permissive policy.
+coverage: a table counts as enforced when row security is enabled, has a permissive policy, and binds the role
+that serves tenants: it is forced, or that role is known not to be its owner.
 verify: judges the catalog, then becomes the role and tries every way from one tenant to another, in one
 transaction that is rolled back (sequences advance). The tenant column and setting are found by themselves.
 
@@ -180,7 +181,7 @@ def _verification_text(verification: Verification) -> str:
 
 
 def _coverage(arguments: argparse.Namespace) -> Coverage:
-    from lint.api import coverage_live, coverage_of, lint_paths, read_live
+    from lint.api import coverage_live, lint_catalogue, lint_paths, read_live
 
     path = Path(arguments.path or ".")
     file = project_file(arguments.config, path)
@@ -188,7 +189,7 @@ def _coverage(arguments: argparse.Namespace) -> Coverage:
     if arguments.dsn and arguments.role:
         return coverage_live(arguments.dsn, arguments.role, config)
     if arguments.dsn:
-        return coverage_of(read_live(arguments.dsn, config.tenant_columns), config.global_tables)
+        return lint_catalogue(read_live(arguments.dsn, config.tenant_columns), config).coverage
     return lint_paths([path], config, linted_root(file, [path])).coverage
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lint import Report
+from lint import Finding, Report
+from lint.rules.path_rules import PATH_RULES
 
 Lint = Callable[..., Report]
 
@@ -61,9 +62,15 @@ def told(report: Report, *severities: str) -> list[str]:
     """The codes of the state rules that were found, of these severities (any when none is named)."""
     return [
         finding.rule
-        for finding in report.findings
+        for finding in of_the_head(report)
         if finding.rule.startswith(("RLS", "COV")) and (not severities or finding.severity in severities)
     ]
+
+
+def of_the_head(report: Report) -> list[Finding]:
+    """What is found in the state that a history ends with, not on the way there."""
+    on_the_way = {rule.code for rule in PATH_RULES}
+    return [finding for finding in report.findings if finding.rule not in on_the_way]
 
 
 def wrong(report: Report) -> list[str]:

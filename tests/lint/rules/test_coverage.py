@@ -8,7 +8,7 @@ from lint import LintConfig, LintConfigError
 from tests.lint.rules.shop import CLEAN, INVOICE, TENANT, Lint, told
 
 #: invoice is enforced, payment not yet.
-HALF = CLEAN + "ALTER TABLE payment NO FORCE ROW LEVEL SECURITY;"
+HALF = CLEAN + "ALTER TABLE payment DISABLE ROW LEVEL SECURITY;"
 
 
 def covered(
@@ -21,7 +21,7 @@ def covered(
 def test_a_table_whose_wave_has_come_must_be_enforced(lint: Lint) -> None:
     ((table, severity, message),) = covered(lint, LintConfig(waves={"invoice": 1, "payment": 1}))
     assert (table, severity) == ("public.payment", "error")
-    assert "planned for wave 1 and is not forced" in message
+    assert "planned for wave 1 and row security is not enabled" in message
 
 
 def test_a_later_wave_is_not_due_yet(lint: Lint) -> None:
