@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
-from lint.source.access import RUNS
+from lint.source.access import RUNS, accesses, covers, root_of
 from lint.source.bypass_uses import tenant_argument
 from lint.source.inventory import Bypasses, inventory_of
 from lint.source.joins import joins
+from lint.source.program import binds_of
 from lint.source.readers import readers_of
 from lint.source.sites import Call
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue, Table
     from lint.report import Report
     from lint.rules.bypass_sites import Registry
+    from lint.source.access import Access
     from lint.source.graph import FunctionId
     from lint.source.inventory import BypassUse, Judged
     from lint.source.joins import Join
     from lint.source.readers import Reader, Readers
-    from lint.source.sites import Source
+    from lint.source.sites import Function, Source
     from lint.source.sources import Sources
     from lint.source.verification import State
 
@@ -115,7 +117,7 @@ def audit_of(
     bypasses = Bypasses(sources.whole, sources.config, registry.sites, sources.graph)
     readers = readers_of(sources)
     judged = sorted(bypasses.judged(), key=_at)
-    inside = _Inside(bypasses, readers)
+    inside = _Inside(bypasses, readers, sources)
     return SourceAudit(
         report,
         registry,
@@ -158,32 +160,33 @@ def _lists_tenants(table: Table) -> bool:
 class _Inside:
     """What runs inside a bypass: its callbacks, its block, and what these call."""
 
-    def __init__(self, bypasses: Bypasses, readers: Readers) -> None:
-        self._bypasses = bypasses
+    def __init__(self, bypasses: Bypasses, readers: Readers, sources: Sources) -> None:
         self._graph = bypasses.graph
-        self._types = (*bypasses.config.bypass_session_types, *bypasses.config.tenant_session_types)
+        self._config = bypasses.config
+        self._models = sources.models
+        self._statements: dict[str, tuple[Access, ...]] = {}
         self._readers: dict[FunctionId, list[Reader]] = {}
         for reader in readers.readers:
-            source = readers.program.source(reader.path)
-            if source is not None:
-                owner = self._graph.owner(source, reader.function)
-                self._readers.setdefault(owner, []).append(reader)
+            source = self._graph.modules.sources[reader.path]
+            owner = self._graph.owner(source, reader.function)
+            self._readers.setdefault(owner, []).append(reader)
 
     def of(self, judged: Judged) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return (tables, functions that could not be read) of one use."""
         use = judged.use
+        own = self._graph.owner(use.source, use.call.function)
+        if use.form != "callback":
+            return self._in_block(own)
         handed = {
             found
             for argument in use.call.arguments
             for found in self._graph.mentioned(argument, use.call.function, use.source)
         }
-        if use.form != "callback":
-            return self._in_block(self._graph.owner(use.source, use.call.function))
         if not handed:
-            return (), (f"{_told((use.source.path, use.call.function))}: what it runs is not in sight",)
+            return (), (f"{_told(own)}: what it runs is not in sight",)
         reached = self._graph.reachable_from(handed)
         tables = {reader.table for one in reached for reader in self._readers.get(one, ())}
-        unread = sorted(_told(one) for one in reached if self._is_unread(one, handed))
+        unread = sorted(_told(one) for one in reached if self._is_unread(one, one in handed))
         return tuple(sorted(tables)), tuple(unread)
 
     def _in_block(self, function: FunctionId) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -191,16 +194,28 @@ class _Inside:
         unread = () if inside else (f"{_told(function)}: what its block reads is not in sight",)
         return tuple(sorted({reader.table for reader in inside})), unread
 
-    def _is_unread(self, function: FunctionId, handed: set[FunctionId]) -> bool:
-        """Say whether a function that holds the session runs statements of which no table is known."""
-        body = self._graph.functions[function]
-        written = " ".join(body.types.values())
-        if function not in handed and not any(name in written for name in self._types):
+    def _is_unread(self, function: FunctionId, handed: bool) -> bool:
+        """Say whether a function runs a statement of which no table is known on what it was given.
+
+        What implements the sessions themselves runs what it is handed, which is read where it is made.
+        """
+        if not handed and path_matches(function[0], self._config.verified_packages):
             return False
-        source = self._graph.source_of(function)
-        own = [call for call in source.calls if self._graph.owner(source, call.function) == function]
-        runs = [call for call in own if call.name in RUNS and "." in call.written]
-        return bool(runs) and not self._readers.get(function)
+        source, body = self._graph.source_of(function), self._graph.functions[function]
+        return any(
+            call.name in RUNS and call.arguments and root_of(call) in body.parameters
+            for call in source.calls
+            if self._graph.owner(source, call.function) == function and not self._is_read(call, source, body)
+        )
+
+    def _is_read(self, call: Call, source: Source, body: Function) -> bool:
+        """Say whether the statement that a call runs, in place or by name, is over tables in sight."""
+        if source.path not in self._statements:
+            self._statements[source.path] = accesses(source, self._models)
+        names = {name for argument in call.arguments for name in argument.names}
+        places = [call.place, *(bind.place for bind in binds_of(body) if not names.isdisjoint(bind.targets))]
+        known = self._statements[source.path]
+        return any(covers(place, one.place) for place in places for one in known)
 
 
 def _visits(judged: Judged, bypasses: Bypasses) -> Iterator[Visit]:

@@ -9,7 +9,9 @@ from evidence.kinds.source import LintReport, SourceBypass
 from evidence.record import Outcome
 from evidence.scope import Unit
 from lint.config import LintConfig
+from posture.platform_lint import PLATFORM_LINT
 
+ROOT = Path(__file__).parents[2]
 UNIT = Unit("sources/app", "sources", "source:app", {})
 MIGRATION = """
 CREATE TABLE shop.customer (tenant_id uuid PRIMARY KEY);
@@ -187,3 +189,17 @@ def test_findings_allowed_in_place_come_with_owner_and_end(tmp_path: Path) -> No
         "2099-12-31",
         "ops",
     )
+
+
+def test_the_platform_of_this_repository_shows_a_handler_a_sweep_and_a_join() -> None:
+    access = SourceAccess(
+        ROOT, paths=(ROOT / "core_platform",), config=LintConfig.from_mapping(PLATFORM_LINT)
+    )
+    seen = bypass(access)
+    assert seen.handler_names == ("core_platform/ingress/server.py:AgentIngress.Stream",)
+    assert (seen.bindings, seen.verified, seen.opaque) == (3, 3, ())
+    assert {use.reads for use in seen.uses if use.site_kind == "cron"} == {("identity.tenant",)}
+    assert {join.tables: join.missing for join in seen.service_joins} == {
+        ("identity.agent", "gpu.agent_stream"): ""
+    }
+    assert seen.registered == seen.call_sites == seen.ceiling

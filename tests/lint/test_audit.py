@@ -128,3 +128,40 @@ def test_a_block_is_read_for_its_tables_too(tmp_path: Path) -> None:
     (use,) = audit(tmp_path, sweep=block.replace("'SELECT tenant_id FROM crm.account'", "built()")).uses
     assert use.reads == ()
     assert "not in sight" in use.unread[0]
+
+
+JOB = """
+from sqlalchemy import text
+
+
+def sweep(database):
+    database.run_as_bypass(ALL_TENANTS, Reason.SWEEP, work)
+
+
+def work(session: BypassSession):
+    listed = text("SELECT tenant_id FROM crm.tenant")
+    found = session.execute(listed)
+{more}
+
+
+def helper(connection, statement):
+    return connection.execute(statement)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "reads", "unread"),
+    [
+        ("    return found", ("crm.tenant",), ()),
+        ("    session.execute(text('SELECT 1 FROM public.price'))", ("crm.tenant",), ()),
+        ("    session.execute(text('SELECT id FROM crm.account'))", ("crm.account", "crm.tenant"), ()),
+        ("    session.execute(made())", ("crm.tenant",), ("jobs.py:work",)),
+        ("    session.execute(f'SELECT * FROM {found}')", ("crm.tenant",), ("jobs.py:work",)),
+        ("    helper(session, made())", ("crm.tenant",), ("jobs.py:helper",)),
+    ],
+)
+def test_a_statement_inside_a_bypass_is_read_or_told(
+    tmp_path: Path, more: str, reads: tuple[str, ...], unread: tuple[str, ...]
+) -> None:
+    (use,) = audit(tmp_path, jobs=JOB.format(more=more)).uses
+    assert (use.reads, use.unread) == (reads, unread)
