@@ -14,7 +14,9 @@ RLS006 = Rule(
     "a command is granted that no policy lets through",
     "A role may hold a privilege on a table while no permissive policy for that command is for it.\n"
     "INSERT then fails with 42501, and UPDATE, DELETE and SELECT … FOR UPDATE touch 0 rows in silence.\n"
-    "Without a SELECT policy an UPDATE without WHERE still changes every row of the tenant.",
+    "Without a SELECT policy an UPDATE without WHERE still changes every row of the tenant.\n"
+    "In migrations a missing write policy may be meant and is information; rows that can be written and\n"
+    "not seen are an error anywhere.",
     "CREATE POLICY tenant ON invoice FOR SELECT TO app\n"
     "  USING (tenant_id = (SELECT app.current_tenant()));\n"
     "GRANT SELECT, INSERT, UPDATE, DELETE ON invoice TO app;",
@@ -41,8 +43,10 @@ RLS007 = Rule(
     "A policy without USING lets no row be read, changed or deleted, and an INSERT policy without\n"
     "WITH CHECK lets no row in: PostgreSQL denies, it does not allow. (USING without WITH CHECK is\n"
     "right for ALL and UPDATE: it is then used for both.)",
-    "CREATE POLICY change ON invoice FOR UPDATE\n  WITH CHECK (tenant_id = (SELECT app.current_tenant()));",
-    "CREATE POLICY change ON invoice FOR UPDATE\n  USING (tenant_id = (SELECT app.current_tenant()));",
+    "CREATE POLICY reading ON invoice FOR SELECT USING (tenant_id = (SELECT app.current_tenant()));\n"
+    "CREATE POLICY change ON invoice FOR UPDATE WITH CHECK (tenant_id = (SELECT app.current_tenant()));",
+    "CREATE POLICY reading ON invoice FOR SELECT USING (tenant_id = (SELECT app.current_tenant()));\n"
+    "CREATE POLICY change ON invoice FOR UPDATE USING (tenant_id = (SELECT app.current_tenant()));",
     "the policy is a placeholder that is meant to deny; better drop it.",
     fix=(
         "Add the clause: USING for rows that are there, WITH CHECK for rows that are\n"
@@ -300,7 +304,9 @@ RLS021 = Rule(
     "warning",
     "no index begins with the tenant column",
     "The policy's condition on the tenant is part of every query. Without an index that begins with the\n"
-    "column each of them reads the whole table, of all tenants.",
+    "column each of them reads the whole table, of all tenants.\n"
+    "Migrations do not say how large a table is, so from\n"
+    "them it is information; in a running database it is a warning.",
     "CREATE TABLE invoice (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);",
     "CREATE TABLE invoice (id uuid, tenant_id uuid NOT NULL, PRIMARY KEY (tenant_id, id));",
     "the table will stay small.",
@@ -345,8 +351,11 @@ RLS030 = Rule(
     "A view without security_invoker is checked as its owner. A superuser, a role with BYPASSRLS, or\n"
     "the owner of a table without FORCE sees every tenant's rows, and so does whoever may read the view;\n"
     "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.",
-    "CREATE VIEW open_invoice AS SELECT * FROM invoice WHERE state = 'open';",
-    "CREATE VIEW open_invoice WITH (security_invoker = true) AS SELECT * FROM invoice WHERE state = 'open';",
+    "CREATE VIEW open_invoice AS SELECT * FROM invoice WHERE state = 'open';\n"
+    "GRANT SELECT ON open_invoice TO app;",
+    "CREATE VIEW open_invoice WITH (security_invoker = true) AS\n"
+    "  SELECT * FROM invoice WHERE state = 'open';\n"
+    "GRANT SELECT ON open_invoice TO app;",
     "the view is the reviewed way across tenants, such as a sum without names.",
     fix=(
         "ALTER VIEW … SET (security_invoker = true), PostgreSQL 15 or later. Grant\n"
@@ -491,7 +500,9 @@ RLS043 = Rule(
     "warning",
     "rows can be stored without a tenant, or under a constant one",
     "A row whose tenant is NULL is invisible to every tenant, and a composite foreign key with NULL in\n"
-    "it is not checked. A constant default files rows under a tenant nobody chose.",
+    "it is not checked. A constant default files rows under a tenant nobody chose.\n"
+    "A column that merely may be NULL is\n"
+    "information when it is read from migrations.",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;\n"
     "UPDATE invoice SET tenant_id = c.tenant_id FROM customer c WHERE c.id = invoice.customer_id;\n"
@@ -535,7 +546,8 @@ RLS051 = Rule(
     "a foreign key between tenant tables does not hold the tenant",
     "Foreign keys are checked without row security: a tenant can point at another tenant's row, and\n"
     "learns from 23503 whether it exists. With ON DELETE CASCADE, deleting its own row deletes the rows\n"
-    "of others that point at it.",
+    "of others that point at it.\n"
+    "From migrations it is information, in a running database a warning.",
     "CREATE TABLE payment (\n"
     "  id uuid PRIMARY KEY, tenant_id uuid NOT NULL, invoice_id uuid,\n"
     "  FOREIGN KEY (invoice_id) REFERENCES invoice (id) ON DELETE CASCADE);",

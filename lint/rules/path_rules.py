@@ -68,10 +68,12 @@ RLS041 = Rule(
     "FORCE hides rows from that query. Rows hidden in the referencing table are never checked: the\n"
     "constraint is marked valid while orphans exist. Rows hidden in the referenced table make every\n"
     "reference look broken: 23503 although all is well.",
-    "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;\n"
-    "ALTER TABLE invoice ADD FOREIGN KEY (customer_id) REFERENCES customer (id);",
+    "-- invoice and customer are under FORCE\n"
+    "ALTER TABLE invoice ADD FOREIGN KEY (tenant_id, customer_id) REFERENCES customer (tenant_id, id);",
     "ALTER TABLE invoice NO FORCE ROW LEVEL SECURITY;\n"
-    "ALTER TABLE invoice ADD FOREIGN KEY (customer_id) REFERENCES customer (id);\n"
+    "ALTER TABLE customer NO FORCE ROW LEVEL SECURITY;\n"
+    "ALTER TABLE invoice ADD FOREIGN KEY (tenant_id, customer_id) REFERENCES customer (tenant_id, id);\n"
+    "ALTER TABLE customer FORCE ROW LEVEL SECURITY;\n"
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
     "migrations run as a role with BYPASSRLS or as a superuser, everywhere.",
     fix=(
@@ -94,11 +96,13 @@ RLS042 = Rule(
     "deploy takes or hangs. In one transaction nobody sees the state between.",
     "-- 0004.sql\n"
     "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;\n"
+    "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;\n"
     "-- 0005.sql\n"
     "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));",
     "-- 0004.sql\n"
     "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));\n"
-    "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;",
+    "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;\n"
+    "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
     "both migrations were deployed long ago, or the table was not read yet.",
     fix=(
         "Move CREATE POLICY into the migration that enables or drops, before the switch.\n"
@@ -164,9 +168,12 @@ RLS046 = Rule(
     'PostgreSQL folds unquoted names, so `invoice` and "Invoice" are two tables, and a bare name means\n'
     "the first schema of search_path that has it. With IF EXISTS the statement passes and does nothing;\n"
     "where both tables exist, the wrong one is protected.",
-    'CREATE TABLE "Invoice" (id uuid, tenant_id uuid);\n'
+    'CREATE TABLE "Invoice" (id uuid, tenant_id uuid NOT NULL);\n'
     "ALTER TABLE IF EXISTS invoice ENABLE ROW LEVEL SECURITY;",
-    'CREATE TABLE "Invoice" (id uuid, tenant_id uuid);\nALTER TABLE "Invoice" ENABLE ROW LEVEL SECURITY;',
+    'CREATE TABLE "Invoice" (id uuid, tenant_id uuid NOT NULL);\n'
+    'ALTER TABLE "Invoice" ENABLE ROW LEVEL SECURITY;\n'
+    'ALTER TABLE "Invoice" FORCE ROW LEVEL SECURITY;\n'
+    'CREATE POLICY tenant ON "Invoice" USING (tenant_id = (SELECT app.current_tenant()));',
     "the other table exists and is created outside these files.",
     fix=(
         "Write the name as CREATE TABLE has it, with its quotes and its schema, and\n"
