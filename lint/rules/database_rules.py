@@ -1,7 +1,6 @@
 """The rules that a running database shows, beside those that its migrations show too.
 
-Each was seen on a real server; what PostgreSQL does in each case is in its manual (5.9, CREATE
-POLICY, CREATE VIEW, CREATE FUNCTION) and in the release notes that RLS055 names.
+Each was seen on a real server; its `source` says what the manual has on it and what was observed.
 """
 
 from __future__ import annotations
@@ -177,7 +176,7 @@ RLS015 = Rule(
     "set_config(), and REVOKE SET ON PARAMETER does not stop it. One injected statement reads every\n"
     "tenant.",
     "CREATE POLICY bypass ON invoice USING (current_setting('app.bypass_rls', true) = 'on');",
-    "CREATE POLICY bypass ON invoice TO app_bypass USING (app.bypass_scope() IN ('*', tenant_id::text));",
+    "CREATE POLICY bypass ON invoice TO app_bypass USING (true);  -- a role of its own, granted to few",
     "the only setter is an audited bypass, and no tenant's input reaches SQL.",
     fix=(
         "Give the exception to a role, with TO and a grant, since a role is checked and\n"
@@ -350,7 +349,9 @@ RLS030 = Rule(
     "a view reads tenant rows with its owner's rights",
     "A view without security_invoker is checked as its owner. A superuser, a role with BYPASSRLS, or\n"
     "the owner of a table without FORCE sees every tenant's rows, and so does whoever may read the view;\n"
-    "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.",
+    "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.\n"
+    "Migrations do not show who runs them: where only a superuser would leak, they\n"
+    "give a warning.",
     "CREATE VIEW open_invoice AS SELECT * FROM invoice WHERE state = 'open';\n"
     "GRANT SELECT ON open_invoice TO app;",
     "CREATE VIEW open_invoice WITH (security_invoker = true) AS\n"
@@ -557,7 +558,8 @@ RLS051 = Rule(
     "ids are random and never leave the server, and nothing cascades.",
     fix=(
         "Add UNIQUE (tenant_id, id) to the table that is referenced, then the composite\n"
-        "foreign key NOT VALID, validate it as a role that sees every row, and drop the old one."
+        "foreign key NOT VALID, validate it with nothing hidden from the check (see RLS041), and drop\n"
+        "the old one."
     ),
     source=(
         "PostgreSQL 15 manual, 5.8 Row Security Policies (referential integrity checks bypass\n"
