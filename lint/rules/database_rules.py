@@ -14,8 +14,10 @@ RLS006 = Rule(
     "A role may hold a privilege on a table while no permissive policy for that command is for it.\n"
     "INSERT then fails with 42501, and UPDATE, DELETE and SELECT … FOR UPDATE touch 0 rows in silence.\n"
     "Without a SELECT policy an UPDATE without WHERE still changes every row of the tenant.\n"
-    "In migrations a missing write policy may be meant and is information; rows that can be written and\n"
-    "not seen are an error anywhere.",
+    "It is information where it may be meant: a missing write policy in migrations, and any gap on a\n"
+    "hosted platform, which grants everything to its clients' roles.\n"
+    "It is information where it may be meant: a missing write policy in migrations, and any gap on a\n"
+    "hosted platform, which grants everything to its clients' roles.",
     "CREATE POLICY tenant ON invoice FOR SELECT TO app\n"
     "  USING (tenant_id = (SELECT app.current_tenant()));\n"
     "GRANT SELECT, INSERT, UPDATE, DELETE ON invoice TO app;",
@@ -350,8 +352,7 @@ RLS030 = Rule(
     "A view without security_invoker is checked as its owner. A superuser, a role with BYPASSRLS, or\n"
     "the owner of a table without FORCE sees every tenant's rows, and so does whoever may read the view;\n"
     "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.\n"
-    "Migrations do not show who runs them: where only a superuser would leak, they\n"
-    "give a warning.",
+    "Migrations do not show who runs them: where only a superuser would leak, they give a warning.",
     "CREATE VIEW open_invoice AS SELECT * FROM invoice WHERE state = 'open';\n"
     "GRANT SELECT ON open_invoice TO app;",
     "CREATE VIEW open_invoice WITH (security_invoker = true) AS\n"
