@@ -15,8 +15,6 @@ RLS006 = Rule(
     "INSERT then fails with 42501, and UPDATE, DELETE and SELECT … FOR UPDATE touch 0 rows in silence.\n"
     "Without a SELECT policy an UPDATE without WHERE still changes every row of the tenant.\n"
     "It is information where it may be meant: a missing write policy in migrations, and any gap on a\n"
-    "hosted platform, which grants everything to its clients' roles.\n"
-    "It is information where it may be meant: a missing write policy in migrations, and any gap on a\n"
     "hosted platform, which grants everything to its clients' roles.",
     "CREATE POLICY tenant ON invoice FOR SELECT TO app\n"
     "  USING (tenant_id = (SELECT app.current_tenant()));\n"
@@ -306,8 +304,8 @@ RLS021 = Rule(
     "no index begins with the tenant column",
     "The policy's condition on the tenant is part of every query. Without an index that begins with the\n"
     "column each of them reads the whole table, of all tenants.\n"
-    "Migrations do not say how large a table is, so from\n"
-    "them it is information; in a running database it is a warning.",
+    "Migrations do not say how large a table is, so from them it is information; in a running database\n"
+    "it is a warning.",
     "CREATE TABLE invoice (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);",
     "CREATE TABLE invoice (id uuid, tenant_id uuid NOT NULL, PRIMARY KEY (tenant_id, id));",
     "the table will stay small.",
@@ -503,8 +501,7 @@ RLS043 = Rule(
     "rows can be stored without a tenant, or under a constant one",
     "A row whose tenant is NULL is invisible to every tenant, and a composite foreign key with NULL in\n"
     "it is not checked. A constant default files rows under a tenant nobody chose.\n"
-    "A column that merely may be NULL is\n"
-    "information when it is read from migrations.",
+    "A column that merely may be NULL is information when it is read from migrations.",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;\n"
     "UPDATE invoice SET tenant_id = c.tenant_id FROM customer c WHERE c.id = invoice.customer_id;\n"
