@@ -1,7 +1,6 @@
 """The rules that a running database shows, beside those that its migrations show too.
 
-Each was seen on a real server; what PostgreSQL does in each case is in its manual (5.9, CREATE
-POLICY, CREATE VIEW, CREATE FUNCTION) and in the release notes that RLS055 names.
+Each was seen on a real server; its `source` says what the manual has on it and what was observed.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ RLS006 = Rule(
     "A role may hold a privilege on a table while no permissive policy for that command is for it.\n"
     "INSERT then fails with 42501, and UPDATE, DELETE and SELECT … FOR UPDATE touch 0 rows in silence.\n"
     "Without a SELECT policy an UPDATE without WHERE still changes every row of the tenant.\n"
-    "In migrations a missing write policy may be meant and is information; rows that can be written and\n"
-    "not seen are an error anywhere.",
+    "It is information where it may be meant: a missing write policy in migrations, and any gap on a\n"
+    "hosted platform, which grants everything to its clients' roles.",
     "CREATE POLICY tenant ON invoice FOR SELECT TO app\n"
     "  USING (tenant_id = (SELECT app.current_tenant()));\n"
     "GRANT SELECT, INSERT, UPDATE, DELETE ON invoice TO app;",
@@ -177,7 +176,7 @@ RLS015 = Rule(
     "set_config(), and REVOKE SET ON PARAMETER does not stop it. One injected statement reads every\n"
     "tenant.",
     "CREATE POLICY bypass ON invoice USING (current_setting('app.bypass_rls', true) = 'on');",
-    "CREATE POLICY bypass ON invoice TO app_bypass USING (app.bypass_scope() IN ('*', tenant_id::text));",
+    "CREATE POLICY bypass ON invoice TO app_bypass USING (true);  -- a role of its own, granted to few",
     "the only setter is an audited bypass, and no tenant's input reaches SQL.",
     fix=(
         "Give the exception to a role, with TO and a grant, since a role is checked and\n"
@@ -305,8 +304,8 @@ RLS021 = Rule(
     "no index begins with the tenant column",
     "The policy's condition on the tenant is part of every query. Without an index that begins with the\n"
     "column each of them reads the whole table, of all tenants.\n"
-    "Migrations do not say how large a table is, so from\n"
-    "them it is information; in a running database it is a warning.",
+    "Migrations do not say how large a table is, so from them it is information; in a running database\n"
+    "it is a warning.",
     "CREATE TABLE invoice (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);",
     "CREATE TABLE invoice (id uuid, tenant_id uuid NOT NULL, PRIMARY KEY (tenant_id, id));",
     "the table will stay small.",
@@ -350,7 +349,8 @@ RLS030 = Rule(
     "a view reads tenant rows with its owner's rights",
     "A view without security_invoker is checked as its owner. A superuser, a role with BYPASSRLS, or\n"
     "the owner of a table without FORCE sees every tenant's rows, and so does whoever may read the view;\n"
-    "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.",
+    "a view that can be updated changes them too. CREATE OR REPLACE VIEW without the option drops it.\n"
+    "Migrations do not show who runs them: where only a superuser would leak, they give a warning.",
     "CREATE VIEW open_invoice AS SELECT * FROM invoice WHERE state = 'open';\n"
     "GRANT SELECT ON open_invoice TO app;",
     "CREATE VIEW open_invoice WITH (security_invoker = true) AS\n"
@@ -501,8 +501,7 @@ RLS043 = Rule(
     "rows can be stored without a tenant, or under a constant one",
     "A row whose tenant is NULL is invisible to every tenant, and a composite foreign key with NULL in\n"
     "it is not checked. A constant default files rows under a tenant nobody chose.\n"
-    "A column that merely may be NULL is\n"
-    "information when it is read from migrations.",
+    "A column that merely may be NULL is information when it is read from migrations.",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;",
     "ALTER TABLE invoice ADD COLUMN tenant_id uuid;\n"
     "UPDATE invoice SET tenant_id = c.tenant_id FROM customer c WHERE c.id = invoice.customer_id;\n"
@@ -557,7 +556,8 @@ RLS051 = Rule(
     "ids are random and never leave the server, and nothing cascades.",
     fix=(
         "Add UNIQUE (tenant_id, id) to the table that is referenced, then the composite\n"
-        "foreign key NOT VALID, validate it as a role that sees every row, and drop the old one."
+        "foreign key NOT VALID, validate it with nothing hidden from the check (see RLS041), and drop\n"
+        "the old one."
     ),
     source=(
         "PostgreSQL 15 manual, 5.8 Row Security Policies (referential integrity checks bypass\n"

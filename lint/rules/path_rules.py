@@ -21,9 +21,9 @@ RLS005 = Rule(
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
     "the table holds no tenant's rows any more; prefer lint.global_tables with a\nreason.",
     fix=(
-        "ENABLE, FORCE or write the policy again in a new migration. Where the switch\n"
-        "was for a backfill, put NO FORCE, the backfill and FORCE into one transaction: the tenants'\n"
-        "own connections stay bound meanwhile."
+        "ENABLE, FORCE or write the policy again in a new migration. For a backfill put\n"
+        "NO FORCE, the statement and FORCE into one transaction: tenants never see the table open, but\n"
+        "it is locked until COMMIT, so keep the backfill short or bind each tenant instead."
     ),
     source=(
         "PostgreSQL 15 manual, ALTER TABLE (DISABLE and NO FORCE ROW LEVEL SECURITY) and DROP\n"
@@ -49,9 +49,9 @@ RLS040 = Rule(
     "-- or SET row_security = off; first, so that it fails (42501) and is not silent",
     "migrations run as a role with BYPASSRLS or as a superuser, everywhere.",
     fix=(
-        "Put NO FORCE, the statement and FORCE into one transaction: the owner alone is\n"
-        "exempt meanwhile. Or loop over the tenants and bind each. Where neither is wanted, SET\n"
-        "row_security = off makes the statement fail instead of touching nothing."
+        "Put NO FORCE, the statement and FORCE into one transaction: only the owner is\n"
+        "exempt, and the table is locked until COMMIT. For a long backfill loop over the tenants and\n"
+        "bind each. SET row_security = off makes the statement fail instead of touching nothing."
     ),
     source=(
         "PostgreSQL 15 manual, ALTER TABLE (FORCE ROW LEVEL SECURITY) and 20.11 Client\n"
@@ -77,9 +77,10 @@ RLS041 = Rule(
     "ALTER TABLE invoice FORCE ROW LEVEL SECURITY;",
     "migrations run as a role with BYPASSRLS or as a superuser, everywhere.",
     fix=(
-        "Put NO FORCE, ADD or VALIDATE and FORCE into one transaction, on both tables.\n"
-        "For a constraint that was added under FORCE look for orphans as a role that sees every row: it\n"
-        "is marked valid and PostgreSQL does not check again."
+        "Put NO FORCE, the constraint and FORCE into one transaction, for both tables;\n"
+        "they are locked until COMMIT, so set lock_timeout. For a constraint that was added under FORCE\n"
+        "look for orphans as a role that sees every row: it is marked valid, and PostgreSQL does not\n"
+        "check again."
     ),
     source=(
         "PostgreSQL 15 manual, ALTER TABLE (ADD FOREIGN KEY, VALIDATE CONSTRAINT). Observed on\n"

@@ -108,14 +108,18 @@ WRAP004 = Rule(
     '    const found = await client.query("SELECT number FROM invoice");\n'
     '    await client.query("COMMIT");\n'
     "    return found;\n"
+    "  } catch (error) {\n"
+    '    await client.query("ROLLBACK");\n'
+    "    throw error;\n"
     "  } finally {\n"
     "    client.release();\n"
     "  }\n"
     "}",
     "the transaction is begun where the lint cannot see it.",
     fix=(
-        "Take one connection, begin a transaction, bind the tenant and query in it. A\n"
-        "helper that does so (withTenant) keeps it in one place."
+        "Take one connection, begin a transaction, bind the tenant and query in it, and\n"
+        "roll back on an error before the connection goes back to the pool. A helper that does so\n"
+        "(withTenant) keeps it in one place."
     ),
     source=(
         "PostgreSQL 15 manual, SET (SET LOCAL outside a transaction block warns and has no\n"
