@@ -6,8 +6,10 @@ dependency (`Depends(bypass_session)`), or an argument that turns it off (`using
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from lint.source.holders import steps_of
@@ -38,7 +40,12 @@ class Use:
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Say whether a name matches one of some globs, case mattering."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return bool(patterns) and _globs(tuple(patterns)).match(name) is not None
+
+
+@cache
+def _globs(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns))
 
 
 def bypass_uses(source: Source, config: LintConfig) -> Iterator[Use]:
@@ -58,6 +65,8 @@ def bypass_uses(source: Source, config: LintConfig) -> Iterator[Use]:
 
 def _blocks(source: Source, config: LintConfig) -> Iterator[tuple[int, Within]]:
     """Yield the blocks that a bypass opens; one inside the bypass's own definition opens nothing new."""
+    if not any(is_context(call, config) for call in source.calls):
+        return
     for function in source.functions.values():
         if _defines(function.name, config):
             continue

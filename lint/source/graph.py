@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lint.limits import check_time
 from lint.source.holders import Holders, around, steps_of
 from lint.source.modules import FunctionId, Modules, Symbol
 from lint.source.sites import Leave
@@ -75,6 +76,8 @@ class Graph:
             self._by_name.setdefault(name.rpartition(".")[2], []).append((path, name))
         self._edges: tuple[dict[FunctionId, list[Edge]], dict[FunctionId, list[Edge]]] | None = None
         self._unresolved: list[Unresolved] = []
+        #: By the call itself: it is asked for by edges, scopes and connections alike.
+        self._targets: dict[int, tuple[Symbol | None, tuple[FunctionId, ...]]] = {}
 
     # Names and calls
 
@@ -84,10 +87,17 @@ class Graph:
 
     def targets(self, call: Call, source: Source) -> tuple[FunctionId, ...]:
         """Return the functions a call may run, () when none of the program's or not known."""
-        found = self.holders.called(call, source)
-        if found is not None:
-            return self._run_by(found)
-        return self._through_variable(call.written, source, call.function) or self._only(call, source)
+        return self._followed(call, source)[1]
+
+    def _followed(self, call: Call, source: Source) -> tuple[Symbol | None, tuple[FunctionId, ...]]:
+        """Return what a call names, None when that is not known, and the functions it may run."""
+        if id(call) not in self._targets:
+            found = self.holders.called(call, source)
+            runs = self._run_by(found) if found is not None else ()
+            if found is None:
+                runs = self._through_variable(call.written, source, call.function) or self._only(call, source)
+            self._targets[id(call)] = found, runs
+        return self._targets[id(call)]
 
     def named(self, written: str, function: str, source: Source) -> tuple[FunctionId, ...]:
         """Return the functions that a name stands for, seen from a function of a file."""
@@ -187,6 +197,7 @@ class Graph:
             leaving: dict[FunctionId, list[Edge]] = {}
             reaching: dict[FunctionId, list[Edge]] = {}
             for source in self.sources:
+                check_time()
                 for edge in self._edges_of(source):
                     leaving.setdefault(edge.caller, []).append(edge)
                     reaching.setdefault(edge.callee, []).append(edge)
@@ -196,8 +207,8 @@ class Graph:
     def _edges_of(self, source: Source) -> Iterator[Edge]:
         for call in source.calls:
             caller = self.owner(source, call.function)
-            found = self.targets(call, source)
-            how: How = "call" if found and self.holders.called(call, source) else "name"
+            symbol, found = self._followed(call, source)
+            how: How = "call" if found and symbol else "name"
             yield from (Edge(caller, callee, call.place, how, call) for callee in found)
             handed = [
                 one for argument in call.arguments for one in self.mentioned(argument, call.function, source)
@@ -239,7 +250,7 @@ class Graph:
     def _why_not(self, call: Call, source: Source) -> str | None:
         """Return why a call could not be followed, None when it runs nothing of the program."""
         first = call.written.partition(".")[0]
-        if first in source.imports or self.holders.called(call, source) is not None:
+        if first in source.imports or self._followed(call, source)[0] is not None:
             return None
         if "." in call.written:
             known = call.name in self._by_name and not self.holders.is_foreign(source, call.function, first)

@@ -69,6 +69,11 @@ def breaks_alone(file: SourceFile, names: tuple[bytes, ...]) -> bool:
     return bool(_PYTHON_WORDS.search(file.content)) or any(name in file.content for name in names)
 
 
+def is_script(file: SourceFile) -> bool:
+    """Say whether a file is TypeScript or JavaScript, which calls no Python and is called by none."""
+    return file.location.suffix in SCRIPTS
+
+
 def sets_something(file: SourceFile) -> bool:
     """Say whether a file may change a session's setting."""
     return bool(_SETS.search(file.content))

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 from lint.config import path_matches
+from lint.source.bypass_uses import matches
 from lint.source.holders import steps_of
 from lint.source.program import last
 from lint.source.settings import is_tenant_setting
@@ -105,8 +105,7 @@ class Scopes:
         return self.verb(call.receiver, source) if call.receiver is not None else None
 
     def _by_glob(self, name: str) -> Scope | None:
-        contexts = self._config.bypass_contexts
-        return "bypass" if any(fnmatchcase(name, glob) for glob in contexts) else None
+        return "bypass" if matches(name, self._config.bypass_contexts) else None
 
     def at(self, source: Source, function: str, line: int) -> Reach:
         """Return the scope of a line of a function, by the innermost evidence."""

@@ -22,6 +22,7 @@ from lint.source.interest import (
     bypass_words,
     connects,
     handler_words,
+    is_script,
     leads,
     scope_words,
     sets_something,
@@ -34,7 +35,7 @@ from lint.source.read import read_source
 from lint.source.sql_texts import is_sql, setting_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lint.catalogue import Catalogue
     from lint.config import LintConfig
@@ -75,7 +76,7 @@ class Sources:
         """The program: every file that matters, in the order of the run."""
         chosen = {file.path: file for file, _ in self.breaking}
         chosen |= {file.path: file for file in self._seeds()}
-        if self.bypasses or (self.link.protected and self._binds):
+        if self._follows:
             self._follow(chosen)
         return tuple(self.read(file) for file in self.files if file.path in chosen)
 
@@ -124,6 +125,11 @@ class Sources:
     # How it is chosen
 
     @cached_property
+    def _follows(self) -> bool:
+        """True when callers matter: something bypasses, or tables are protected and a tenant is bound."""
+        return self.bypasses or (bool(self.link.protected) and self._binds)
+
+    @cached_property
     def _binds(self) -> bool:
         """True when a file may bind a tenant; without one there is no scope to be inside of."""
         return any(sets_something(file) for file in self.files) or self._any_names(scope_words(self.config))
@@ -138,8 +144,8 @@ class Sources:
         if self.link.protected:
             yield from (file for file in self.files if connects(file))
             yield from self._over_protected()
-        if self.bypasses:
-            words = any_of(bypass_words(self.config) | handler_words(self.config) | wanted_names(self.config))
+        if self._follows:
+            words = any_of(self._every_scope | handler_words(self.config) | wanted_names(self.config))
             yield from (file for file in self.files if words.search(file.content))
 
     def _over_protected(self) -> Iterator[SourceFile]:
@@ -162,11 +168,28 @@ class Sources:
                 _note_users(source, users)
             leading = needing.union(*(users.get(name, ()) for name in wanted))
             new = self._words.telling(leading - wanted)
-            newest = [file for file in self._words.naming(new) if file.path not in chosen]
+            newest = [file for file in self._words.naming(new) if self._may_call(file, chosen)]
             if not new:
                 break
             wanted |= new
             chosen |= {file.path: file for file in newest}
+
+    def _may_call(self, file: SourceFile, chosen: Mapping[str, SourceFile]) -> bool:
+        """Say whether a file is new and written in a language of which something is chosen already."""
+        return file.path not in chosen and is_script(file) in self._languages
+
+    @cached_property
+    def _languages(self) -> frozenset[bool]:
+        """The languages of the files that reach the database: TypeScript (True), Python (False), both."""
+        return frozenset(
+            is_script(file)
+            for file in self.files
+            if sets_something(file) or any(word.encode() in file.content for word in self._every_scope)
+        )
+
+    @cached_property
+    def _every_scope(self) -> frozenset[str]:
+        return bypass_words(self.config) | scope_words(self.config)
 
     @property
     def _rounds(self) -> int:
