@@ -37,7 +37,6 @@ SITES: Final = "core_platform/tenancy/bypass_sites.yaml"
 NO_TENANT_TABLE: Final = "The catalog was read and names no table that holds tenant data: nothing was shown."
 #: Rules over the closed list of bypass sites: unregistered, out of date, by hand.
 CLOSED_LIST: Final = frozenset({"BYP001", "BYP004", "BYP006"})
-SUPPRESSION: Final = "SUP001"
 
 
 # --- RLS-04 ---------------------------------------------------------------------------------------
@@ -51,7 +50,7 @@ SUPPRESSION: Final = "SUP001"
     ],
 )
 def bypass_discipline_holds(evidence: Evidence, scope: Scope, as_of: datetime) -> Verdict:
-    """The lint finds no error in the source, and whatever is allowed in place has an owner and an end."""
+    """The lint finds nothing wrong in the source, and whatever is allowed in place has an owner and an end."""
     reports, sources = reports_of(evidence, scope), sources_of(evidence, scope)
     facts: dict[str, int | str] = {
         name: sum(getattr(report.payload, name) for report in reports)
@@ -61,19 +60,18 @@ def bypass_discipline_holds(evidence: Evidence, scope: Scope, as_of: datetime) -
     if not facts["files"] or not facts["statements"]:
         return undecided(NOTHING_ANALYSED)
     return weigh(
-        (*_errors(reports), *_unowned(sources, as_of.date()), *_above_the_ceiling(sources)),
+        (*_found(reports), *_unowned(sources, as_of.date()), *_above_the_ceiling(sources)),
         (*unread(reports), *empty(sources)),
         facts=facts,
-        holds="The lint read {files} files with {bypass_sites} bypass sites and found no error.",
-        fails="The lint found {deviations} errors in {files} files.",
+        holds="The lint read {files} files with {bypass_sites} bypass sites and found nothing wrong.",
+        fails="The lint found {deviations} faults in {files} files.",
     )
 
 
-def _errors(reports: Reports) -> Iterator[Deviation]:
+def _found(reports: Reports) -> Iterator[Deviation]:
     for report in reports:
         for finding in report.payload.findings:
-            severity = finding.severity.lower()
-            if severity == "error" or (finding.rule == SUPPRESSION and severity != "info"):
+            if finding.severity.lower() != "info":
                 yield Deviation(f"{finding.rule}: {finding.message}", place(finding))
 
 

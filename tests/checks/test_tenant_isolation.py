@@ -123,12 +123,15 @@ def test_counts_that_agree_on_less_than_all_are_published_as_they_are(
     assert (verdict.facts["enforced"], verdict.facts["tables"]) == (2, 3)
 
 
-def test_a_lint_error_is_named_by_its_line(world: Any, with_fields: Callable[..., Any]) -> None:
+def test_what_the_lint_finds_is_named_by_its_line_and_information_is_none(
+    world: Any, with_fields: Callable[..., Any]
+) -> None:
     finding = LintFinding("BYP001", "error", "core_platform/sweeps.py", 9, "", "unregistered site")
     warning = dataclasses.replace(finding, severity="warning", line=10)
-    verdict = world.judge("RLS-04", with_fields(LintReport, findings=(finding, warning)))
+    info = dataclasses.replace(finding, severity="info", line=11)
+    verdict = world.judge("RLS-04", with_fields(LintReport, findings=(finding, warning, info)))
     assert verdict.state is State.FAILED
-    assert places(verdict) == {"core_platform/sweeps.py:9"}
+    assert places(verdict) == {"core_platform/sweeps.py:9", "core_platform/sweeps.py:10"}
 
 
 @pytest.mark.parametrize("fields", [{"files": 0}, {"statements": 0}, {"not_analysed": 1}])
