@@ -50,7 +50,7 @@ CLOSED_LIST: Final = frozenset({"BYP001", "BYP004", "BYP006"})
     ],
 )
 def bypass_discipline_holds(evidence: Evidence, scope: Scope, as_of: datetime) -> Verdict:
-    """The lint finds nothing wrong in the source, and whatever is allowed in place has an owner and an end."""
+    """The lint finds nothing wrong in the source; what is allowed in place has an owner and an end."""
     reports, sources = reports_of(evidence, scope), sources_of(evidence, scope)
     facts: dict[str, int | str] = {
         name: sum(getattr(report.payload, name) for report in reports)
