@@ -72,14 +72,19 @@ def _short(expression: str) -> str:
 def parse_predicate(expression: str) -> exp.Expr:
     """Parse a policy's expression, outer parentheses and `(SELECT x)` taken away.
 
-    Raises PredicateError when it is not one expression. The tree is shared: copy before changing.
+    Raises PredicateError when it is not one expression, or longer than people write them. The tree is
+    shared: copy before changing.
     """
+    if len(expression) > MAX_CHARACTERS:
+        raise PredicateError(f"it has {len(expression)} characters, and {MAX_CHARACTERS} are read")
     try:
         return _parse(expression)
     except RecursionError as error:
         raise PredicateError("it is nested too deeply") from error
 
 
+#: Judging takes a time that grows with the square of an expression's depth.
+MAX_CHARACTERS = 20_000
 #: One for all: making a dialect costs more than parsing most expressions.
 _POSTGRES = Postgres()
 
