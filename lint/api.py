@@ -9,18 +9,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Catalogue, Place
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
-from lint.limits import late_files
+from lint.limits import PROGRAM, PROGRAM_SECONDS, late_files, within_time
 from lint.report import Report, Stats, fingerprinted
 from lint.rules.table_rules import RLS090
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lint.files import Corpus, SourceFile
     from lint.histories import History
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lint.rules.head import Head
     from lint.source.audit import SourceAudit
     from lint.source.inventory import BypassUse
+    from lint.source.sites import Source
     from lint.source.sources import Sources
 
 __all__ = [
@@ -204,6 +206,13 @@ def explain(code: str) -> str:
 
 
 def _cut_short(path: str, reason: str) -> Finding:
+    if path == PROGRAM:
+        return RLS090.finding(
+            Place(path),
+            f"not analysed: the calls of the whole program were not followed to the end: {reason}",
+            "lint a smaller folder, or exclude generated sources",
+            subject="program too slow",
+        )
     return RLS090.finding(
         Place(path),
         f"not analysed: {reason}",
@@ -265,4 +274,21 @@ def _source_findings(sources: Sources, catalogues: Sequence[Catalogue], root: Pa
 
     if sources.config.registry:
         noted(root / sources.config.registry)
-    return [*source_findings(sources, root), *wrap_findings(sources, catalogues)]
+    found = [_passed_over(source) for source in sources.whole if source.lost]
+    rules = (partial(source_findings, sources, root), partial(wrap_findings, sources, catalogues))
+    for rule in rules:
+        found.extend(_within_program(rule))
+    return found
+
+
+def _within_program(rule: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    return within_time(PROGRAM, lambda: list(rule()), list, PROGRAM_SECONDS)
+
+
+def _passed_over(source: Source) -> Finding:
+    return RLS090.finding(
+        Place(source.path, source.lost),
+        "not analysed: from this line on the syntax cannot be read, so statements were passed over",
+        "correct the syntax, or exclude the file",
+        subject="syntax",
+    )

@@ -18,6 +18,10 @@ from lint.errors import LintError
 from lint.reads import note_passing
 
 FILE_SECONDS = 10.0
+#: How long following the calls of a whole program may take.
+PROGRAM_SECONDS = 60.0
+#: The path that stands for the whole program among what is cut short.
+PROGRAM = "."
 T = TypeVar("T")
 
 
@@ -77,10 +81,12 @@ def late_files() -> Iterator[dict[str, str]]:
         _LATE.reset(token)
 
 
-def within_time(path: str, read: Callable[[], T], otherwise: Callable[[], T]) -> T:
+def within_time(
+    path: str, read: Callable[[], T], otherwise: Callable[[], T], seconds: float | None = None
+) -> T:
     """Return what `read` gives, or `otherwise` when the file takes too long, which `late_files` tells."""
     try:
-        with file_deadline():
+        with file_deadline(seconds):
             return read()
     except TooSlowError as error:
         late = _LATE.get()

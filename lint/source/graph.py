@@ -92,6 +92,7 @@ class Graph:
     def _followed(self, call: Call, source: Source) -> tuple[Symbol | None, tuple[FunctionId, ...]]:
         """Return what a call names, None when that is not known, and the functions it may run."""
         if id(call) not in self._targets:
+            check_time()
             found = self.holders.called(call, source)
             runs = self._run_by(found) if found is not None else ()
             if found is None:
@@ -197,7 +198,6 @@ class Graph:
             leaving: dict[FunctionId, list[Edge]] = {}
             reaching: dict[FunctionId, list[Edge]] = {}
             for source in self.sources:
-                check_time()
                 for edge in self._edges_of(source):
                     leaving.setdefault(edge.caller, []).append(edge)
                     reaching.setdefault(edge.callee, []).append(edge)

@@ -62,6 +62,13 @@ _PYTHON_CONNECTIONS = re.compile(
 )
 
 
+#: What a TypeScript program imports to reach a database.
+_SCRIPT_DATABASE = re.compile(
+    rb"['\"](?:pg|pg-[\w-]+|postgres|drizzle-orm[\w/-]*|kysely|knex|sequelize[\w-]*|typeorm|slonik|"
+    rb"@(?:prisma|supabase|mikro-orm|neondatabase|sequelize)/[\w-]+|@vercel/postgres)['\"]|[Pp]risma|supabase"
+)
+
+
 def breaks_alone(file: SourceFile, names: tuple[bytes, ...]) -> bool:
     """Say whether a file may break a rule by itself, by its words; `names` are those of the bypass."""
     if file.location.suffix in SCRIPTS:
@@ -72,6 +79,11 @@ def breaks_alone(file: SourceFile, names: tuple[bytes, ...]) -> bool:
 def is_script(file: SourceFile) -> bool:
     """Say whether a file is TypeScript or JavaScript, which calls no Python and is called by none."""
     return file.location.suffix in SCRIPTS
+
+
+def works_on_database(file: SourceFile) -> bool:
+    """Say whether a file belongs to a program that works on a database; Python's may without naming one."""
+    return not is_script(file) or bool(_SCRIPT_DATABASE.search(file.content))
 
 
 def sets_something(file: SourceFile) -> bool:

@@ -14,6 +14,7 @@ from tree_sitter import Language, Parser
 from lint.limits import within_time
 from lint.source.python_statements import StatementReading
 from lint.source.sites import Source, unread
+from lint.source.syntax import lost_line
 
 
 @cache
@@ -41,6 +42,7 @@ def _read(content: bytes, path: str, watched: frozenset[str] | None) -> Source:
         reading.imports,
         functions=reading.functions,
         broken=reading.broken,
+        lost=lost_line(root) if reading.broken else 0,
         star_exports=tuple(reading.wildcards),
         classes=reading.classes,
     )

@@ -216,6 +216,8 @@ class Source:
     functions: Mapping[str, Function] = field(default_factory=dict)
     #: True when the parser met syntax it could not read.
     broken: bool = False
+    #: The first line of what was passed over because of that, 0 when no statement was.
+    lost: int = 0
     #: TypeScript: exported name to the function of this file, or the "module.name", that it is.
     exports: Mapping[str, str] = field(default_factory=dict)
     #: Modules all of whose names are handed on (`export * from "./x"`, `from x import *`).

@@ -28,6 +28,7 @@ from lint.source.interest import (
     sets_something,
     statements_over,
     wanted_names,
+    works_on_database,
 )
 from lint.source.links import Link, python_models_of
 from lint.source.program import last
@@ -180,12 +181,8 @@ class Sources:
 
     @cached_property
     def _languages(self) -> frozenset[bool]:
-        """The languages of the files that reach the database: TypeScript (True), Python (False), both."""
-        return frozenset(
-            is_script(file)
-            for file in self.files
-            if sets_something(file) or any(word.encode() in file.content for word in self._every_scope)
-        )
+        """Whether TypeScript (True) or Python (False) works on a database here; a mere client does not."""
+        return frozenset(is_script(file) for file in self.files if works_on_database(file))
 
     @cached_property
     def _every_scope(self) -> frozenset[str]:

@@ -21,6 +21,7 @@ import lint.source.typescript_statements  # noqa: F401
 from lint.catalogue import Place
 from lint.limits import within_time
 from lint.source.sites import Class, Function, Source, unread
+from lint.source.syntax import lost_line
 from lint.source.typescript_expressions import visit
 from lint.source.typescript_modules import SUFFIXES, module_of
 from lint.source.typescript_reader import Reader, run
@@ -72,6 +73,7 @@ def _read(content: bytes, path: str, watched: frozenset[str] | None) -> Source:
         "typescript",
         functions={"": top, **{one.name: _marked(one, reader) for one in functions}},
         broken=tree.root_node.has_error,
+        lost=lost_line(tree.root_node) if tree.root_node.has_error else 0,
         exports=reader.exports,
         star_exports=tuple(reader.stars),
         classes={name: _marked(one, reader) for name, one in reader.classes.items()},
