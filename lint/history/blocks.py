@@ -396,7 +396,7 @@ class _Block:
         return facts.RunFunction(call.name, values, call.read, call.from_query)
 
     def _into(self, tokens: list[Token]) -> bool:
-        """Run SELECT … INTO variables, and what its WITH queries and set_config do; say whether it was one."""
+        """Run SELECT … INTO variables with what it does by the way; say whether it was one."""
         at = _variables_at(tokens)
         if at is None:
             return False
