@@ -54,6 +54,8 @@ _CHANGES_NOTHING = frozenset(
 MAX_UNROLLED = 5000
 _MAX_DEPTH = 40
 _MAX_RANGE = 1000
+#: Words of a query that does more than answer: a WITH query that writes, or a setting made by the way.
+_ACTING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SET_CONFIG"})
 _POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
 _SKIPPED = frozenset(
     {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
@@ -394,14 +396,17 @@ class _Block:
         return facts.RunFunction(call.name, values, call.read, call.from_query)
 
     def _into(self, tokens: list[Token]) -> bool:
-        """Run SELECT … INTO variables; say whether it was one."""
-        at = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
+        """Run SELECT … INTO variables with what it does by the way; say whether it was one."""
+        at = _variables_at(tokens)
         if at is None:
             return False
         cursor = Cursor(Statement(tokens, self.script), at + 1)
         cursor.eat("STRICT")
         variables = cursor.identifiers()
-        rows = self._virtual(absent=False).select(tokens[:at] + cursor.rest())
+        query = tokens[:at] + cursor.rest()
+        if any(token.text.upper() in _ACTING for token in query if token.token_type not in STRINGS):
+            self._apply(Statement(query, self.script))
+        rows = self._virtual(absent=False).select(query)
         self._bind(variables, rows[0] if rows else None)
         return True
 
@@ -423,6 +428,16 @@ class _Block:
             if index and token.text.upper() in {"INTO", "USING"} and token.token_type not in STRINGS:
                 return tokens[:index]
         return tokens
+
+
+def _variables_at(tokens: list[Token]) -> int | None:
+    """Return where a query names the variables it fills: at an INTO that no INSERT or MERGE owns."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += (token.token_type is kinds.L_PAREN) - (token.token_type is kinds.R_PAREN)
+        if depth == 0 and token.token_type is kinds.INTO:
+            return None if tokens[at - 1].text.upper() in {"INSERT", "MERGE"} else at
+    return None
 
 
 def _asks_for_policy(condition: list[Token]) -> bool:

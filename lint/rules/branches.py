@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from lint.rules.expressions import Session
     from lint.rules.scopes import Scope
 
-Kind = Literal["tenant", "row", "unset", "switch", "state", "no_tenant", "literal", "open"]
+Kind = Literal["tenant", "row", "unset", "switch", "state", "anyone", "no_tenant", "literal", "open"]
 
 _MAX_ALTERNATIVES = 256
+#: Roles as which a hosted platform's clients come; a test for one of them is passed by every tenant.
+_CLIENTS = frozenset({"authenticated", "anon"})
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
@@ -108,6 +110,8 @@ class Branches:
         asks = self.session.asks_session(node)
         if row:
             return self._row_kind(node, row, asks=asks)
+        if _names_clients(node) or (asks and _is_signed_in(node)):
+            return "anyone"
         if not asks:
             return "state" if _has_query(node) or any(called_functions(node)) else "open"
         return self._session_kind(node)
@@ -174,6 +178,28 @@ def _has_query(node: exp.Expr) -> bool:
 def _is_null_test(node: exp.Expr) -> bool:
     inner = bare(node)
     return isinstance(inner, exp.Is) and isinstance(uncast(inner.expression), exp.Null)
+
+
+def _is_signed_in(node: exp.Expr) -> bool:
+    """Say whether a condition on the session is `<who asks> IS NOT NULL`, true for whoever is anybody."""
+    inner = bare(node)
+    if isinstance(inner, exp.Not):
+        return _is_null_test(inner.this) and not _negated(inner.this)
+    return _is_null_test(inner) and _negated(inner)
+
+
+def _names_clients(node: exp.Expr) -> bool:
+    """Say whether a condition is `auth.role() = 'authenticated'`, or asks for one of several such roles."""
+    inner = bare(node)
+    if isinstance(inner, (exp.EQ, exp.In)) and not _has_query(inner) and _asks_role(inner.this):
+        return any(one.this in _CLIENTS for one in inner.find_all(exp.Literal) if one.is_string)
+    return False
+
+
+def _asks_role(node: exp.Expr) -> bool:
+    names = {name.rpartition(".")[2].lower() for name, _ in called_functions(node)}
+    claims = [str(one.this).lower() for one in node.find_all(exp.Literal, exp.JSONPathKey)]
+    return "role" in names or any(claim == "role" or claim.endswith(".role") for claim in claims)
 
 
 def _negated(node: exp.Expr) -> bool:

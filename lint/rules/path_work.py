@@ -88,6 +88,8 @@ class Work(Watcher):
         blind = next((table for table in sources if hidden.hides(table, "select")), None)
         if blind is not None and change.verb != "insert values":
             self._blind(change, blind, hidden, step.place)
+        elif target is not None and change.verb == "insert" and hidden.hides(target, "insert"):
+            self._refused(change, target, step.place)
 
     @staticmethod
     def _reads(change: Rows, step: Step) -> tuple[facts.Name, ...]:

@@ -24,6 +24,8 @@ _TOLD = {
     "references": "a foreign key to it tells which keys exist",
     "trigger": "a trigger sees every tenant's writes",
 }
+#: The superuser that initdb makes, which no migration creates.
+_FIRST_SUPERUSER = "postgres"
 #: Roles of PostgreSQL's own that reach files or programs of the server, and so every row.
 _SERVER_ROLES = frozenset({"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"})
 #: The newest fixes of faults that go round row security: minor version by major, and the fault.
@@ -151,7 +153,7 @@ def _memberships(view: Viewpoint) -> Iterator[Finding]:
     for name in sorted(view.reachable - {view.role, PUBLIC}):
         role = view.catalogue.roles.get(name)
         why = None
-        if role is not None and role.superuser:
+        if role.superuser if role is not None else name == _FIRST_SUPERUSER:
             why = "is a superuser"
         elif role is not None and role.bypass_row_security:
             why = "has BYPASSRLS"

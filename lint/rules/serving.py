@@ -1,7 +1,8 @@
 """Who serves tenants at the head of a history, where no login can be asked.
 
 Migrations rarely name the application's login. A hosted platform brings its own roles; elsewhere it
-is whoever is granted rows of tenant tables, or named by their policies, and is no administrator; and
+is whoever is granted rows of tenant tables, or named by their policies, is no administrator and not
+the owner of tables or of SECURITY DEFINER functions, which run with a right that nobody serves with; and
 where no role is named at all, a nameless one that PUBLIC policies bind and that may do everything.
 """
 
@@ -68,6 +69,7 @@ def _named(catalogue: Catalogue, config: LintConfig) -> tuple[str, ...]:
         for policy in catalogue.tables[name].permissive:
             counts.update(policy.roles)
     owners = {table.owner for table in catalogue.tables.values()}
+    owners |= {function.owner for function in catalogue.functions.values() if function.security_definer}
     return tuple(
         role
         for role, _ in counts.most_common()
@@ -86,8 +88,8 @@ class HeadViewpoint(Viewpoint):
     """The head of a history as one serving role meets it.
 
     What migrations leave unsaid is taken as PostgreSQL's or the platform's default: objects belong to
-    the role that ran the migrations, PUBLIC may execute functions, and a role without any grant here
-    was granted elsewhere.
+    the role that ran the migrations, PUBLIC may execute functions, and a role that is granted nothing
+    here, or next to nothing, was granted elsewhere.
     """
 
     origin: Origin = "assumed"
@@ -141,12 +143,26 @@ class HeadViewpoint(Viewpoint):
         return owner or "its owner (the role that ran the migrations)"
 
     @cached_property
-    def _granted_here(self) -> bool:
-        """True when the history grants the role any relation at all."""
-        return any(
-            grant.kind in {"relation", "column"} and grant.grantee in self.rights and grant.privilege in _ROWS
+    def _granted(self) -> frozenset[str]:
+        """The relations whose rows the history grants to the role."""
+        return frozenset(
+            grant.relation
             for grant in self.catalogue.grants
+            if grant.kind in {"relation", "column"}
+            and grant.grantee in self.rights
+            and grant.privilege in _ROWS
         )
+
+    @cached_property
+    def _granted_here(self) -> bool:
+        """True when the history grants the role rows, and somebody rows of most protected tables.
+
+        Where it grants but a few, the others are granted elsewhere, as by a bootstrap's GRANT … ON ALL
+        TABLES: a server that could read next to nothing would have been noticed.
+        """
+        protected = {table.qualified for table in self.catalogue.tables.values() if table.policies}
+        granted = {grant.relation for grant in self.catalogue.grants if grant.privilege in _ROWS}
+        return bool(self._granted) and len(protected & granted) * 2 >= len(protected)
 
     def privileges(self, relation: str) -> frozenset[str]:
         """Return the privileges the role has on a relation, the platform's defaults among them."""
@@ -161,7 +177,7 @@ class HeadViewpoint(Viewpoint):
         if self.hosted:
             served = relation.partition(".")[0] in _SERVED_SCHEMAS
             return found | frozenset(COMMANDS) if served else found
-        if self.from_history and not self._granted_here:
+        if self.from_history and relation not in self._granted and not self._granted_here:
             return found | frozenset(COMMANDS)
         return found
 
