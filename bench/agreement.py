@@ -1,8 +1,8 @@
 """Does the lint's SQL front end see what PostgreSQL sees?
 
-`python bench/agreement.py PATH…` compares the facts of every .sql file below the paths with those of
-PostgreSQL's own parser (pglast), and prints for each kind how many agreed, were missed and were
-extra, and each disagreement with its file and line.
+`python bench/agreement.py [PATH…]` compares the facts of every .sql file below the paths (our own test
+corpus when none is named) with those of PostgreSQL's own parser (pglast), and prints for each kind how
+many agreed, were missed and were extra, and each disagreement with its file and line.
 
 `python bench/agreement.py --live PATH…` runs the SQL migrations below the paths on a PostgreSQL server
 of its own and prints in what the live catalogue differs from the replayed one. Statements that the
@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+#: What is compared when no path is named.
+OUR_CORPUS = Path(__file__).resolve().parent.parent / "tests" / "lint" / "corpus"
 SHOWN = 200
 WIDTH = 300
 
@@ -150,7 +152,7 @@ def main() -> None:
 
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("agreed", "missed", "extra")}
     differences = []
-    files = sql_files(sys.argv[1:])
+    files = sql_files(sys.argv[1:] or [str(OUR_CORPUS)])
     for path in files:
         text = path.read_text(errors="replace")
         for name, facts in zip(counts, compared(text), strict=True):
