@@ -56,6 +56,13 @@ _WORD = re.compile(r"\S+")
 #: Statements that may hold a semicolon outside quotes.
 _HOLDS_SEMICOLONS = re.compile(r"\batomic\b|\brule\b", re.IGNORECASE)
 _FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*([^\W\d]\w*)?")
+#: The compiled tokenizer recurses into a command behind BEGIN, and its stack holds some 20,000 of them.
+_NESTED_COMMAND = re.compile(
+    r"\bbegin\s+(?:do|execute|exec|fetch|lock|rename|show|call|explain|optimize|prepare|vacuum|declare|refresh"
+    r"|reindex|reset)\b",
+    re.IGNORECASE,
+)
+MAX_NESTED_COMMANDS = 4000
 #: One for all: making it costs more than most statements take to tokenize.
 _TOKENIZER = Postgres.Tokenizer(dialect=Postgres())
 
@@ -141,6 +148,8 @@ def _same_length_sql(text: str) -> str:
 
 def tokenize(text: str) -> list[Token]:
     """Return PostgreSQL tokens of `text`; raise SqlUnreadableError with the tokenizer's reason."""
+    if len(text) > MAX_NESTED_COMMANDS and len(_NESTED_COMMAND.findall(text)) > MAX_NESTED_COMMANDS:
+        raise SqlUnreadableError(f"more than {MAX_NESTED_COMMANDS} commands stand inside each other")
     try:
         return _TOKENIZER.tokenize(_same_length_sql(text))
     except SqlglotError as error:

@@ -118,6 +118,7 @@ def test_deep_nesting_ends(lint: Lint) -> None:
         ("m/1.sql", f"CREATE POLICY p ON a USING ({' OR '.join(['b = 1'] * 20000)});"),
         ("m/1.sql", f"CREATE POLICY p ON a USING ({'NOT ' * 20000}b);"),
         ("m/1.sql", f"DO $$ BEGIN {'IF a THEN ' * 20000} END $$;"),
+        ("m/1.sql", f"UPDATE a SET b = ({'DO $$ BEGIN ' * 100_000}"),
         ("versions/1.py", f"down_revision = None\nx = {'-' * 50000}1"),
         ("versions/1.py", f"down_revision = None\nx = {'+'.join(['1'] * 20000)}"),
     ],
