@@ -249,7 +249,7 @@ def _source_findings(
 
 
 def _within_program(rule: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    return within_time(PROGRAM, lambda: list(rule()), lambda: [], PROGRAM_SECONDS)
+    return within_time(PROGRAM, lambda: list(rule()), list, PROGRAM_SECONDS)
 
 
 def _passed_over(source: Source) -> Finding:
