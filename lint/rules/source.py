@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from lint.source.sites import Argument, Call, Language, Source
     from lint.source.sources import Sources
 
+#: Values that end a bypass instead of beginning one.
+_OFF = frozenset({"off", "false", "0", "no", "f"})
 _REASON_POSITION = 1
 _WITH_REASON = 3
 
@@ -173,4 +175,5 @@ def _bypass_by_hand(change: SettingChange) -> str | None:
     if change.effect == "bypass_role":
         return f"BYPASSRLS for role {change.name}"
     words = change.name.rpartition(".")[2].split("_")
-    return f"setting {change.name}" if "bypass" in words else None
+    switched_off = change.value.lower() in _OFF
+    return f"setting {change.name}" if "bypass" in words and not switched_off else None

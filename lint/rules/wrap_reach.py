@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.config import path_matches
+from lint.config import ENTRY_POINTS, path_matches
 from lint.rules.wrap_rules import WRAP001
 from lint.source.connections import opens_connection, takes_connection
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.config import LintConfig
-    from lint.report import Finding
+    from lint.report import Finding, Severity
     from lint.source.readers import Reader, Readers
     from lint.source.sites import Source
 
@@ -35,7 +35,16 @@ def outside_scope(readers: Readers, config: LintConfig) -> Iterator[Finding]:
             yield _reader(reader, config)
     for source in readers.program.sources:
         if not path_matches(source.path, (*config.entry_points, *config.verified_packages)):
-            yield from _connections(source)
+            yield from _connections(source, None if _is_ours(source, readers, config) else "info")
+
+
+def _is_ours(source: Source, readers: Readers, config: LintConfig) -> bool:
+    """Say whether a connection of a file surely is to the tenants' database.
+
+    It is where the file touches their tables, and where a project has said which files may open any;
+    else it may be to another database, such as a customer's own.
+    """
+    return config.entry_points != ENTRY_POINTS or any(one.path == source.path for one in readers.readers)
 
 
 def _no_scope_at_all(readers: Readers) -> Iterator[Finding]:
@@ -69,7 +78,7 @@ def _reader(reader: Reader, config: LintConfig) -> Finding:
     )
 
 
-def _connections(source: Source) -> Iterator[Finding]:
+def _connections(source: Source, severity: Severity | None) -> Iterator[Finding]:
     for call in source.calls:
         where = call.function or "the module's top level"
         if opens_connection(call, source):
@@ -78,6 +87,7 @@ def _connections(source: Source) -> Iterator[Finding]:
                 f"{call.written} in {where} opens a connection that has no tenant bound",
                 "receive a session from the tenant scope, or add the file to lint.entry_points",
                 subject=f"{call.function}:{call.callee}",
+                severity=severity,
             )
         elif takes_connection(call, source):
             yield WRAP001.finding(
@@ -85,4 +95,5 @@ def _connections(source: Source) -> Iterator[Finding]:
                 f"{call.written} in {where} takes a connection around the tenant scope",
                 "receive a session from the tenant scope, or add the file to lint.entry_points",
                 subject=f"{call.function}:{call.written}",
+                severity=severity,
             )
