@@ -267,16 +267,20 @@ class TablePolicies:
         if column is None:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
-        words = {word for name in (*columns, way.text) for word in re.findall(r"[a-z]+", name.lower())}
-        shared = not words.isdisjoint(_SHARED_WORDS) and policy.command == "select"
+        shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
+        untied = way.first("untied")
+        asked = (
+            f"looks rows up by what is not tied to who is connected ({untied.text})"
+            if untied is not None
+            else f"does not ask for {column} where {way.text}"
+        )
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
         )
         yield rule.finding(
             self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified}: {clause} does not ask for {column} where "
-            f"{way.text}, so {done}",
+            f"policy {policy.name} on {self.table.qualified}: {clause} {asked}, so {done}",
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
@@ -335,6 +339,13 @@ class TablePolicies:
                     severity="info" if self.view.from_history and not _orders(policy.name) else None,
                     cause="permissive policies named like restrictions",
                 )
+
+
+def _is_for_all(*texts: str) -> bool:
+    """Say whether columns or conditions speak of rows that are meant for everyone."""
+    words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
+    joined = any(re.search(r"built_?in", text, re.IGNORECASE) for text in texts)
+    return joined or not words.isdisjoint(_SHARED_WORDS)
 
 
 def _orders(name: str) -> bool:
