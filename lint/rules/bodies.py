@@ -30,7 +30,6 @@ _HARMLESS = re.compile(
     r"return|select|then|trim|upper|when|where",
     re.IGNORECASE,
 )
-)
 
 
 def asks_only_arguments(function: Function, session: Session, depth: int = 0) -> bool:
