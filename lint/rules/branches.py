@@ -13,33 +13,47 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlglot import expressions as exp
 
-from lint.rules.expressions import called_functions, literal, uncast
-from lint.rules.predicates import bare, constant
+from lint.catalogue import PUBLIC
+from lint.rules.bodies import calls_that_may_ask
+from lint.rules.expressions import called_functions, function_name, inlined_body, literal, uncast
+from lint.rules.predicates import PredicateError, bare, constant, parse_predicate
 from lint.rules.scopes import columns_with_meaning
 
 if TYPE_CHECKING:
+    from lint.catalogue import Policy, Table
     from lint.rules.expressions import Session
     from lint.rules.scopes import Scope
 
-Kind = Literal["tenant", "row", "unset", "switch", "state", "anyone", "no_tenant", "literal", "open"]
+Kind = Literal[
+    "tenant", "row", "unset", "switch", "state", "anyone", "untied", "no_tenant", "literal", "open"
+]
 
 _MAX_ALTERNATIVES = 256
 #: Roles as which a hosted platform's clients come; a test for one of them is passed by every tenant.
 _CLIENTS = frozenset({"authenticated", "anon"})
+_PUBLIC_ROLES = frozenset({PUBLIC, "authenticated"})
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of an alternative: what kind of question it is, and its node."""
+    """One condition of an alternative: what kind of question it is, and its node.
+
+    "untied" looks the row up in other tables, and asks nowhere who is connected.
+    """
 
     kind: Kind
     node: exp.Expr
 
     @property
+    def sql(self) -> str:
+        """The condition as SQL."""
+        return _without_casts_of_constants(self.node).sql("postgres")
+
+    @property
     def text(self) -> str:
         """The condition as SQL, at most 80 characters."""
-        text = _without_casts_of_constants(self.node).sql("postgres")
+        text = self.sql
         return text if len(text) <= 80 else f"{text[:77]}…"
 
 
@@ -110,11 +124,21 @@ class Branches:
         asks = self.session.asks_session(node)
         if row:
             return self._row_kind(node, row, asks=asks)
-        if _names_clients(node) or (asks and _is_signed_in(node)):
+        if self._passes_anyone(node) or self._body_passes_anyone(node):
             return "anyone"
         if not asks:
-            return "state" if _has_query(node) or any(called_functions(node)) else "open"
+            return "state" if _has_query(node) or calls_that_may_ask(node, self.session) else "open"
         return self._session_kind(node)
+
+    def _passes_anyone(self, node: exp.Expr) -> bool:
+        """Say whether a condition on the session is true for every client, or whoever is signed in."""
+        return _names_clients(node) or (_is_signed_in(node) and self.session.asks_session(node))
+
+    def _body_passes_anyone(self, node: exp.Expr) -> bool:
+        """Say the same of a function without arguments whose body is one such expression."""
+        name = function_name(bare(node))
+        bodies = [inlined_body(one) for one in self.session.functions(name)] if name else []
+        return bool(bodies) and all(body is not None and self._passes_anyone(body) for body in bodies)
 
     def _row_kind(self, node: exp.Expr, row: frozenset[str], *, asks: bool) -> Kind:
         """Judge a condition that names a column of the protected row."""
@@ -122,7 +146,9 @@ class Branches:
             return "no_tenant" if row == {self.tenant_column} and not _negated(node) else "open"
         if asks and self._own_value_stands_in(node):
             return "unset"
-        if asks or _has_query(node) or any(called_functions(node)):
+        if self._is_untied(node):
+            return "untied"
+        if asks or _has_query(node) or calls_that_may_ask(node, self.session):
             return "tenant" if self.tenant_column in row else "row"
         if self.tenant_column in row and isinstance(bare(node), (exp.EQ, exp.In)):
             return "literal"
@@ -144,6 +170,52 @@ class Branches:
             if value == "" and isinstance(inner, (exp.EQ, exp.NullSafeEQ)):
                 return "unset"
         return "switch"
+
+    def _is_untied(self, node: exp.Expr) -> bool:
+        """Say whether a look-up in other tables lets the same rows through whoever is connected.
+
+        It is tied by what it asks itself, or by the policies of a table it reads; a view or a table
+        that no migration shows may hold either.
+        """
+        if not _has_query(node) or any(True for _ in node.find_all(exp.Lateral, exp.Unnest, exp.Values)):
+            return False
+        if calls_that_may_ask(self._without_anyone(node), self.session):
+            return False
+        if self.session.asks_session(self._without_anyone(node)):
+            return False
+        names = [f"{one.db}.{one.name}" if one.db else one.name for one in node.find_all(exp.Table)]
+        tables = [self.scope.catalogue.table(name) for name in names]
+        return bool(tables) and all(table is not None and self._is_open(table) for table in tables)
+
+    def _without_anyone(self, node: exp.Expr) -> exp.Expr:
+        """Return a copy in which what every client passes is simply true."""
+
+        def plain(part: exp.Expr) -> exp.Expr:
+            return exp.true() if self._passes_anyone(part) else part
+
+        copied: exp.Expr = node.copy().transform(plain)
+        return copied
+
+    def _is_open(self, table: Table) -> bool:
+        """Say whether everybody may read all of a table, as far as its policies go."""
+        if not table.known or table.parent or table.inherits:
+            return False
+        if not table.enabled:
+            return not table.policies
+        permissive = [policy for policy in table.permissive if policy.command in {"all", "select"}]
+        restricted = len(permissive) < len(
+            [policy for policy in table.policies if policy.command in {"all", "select"}]
+        )
+        return not restricted and any(self._opens(policy) for policy in permissive)
+
+    def _opens(self, policy: Policy) -> bool:
+        if policy.using is None or not _PUBLIC_ROLES.intersection(policy.roles):
+            return False
+        try:
+            ways = self._ways(parse_predicate(policy.using))
+        except (PredicateError, RecursionError):
+            return False
+        return any(all(self._passes_anyone(node) for node in way) for way in ways)
 
     def _own_value_stands_in(self, node: exp.Expr) -> bool:
         """Say whether the row is compared with coalesce(<setting>, <its own column>)."""

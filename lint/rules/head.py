@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lint.coverage import coverage_of
 from lint.rules.live import schema_findings
-from lint.rules.row_security import role_findings
+from lint.rules.row_security import opened, role_findings
 from lint.rules.serving import viewpoints
 from lint.rules.tenancy import discover
 from lint.rules.viewpoint import COMMANDS
@@ -40,8 +40,14 @@ def judge_head(catalogue: Catalogue, config: LintConfig) -> Head:
     """Judge a catalogue as every role that serves tenants meets it."""
     known, tenancy = discover(catalogue, config, tenant_column=config.tenant_column)
     views = viewpoints(known, tenancy, config)
-    coverage = coverage_of(known, config.global_tables, lambda table: _enforced(table, views))
-    return Head(known, tenancy, tuple(_findings(views, known, config)), coverage)
+    findings = tuple(_findings(views, known, config))
+    doors = opened(findings)
+    coverage = coverage_of(
+        known,
+        config.global_tables,
+        lambda table: table.qualified not in doors and _enforced(table, views),
+    )
+    return Head(known, tenancy, findings, coverage)
 
 
 def _enforced(table: Table, views: Sequence[HeadViewpoint]) -> bool:

@@ -21,7 +21,13 @@ from lint.rules.passages import (
 )
 from lint.rules.policies import TablePolicies
 from lint.rules.privileges import privilege_findings, server_findings
-from lint.rules.row_security import SYSTEM_SCHEMAS, not_forced, nothing_permitted, unprotected
+from lint.rules.row_security import (
+    SYSTEM_SCHEMAS,
+    not_forced,
+    nothing_permitted,
+    unprotected,
+    unprotected_child,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +91,8 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS001 to RLS004: the switches of a table."""
     if not table.inherits:
         yield from unprotected(table)
+        if "select" in view.commands(table):
+            yield from unprotected_child(table, view.catalogue)
     for finding in nothing_permitted(table, view.catalogue):
         if not _closed_by_design(table, view):
             yield finding

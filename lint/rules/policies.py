@@ -22,7 +22,7 @@ from lint.rules.database_rules import (
     RLS015,
     RLS016,
 )
-from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.predicates import PredicateError, bare, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
 from lint.rules.viewpoint import COMMANDS
@@ -67,6 +67,8 @@ _ORDERS = frozenset(
 )
 #: Columns that say a row is meant for everyone, so that reading it needs no tenant.
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
+#: Words in the names of columns that hold a person.
+_PERSON = frozenset({"user", "owner", "member", "actor", "profile", "author", "creator", "created", "person"})
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
 _WITHOUT = {
     "select": "reads return 0 rows",
@@ -95,6 +97,7 @@ class TablePolicies:
             if policy.permissive:
                 yield from self._open(policy)
                 yield from self._unequal(policy)
+                yield from self._bound_by_user(policy)
         yield from self._assertions()
 
     # RLS006, RLS007, RLS008: what is promised and refused
@@ -267,16 +270,20 @@ class TablePolicies:
         if column is None:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
-        words = {word for name in (*columns, way.text) for word in re.findall(r"[a-z]+", name.lower())}
-        shared = not words.isdisjoint(_SHARED_WORDS) and policy.command == "select"
+        shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
+        untied = way.first("untied")
+        asked = (
+            f"looks rows up by what is not tied to who is connected ({untied.text})"
+            if untied is not None
+            else f"does not ask for {column} where {way.text}"
+        )
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
         )
         yield rule.finding(
             self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified}: {clause} does not ask for {column} where "
-            f"{way.text}, so {done}",
+            f"policy {policy.name} on {self.table.qualified}: {clause} {asked}, so {done}",
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
@@ -299,6 +306,57 @@ class TablePolicies:
             table=self.table.qualified,
             subject=f"{policy.name}:unequal",
         )
+
+    def _bound_by_user(self, policy: Policy) -> Iterator[Finding]:
+        """RLS012 for a policy by which a user writes rows of his own into any tenant."""
+        column = self.table.tenant_column
+        text = policy.check or policy.using
+        if column is None or text is None or policy.command not in {"all", "insert"}:
+            return
+        if "insert" not in self.view.commands(self.table) or self._restricted("insert"):
+            return
+        way = next((way for way in self._alternatives(text) if self._is_users_own(way)), None)
+        if way is None:
+            return
+        yield RLS012.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified} lets a user write where {way.text}, whatever "
+            f"{column} says: rows can be written into another tenant",
+            f"add {column} = <the bound tenant> AND … to its WITH CHECK",
+            table=self.table.qualified,
+            subject=f"{policy.name}:user",
+            severity="warning",
+            cause="policies that write and ask for the user alone",
+        )
+
+    def _is_users_own(self, way: Alternative) -> bool:
+        """Say whether a way asks who the user is and nothing that a tenant could be known by.
+
+        A key over the user and the tenant, or a trigger before INSERT, may settle the tenant instead.
+        """
+        if any(condition.kind not in {"row", "anyone", "open"} for condition in way.conditions):
+            return False
+        asked = [condition.node for condition in way.conditions if condition.kind == "row"]
+        if not asked or any(not self._asks_user(node) for node in asked):
+            return False
+        tenant = self.table.tenant_column
+        keyed = any(
+            tenant in key.columns and len(key.columns) > 1 and self._names(asked, key.columns)
+            for key in self.table.foreign_keys
+        )
+        settled = any("insert" in one.events and one.timing == "before" for one in self.table.triggers)
+        return not keyed and not settled and not self._names(asked, (tenant or "",))
+
+    def _names(self, nodes: Iterable[exp.Expr], columns: Iterable[str]) -> bool:
+        wanted = frozenset(columns)
+        return any(not wanted.isdisjoint(self.branches.row_columns(node)) for node in nodes)
+
+    def _asks_user(self, node: exp.Expr) -> bool:
+        """Say whether a condition is `<column of a person> = <who asks>`, and looks nothing up."""
+        if not isinstance(bare(node), exp.EQ) or node.find(exp.From) is not None:
+            return False
+        named = {word for name in self.branches.row_columns(node) for word in name.split("_")}
+        return self.view.session.asks_session(node) and not named.isdisjoint(_PERSON)
 
     def _tests(self, text: str) -> frozenset[tuple[str, str]]:
         """Return (column, setting) for each comparison of the row with a setting."""
@@ -335,6 +393,13 @@ class TablePolicies:
                     severity="info" if self.view.from_history and not _orders(policy.name) else None,
                     cause="permissive policies named like restrictions",
                 )
+
+
+def _is_for_all(*texts: str) -> bool:
+    """Say whether columns or conditions speak of rows that are meant for everyone."""
+    words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
+    joined = any(re.search(r"built_?in", text, re.IGNORECASE) for text in texts)
+    return joined or not words.isdisjoint(_SHARED_WORDS)
 
 
 def _orders(name: str) -> bool:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from lint.catalogue import PUBLIC, Place
 from lint.config import path_matches
 from lint.rules.bypass_rules import BYP006
+from lint.rules.database_rules import RLS011
 from lint.rules.predicates import PredicateError, always_true
 from lint.rules.table_rules import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from lint.catalogue import Catalogue, Policy, Table
+    from lint.catalogue import Catalogue, ForeignKey, Policy, Table
     from lint.config import LintConfig
     from lint.report import Finding, Severity
 
@@ -92,6 +93,63 @@ def unprotected(table: Table) -> Iterator[Finding]:
             table=name,
             cause="tenant tables without row security",
         )
+
+
+def unprotected_child(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
+    """RLS001 for rows that belong to a protected tenant's row by a key, and are not protected themselves."""
+    if table.enabled or not table.known or table.policies or table.tenant_column:
+        return
+    if table.parent or table.inherits:
+        return
+    key = next((key for key in table.foreign_keys if _belongs(key, table, catalogue)), None)
+    if key is None:
+        return
+    columns = ", ".join(key.columns)
+    target = catalogue.tables[key.target]
+    sibling = _protected_sibling(table, key, catalogue)
+    beside = f", and {sibling.qualified}, which has the same key, is protected" if sibling else ""
+    yield RLS001.finding(
+        table.place or Place(table.qualified),
+        f"{table.qualified} holds rows of {target.qualified} ({columns}), which is protected, without row "
+        f"security: any role that may read it reads every tenant's rows{beside}",
+        f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; and a policy "
+        f"that looks {columns} up in {target.qualified}",
+        table=table.qualified,
+        severity="error" if sibling else "warning",
+        cause="" if sibling else "children of tenant tables without row security",
+    )
+
+
+def _belongs(key: ForeignKey, table: Table, catalogue: Catalogue) -> bool:
+    """Say whether every row of a table belongs to one row of a tenant table under row security."""
+    target = catalogue.tables.get(key.target)
+    if target is None or not (target.enabled and target.permissive and target.tenant_column):
+        return False
+    if _holds_itself(target):
+        return False
+    columns = [table.column(name) for name in key.columns]
+    return bool(columns) and all(column is not None and not column.nullable for column in columns)
+
+
+def _holds_itself(table: Table) -> bool:
+    """Say whether the tenant column is the whole key: rows of such a table are the tenants."""
+    return any(key.kind == "primary" and key.columns == (table.tenant_column,) for key in table.keys)
+
+
+def _protected_sibling(table: Table, key: ForeignKey, catalogue: Catalogue) -> Table | None:
+    """Return another table without a tenant column that has the same key and is protected."""
+    return next(
+        (
+            other
+            for other in catalogue.tables.values()
+            if other is not table
+            and other.enabled
+            and other.permissive
+            and not other.tenant_column
+            and any((one.columns, one.target) == (key.columns, key.target) for one in other.foreign_keys)
+        ),
+        None,
+    )
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -179,6 +237,14 @@ def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> It
             subject=f"{policy.name}:{clause}",
             severity=severity,
         )
+
+
+def opened(findings: Iterable[Finding]) -> frozenset[str]:
+    """Return the tables whose policies let every tenant's rows through: row security binds nobody there."""
+    doors = {RLS010.code, RLS011.code}
+    return frozenset(
+        one.table for one in findings if one.rule in doors and one.severity == "error" and one.table
+    )
 
 
 def _severity_of_open(policy: Policy, clause: str, table: Table) -> Severity | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from lint.catalogue import PUBLIC, Place
 from lint.errors import LintError
 from lint.rules.expressions import Session
-from lint.rules.row_security import hosted
+from lint.rules.row_security import hosted, opened
 from lint.rules.tenancy import discover
 
 if TYPE_CHECKING:
@@ -220,8 +220,19 @@ class Viewpoint:
     def coverage(self) -> Coverage:
         """Count the tenant tables, enforced as this role meets them."""
         from lint.coverage import coverage_of
+        from lint.rules.policies import TablePolicies
 
-        return coverage_of(self.catalogue, self.config.global_tables, enforced=self.enforced)
+        doors = opened(
+            finding
+            for table in self.tenant_tables()
+            if table.enabled
+            for finding in TablePolicies(table, self).findings()
+        )
+        return coverage_of(
+            self.catalogue,
+            self.config.global_tables,
+            enforced=lambda table: table.qualified not in doors and self.enforced(table),
+        )
 
 
 def viewpoint_of(
