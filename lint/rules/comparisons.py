@@ -141,12 +141,21 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
         fix = "compare with the bound tenant instead of a literal"
         return f"names one tenant ({value}) for every session", fix
     cast = _cast_of(node, column)
-    if cast is not None and not is_text and any(view.session.reads_in(node)):
+    if cast is not None and not is_text and (any(view.session.reads_in(node)) or _told_as_text(node, view)):
         return (
             f"compares {column} as {cast}: another spelling of the same id sees 0 rows, and no index is used",
-            f"cast the setting to {column}'s type instead",
+            f"cast the other side to {column}'s type instead",
         )
     return None
+
+
+def _told_as_text(node: exp.Expr, view: Viewpoint) -> bool:
+    """Say whether a function of the database tells as text who asks, or what was set."""
+    return any(
+        function.returns.lower().startswith(_TEXT_TYPES) and view.session.asks_caller(function)
+        for name, _ in called_functions(node)
+        for function in view.session.functions(name)
+    )
 
 
 def _literal_tenant(node: exp.Expr, column: str) -> str | None:
