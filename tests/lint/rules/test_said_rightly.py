@@ -239,8 +239,10 @@ class TestAdminClient:
     HEAD = "import { createClient } from '@supabase/supabase-js';\n"
     MADE = "createClient(url, process.env.SUPABASE_SERVICE_ROLE_KEY!)"
     ONE = (
-        f"export const admin = {MADE};\n"
-        "export async function all() { return await admin.from('a').select(); }",
+        (
+            f"export const admin = {MADE};\n"
+            "export async function all() { return await admin.from('a').select(); }"
+        ),
         f"export function make() {{ return {MADE}; }}",
         f"export const make = () => {MADE};",
         f"export function make() {{ const c = {MADE}; return c; }}",
