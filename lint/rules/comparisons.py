@@ -14,9 +14,11 @@ from lint.catalogue import written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import (
     IDENTITY_FUNCTIONS,
+    body_text,
     called_functions,
     function_name,
     literal,
+    looks_up,
     type_name,
     uncast,
 )
@@ -150,9 +152,11 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
 
 
 def _told_as_text(node: exp.Expr, view: Viewpoint) -> bool:
-    """Say whether a function of the database tells as text who asks, or what was set."""
+    """Say whether a function of the database tells as text the tenant that was set, without a look-up."""
     return any(
-        function.returns.lower().startswith(_TEXT_TYPES) and view.session.asks_caller(function)
+        function.returns.lower().startswith(_TEXT_TYPES)
+        and not looks_up(body_text(function))
+        and not view.session.settings_of(function.qualified).isdisjoint(view.tenancy.settings)
         for name, _ in called_functions(node)
         for function in view.session.functions(name)
     )
