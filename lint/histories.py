@@ -72,7 +72,13 @@ def _read(replay: Replay, path: PathOfHistory, statements: int) -> History:
 
 
 def _not_analysed(gaps: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
+    """Yield one finding for each line, however often and for whatever reasons it was given up."""
+    lines: dict[tuple[str, int], tuple[Place, dict[str, None]]] = {}
     for place, reason in gaps:
+        _, reasons = lines.setdefault((place.path, place.line), (place, {}))
+        reasons[reason] = None
+    for place, reasons in lines.values():
+        reason = "; ".join(reasons)
         yield RLS090.finding(
             place,
             f"not analysed: {reason}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lint.config import BYPASS_NAMES, BYPASS_PACKAGES, VERIFIED_PACKAGES
 from lint.rules.bypass_rules import BYP006
 from lint.source.typescript_db import is_verified_callee, privileged_clients
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from lint.config import LintConfig
     from lint.report import Finding
-    from lint.source.sites import Source
+    from lint.source.sites import Call, Source
 
 
 def typescript_bypasses(source: Source, config: LintConfig) -> Iterator[Finding]:
@@ -26,7 +27,32 @@ def typescript_bypasses(source: Source, config: LintConfig) -> Iterator[Finding]
             "use the caller's own token, or make the client in the verified package and call it from a "
             "registered site",
             subject=f"{call.function}:{call.callee}:service key",
+            severity="warning" if _is_the_client(call, source) and not _keeps_account(config) else None,
         )
+
+
+def _is_the_client(call: Call, source: Source) -> bool:
+    """Say whether a call makes the project's one client, for a whole module or to be handed out.
+
+    That is where such a client belongs; one that is made and used inside a function has no owner.
+    """
+    if not call.function:
+        return bool(call.bound_to)
+    inside = [other for other in source.calls if other.function.startswith(call.function)]
+    return not any(_uses(other, call) for other in inside)
+
+
+def _uses(other: Call, client: Call) -> bool:
+    """Say whether a call is a method of the client, or is given it."""
+    given = {name.partition(".")[0] for argument in other.arguments for name in argument.names}
+    named = {other.callee.partition(".")[0], *given}
+    return other.receiver == client or not named.isdisjoint(client.bound_to)
+
+
+def _keeps_account(config: LintConfig) -> bool:
+    """Say whether a project has said how it bypasses, so that another way is a way around that."""
+    told = (config.bypass_packages, config.verified_packages, config.bypass_names)
+    return config.registry is not None or told != (BYPASS_PACKAGES, VERIFIED_PACKAGES, BYPASS_NAMES)
 
 
 def _homemade(source: Source, config: LintConfig) -> Iterator[Finding]:

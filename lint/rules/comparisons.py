@@ -14,9 +14,11 @@ from lint.catalogue import written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import (
     IDENTITY_FUNCTIONS,
+    body_text,
     called_functions,
     function_name,
     literal,
+    looks_up,
     type_name,
     uncast,
 )
@@ -141,12 +143,23 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
         fix = "compare with the bound tenant instead of a literal"
         return f"names one tenant ({value}) for every session", fix
     cast = _cast_of(node, column)
-    if cast is not None and not is_text and any(view.session.reads_in(node)):
+    if cast is not None and not is_text and (any(view.session.reads_in(node)) or _told_as_text(node, view)):
         return (
             f"compares {column} as {cast}: another spelling of the same id sees 0 rows, and no index is used",
-            f"cast the setting to {column}'s type instead",
+            f"cast the other side to {column}'s type instead",
         )
     return None
+
+
+def _told_as_text(node: exp.Expr, view: Viewpoint) -> bool:
+    """Say whether a function of the database tells as text the tenant that was set, without a look-up."""
+    return any(
+        function.returns.lower().startswith(_TEXT_TYPES)
+        and not looks_up(body_text(function))
+        and not view.session.settings_of(function.qualified).isdisjoint(view.tenancy.settings)
+        for name, _ in called_functions(node)
+        for function in view.session.functions(name)
+    )
 
 
 def _literal_tenant(node: exp.Expr, column: str) -> str | None:

@@ -141,6 +141,11 @@ def body_text(function: Function) -> str:
     return _COMMENTS.sub(" ", function.body)
 
 
+def looks_up(body: str) -> bool:
+    """Say whether a body without comments reads a relation."""
+    return _LOOKS_UP.search(body) is not None
+
+
 def body_settings(function: Function) -> tuple[tuple[str, bool], ...]:
     """Return (setting, missing_ok) for each current_setting() in a function's source."""
     return tuple((name.lower(), bool(missing)) for name, missing in _BODY_READ.findall(body_text(function)))
@@ -253,7 +258,7 @@ class Session:
         """
         direct = {read.name for read in setting_reads(tree)}
         for name, _ in called_functions(tree):
-            if not any(_LOOKS_UP.search(body_text(function)) for function in self.functions(name)):
+            if not any(looks_up(body_text(function)) for function in self.functions(name)):
                 direct |= self.settings_of(name)
         return frozenset(direct)
 

@@ -7,22 +7,28 @@ keeps tenants apart there is the tenant column in the key.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import written_name
+from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.scopes import Scope
 from lint.rules.tenant_columns import TENANT_TABLES, singular, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.catalogue import Column, ForeignKey, Key, Table
+    from lint.catalogue import Column, ForeignKey, Key, Policy, Table
     from lint.report import Finding
+    from lint.rules.branches import Alternative
     from lint.rules.viewpoint import Viewpoint
 
 _INDEX_METHODS = frozenset({"btree", "hash", "gin", "gist"})
 #: Values nobody can guess, so that "it exists already" tells nothing.
-_SECRET_WORDS = frozenset({"token", "hash", "digest", "secret", "nonce", "fingerprint", "hmac"})
+_SECRET_WORDS = frozenset(
+    {"token", "hash", "digest", "secret", "nonce", "fingerprint", "hmac", "checksum", "signature"}
+)
 #: Words of values that are unique in the world, or are how a person logs in.
 _WORLDWIDE_WORDS = frozenset(
     {
@@ -30,7 +36,15 @@ _WORLDWIDE_WORDS = frozenset(
         *("handle", "address", "fqdn", "arn", "stripe", "external", "webhook", "ip", "mac", "serial"),
     }
 )
+#: What becomes of a row that loses its tenant.
+_LOST = {
+    "unseen": "disappears",
+    "shared": "every tenant sees it",
+    "seen": "only who is let in by another column sees it",
+}
 _OVERWRITES = frozenset({"SET NULL", "SET DEFAULT"})
+#: Last words of what is drawn by chance and given to a person.
+_HANDED_OUT = (["short", "code"], ["invite", "code"], ["share", "code"], ["recovery", "code"])
 _CONSTANT = re.compile(r"\(*'[^']*'(?:::[\w .\"]+)?\)*\Z|-?\d+\Z")
 
 
@@ -67,7 +81,7 @@ def _index(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
 
 
 def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
-    if column.nullable and not _shared_by_null(table, column.name):
+    if column.nullable and _without_tenant(table, view) == "unseen":
         yield RLS043.finding(
             view.place(column, table),
             f"{table.qualified}.{column.name} may be NULL: such a row belongs to no tenant and no tenant "
@@ -89,10 +103,27 @@ def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
         )
 
 
-def _shared_by_null(table: Table, column: str) -> bool:
-    """Say whether a policy for reading makes rows without a tenant the shared ones."""
-    test = f"{written_name(column)} IS NULL"
-    return any(test in (policy.using or "") for policy in table.permissive if policy.command == "select")
+def _without_tenant(table: Table, view: Viewpoint) -> Literal["unseen", "shared", "seen"]:
+    """Return what the policies make of a row without a tenant: nobody's, everybody's, or another column's."""
+    branches = Branches(Scope.of_table(table, view.catalogue), table.tenant_column, view.session)
+    found: Literal["unseen", "seen"] = "unseen"
+    for policy in table.permissive:
+        if policy.command not in {"all", "select"}:
+            continue
+        for way in _ways(policy, branches):
+            if way.first("no_tenant"):
+                return "shared"
+            named = frozenset[str]().union(*(branches.row_columns(one.node) for one in way.conditions))
+            if way.bound and table.tenant_column not in named:
+                found = "seen"
+    return found
+
+
+def _ways(policy: Policy, branches: Branches) -> tuple[Alternative, ...]:
+    try:
+        return branches.alternatives(parse_predicate(policy.using or "false"))
+    except PredicateError:
+        return ()
 
 
 def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator[Finding]:
@@ -102,7 +133,7 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         return
     if any(_tells_nothing(table.column(name)) for name in key.columns) or _is_surrogate(table, key):
         return
-    if _is_handed_out(table, key):
+    if _is_handed_out(key):
         return
     if view.from_history and _is_global_by_nature(table, key, column):
         return
@@ -128,9 +159,14 @@ def _is_surrogate(table: Table, key: Key) -> bool:
     return any(set(key.columns) <= set(foreign.columns) for foreign in table.foreign_keys)
 
 
-def _is_handed_out(table: Table, key: Key) -> bool:
-    """Say whether a key is what an OAuth flow hands out, which nobody guesses."""
-    return key.kind == "primary" and key.columns == ("state",) and "oauth" in table.name.lower()
+def _is_handed_out(key: Key) -> bool:
+    """Say whether a key is drawn by chance to be handed out: the state of a login, the code of a short link.
+
+    A state that says how far a row has come is never unique by itself.
+    """
+    if len(key.columns) != 1:
+        return False
+    return key.columns[0] == "state" or words(key.columns[0])[-2:] in _HANDED_OUT
 
 
 def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
@@ -166,7 +202,9 @@ def _overwriting(table: Table, foreign: ForeignKey, column: Column, view: Viewpo
             continue
         others = ", ".join(name for name in foreign.columns if name != column.name)
         outcome = (
-            "the row loses its tenant and disappears" if column.nullable else "the statement fails with 23502"
+            f"the row loses its tenant and {_LOST[_without_tenant(table, view)]}"
+            if column.nullable
+            else "the statement fails with 23502"
         )
         yield RLS052.finding(
             view.place(foreign, table),

@@ -28,6 +28,7 @@ from lint.rules.row_security import (
     unprotected,
     unprotected_child,
 )
+from lint.rules.table_rules import RLS003
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,23 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     for finding in nothing_permitted(table, view.catalogue):
         if not _closed_by_design(table, view):
             yield finding
+    yield from _closed_to_clients(table, view)
     yield from _not_forced(table, view)
+
+
+def _closed_to_clients(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """RLS003 as information: on a hosted platform a table without a policy is mostly meant to be closed."""
+    closed = table.enabled and table.known and not table.policies and not table.parent
+    if closed and view.hosted and view.from_history and view.commands(table):
+        yield RLS003.finding(
+            view.place(table) if table.security_place is None else table.security_place,
+            f"{table.qualified} has row security and no policy: clients of the platform reach no row of it, "
+            "only who bypasses row security does",
+            f"nothing, if only the service is to have it; else CREATE POLICY … ON {table.written}",
+            table=table.qualified,
+            severity="info",
+            cause="tables that are closed to clients: row security without a policy",
+        )
 
 
 def _closed_by_design(table: Table, view: Viewpoint) -> bool:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lint.catalogue import PUBLIC
+from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import body_text, called_functions
+from lint.rules.expressions import body_text, called_functions, looks_up
 from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.catalogue import Catalogue, Function, Place, RewriteRule, Table, Trigger, View
     from lint.report import Finding
+    from lint.rules.branches import Alternative
     from lint.rules.viewpoint import Viewpoint
 
 _RELATION_WORD = r"\b(?:from|join|into|update|only|using|table|delete\s+from)\s+(?:only\s+)?"
@@ -40,6 +44,8 @@ _SECRETS = re.compile(
 _COMMON_TABLE = re.compile(
     r"\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(", re.IGNORECASE
 )
+#: Types of ids.
+_IDS = frozenset({"uuid", "bigint", "integer", "int", "int4", "int8"})
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
 _NOT_RELATIONS = frozenset(
     {"select", "lateral", "unnest", "json", "jsonb", "new", "old", "strict", "set", "values", "of", "pg_temp"}
@@ -84,8 +90,7 @@ def _as_owner(one: View, tables: list[Table], view: Viewpoint) -> Iterator[Findi
             yield RLS030.finding(
                 view.place(one),
                 f"view {one.qualified} reads {table.qualified} as {view.owner_text(one.owner)}, and "
-                f"{why}: {view.role} sees "
-                "every tenant's rows through it",
+                f"{why}: {view.role} sees {_whose_rows(table)} through it",
                 fix,
                 table=one.qualified,
                 subject=table.qualified,
@@ -111,7 +116,7 @@ def _as_unknown_owner(one: View, table: Table, view: Viewpoint) -> Finding:
     return RLS030.finding(
         view.place(one),
         f"view {one.qualified} reads {table.qualified} with the rights of whoever runs the migrations: a "
-        f"superuser, or a role with BYPASSRLS, and {view.role} sees every tenant's rows through it",
+        f"superuser, or a role with BYPASSRLS, and {view.role} sees {_whose_rows(table)} through it",
         f"ALTER VIEW {one.schema}.{one.name} SET (security_invoker = true);",
         table=one.qualified,
         subject=table.qualified,
@@ -159,6 +164,11 @@ def _names(tables: list[Table]) -> str:
     return ", ".join(table.qualified for table in tables)
 
 
+def _whose_rows(table: Table) -> str:
+    """Say what an exempt reader gets; only a table that has tenants has rows of theirs."""
+    return "every tenant's rows" if table.tenant_column else "every row"
+
+
 # Functions
 
 
@@ -169,10 +179,12 @@ def function_findings(view: Viewpoint) -> Iterator[Finding]:
         reached = view.may_execute(function) and not function.is_trigger
         if function.security_definer and (reached or function.qualified in called):
             yield from _definer(function, view)
+            if function.qualified not in called:
+                yield from _answers_about_rows(function, view)
         if reached:
             yield from _sets_tenant(function, view)
         if reached and function.leakproof and function.arguments:
-            yield from _leakproof(function, view)
+            yield from _leakproof(function, view, helper=function.qualified in called)
 
 
 def _called_by_tables(view: Viewpoint) -> frozenset[str]:
@@ -232,7 +244,7 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
             yield RLS032.finding(
                 place,
                 f"function {function.signature} reads {table.qualified} as "
-                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches every tenant's rows "
+                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches {_whose_rows(table)} "
                 "through it",
                 f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
                 table=table.qualified,
@@ -254,13 +266,64 @@ def _tells_rows(function: Function, view: Viewpoint) -> bool:
     return _SECRETS.search(body_text(function)) is None
 
 
+def _answers_about_rows(function: Function, view: Viewpoint) -> Iterator[Finding]:
+    """Tell of yes-or-no answers about rows of an id that whoever calls may choose.
+
+    What a policy calls has to be callable; of the rest PUBLIC needs nothing. Answers are no rows, so that
+    it is information.
+    """
+    if not view.from_history or not _answers_anyone(function, view):
+        return
+    body = body_text(function)
+    for table in view.tenant_tables():
+        unknown = function.owner is None and table.enabled
+        exempt = unknown or view.exempt(function.owner, table) is not None
+        if exempt and _holds_secrets(table, view) and names_relation(body, table.schema, table.name):
+            yield RLS032.finding(
+                view.place(function),
+                f"function {function.signature} answers whoever calls it about {table.qualified} with an id "
+                f"of any tenant: PUBLIC may execute it, it runs as {view.owner_text(function.owner)}, "
+                "and it does not ask who calls",
+                f"REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC;",
+                subject=f"{function.signature}:answers",
+                severity="info",
+                cause="definer functions that answer PUBLIC about rows by their id",
+            )
+            return
+
+
+def _answers_anyone(function: Function, view: Viewpoint) -> bool:
+    takes_ids = not _IDS.isdisjoint(part.strip() for part in function.arguments.lower().split(","))
+    boolean = function.returns.lower() in {"boolean", "bool"}
+    asks = view.session.asks_caller(function) or _SECRETS.search(body_text(function)) is not None
+    return boolean and takes_ids and PUBLIC in function.executors and not asks
+
+
 def _holds_secrets(table: Table, view: Viewpoint) -> bool:
     """Say whether a table under row security hides rows from the role at all."""
     if not view.is_protected(table.qualified):
         return False
-    readable = view.permissive(table, "select")
-    shared = any((policy.using or "").strip().lower() == "true" for policy in readable)
-    return not (shared and view.from_history)
+    return not (view.from_history and _shared(table, view))
+
+
+def _shared(table: Table, view: Viewpoint) -> bool:
+    """Say whether a policy gives the role every row of a table to read anyway."""
+    branches = Branches(Scope.of_table(table, view.catalogue), table.tenant_column, view.session)
+    for policy in view.permissive(table, "select"):
+        if (policy.using or "").strip().lower() == "true":
+            return True
+        try:
+            ways = branches.alternatives(parse_predicate(policy.using or "false"))
+        except PredicateError:
+            continue
+        if table.tenant_column is None and any(_asks_nobody(way) for way in ways):
+            return True
+    return False
+
+
+def _asks_nobody(way: Alternative) -> bool:
+    """Say whether every client passes, whatever the row is."""
+    return all(condition.kind == "anyone" for condition in way.conditions)
 
 
 def _is_empty_path(function: Function) -> bool:
@@ -296,7 +359,7 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
                 f"ALTER FUNCTION {function.signature} RESET {name};",
                 subject=function.signature,
             )
-    if not function.arguments or (view.from_history and not view.hosted):
+    if not function.arguments or (view.from_history and not view.hosted and not _unguarded(function, view)):
         return  # an application's own login can set it without any function
     settings = _settings_made(function, view)
     if not settings:
@@ -311,6 +374,17 @@ def _sets_tenant(function: Function, view: Viewpoint) -> Iterator[Finding]:
     )
 
 
+def _unguarded(function: Function, view: Viewpoint) -> bool:
+    """Say whether everybody may call a setter that was made to be more than SET, and asks nothing.
+
+    SECURITY DEFINER says that a caller is not trusted with what it does; PUBLIC may call it all the same.
+    One that looks something up, wants a secret or asks who calls decides for itself.
+    """
+    body = body_text(function)
+    asks = looks_up(body) or view.session.asks_caller(function) or _SECRETS.search(body) is not None
+    return function.security_definer and PUBLIC in function.executors and not asks
+
+
 def _settings_made(function: Function, view: Viewpoint) -> frozenset[str]:
     """Return the tenant settings (or "any setting") that a function makes from its arguments."""
     found: set[str] = set()
@@ -323,15 +397,19 @@ def _settings_made(function: Function, view: Viewpoint) -> frozenset[str]:
     return frozenset(found)
 
 
-def _leakproof(function: Function, view: Viewpoint) -> Iterator[Finding]:
-    """Name a function that is handed columns of rows; without an argument it is handed nothing."""
+def _leakproof(function: Function, view: Viewpoint, *, helper: bool) -> Iterator[Finding]:
+    """Name a function that is handed columns of rows; without an argument it is handed nothing.
+
+    A policy's own `helper` is what refuses the rows, and LEAKPROOF lets an index serve it.
+    """
     yield RLS032.finding(
         view.place(function),
         f"function {function.signature} is LEAKPROOF by its maker's word: in a WHERE it sees rows before any "
         "policy has refused them",
         f"ALTER FUNCTION {function.signature} NOT LEAKPROOF;",
         subject=f"{function.signature}:leakproof",
-        severity="warning",
+        severity="info" if helper and view.from_history else "warning",
+        cause="functions that are LEAKPROOF by their maker's word",
     )
 
 

@@ -7,6 +7,7 @@ file) is no finding.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lint.history import facts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue, ForeignKey, Place, Table
     from lint.config import LintConfig
     from lint.history.steps import Lives, Moment, Step
-    from lint.report import Finding, Severity
+    from lint.report import Finding
 
 _EMPTY = "*"
 
@@ -105,17 +106,17 @@ class Keys(Watcher):
         if self.config.is_global(forced.qualified):
             return
         loud = hidden.raises(forced) and not hidden.bound_for(forced)
-        severity: Severity | None = "warning" if loud else None
+        told = _raising(child, key, forced) if loud else _told(child, key, forced)
         self.found.append(
             RLS041.finding(
                 place,
-                _raising(child, key, forced) if loud else _told(child, key, forced),
+                told.message,
                 f"ALTER TABLE {forced.written} NO FORCE ROW LEVEL SECURITY; before it and FORCE after it, "
                 "in one transaction",
                 table=child.qualified,
                 subject=f"{','.join(key.columns)}->{key.target}",
-                severity=severity,
-                cause=f"key-under-force-{severity or RLS041.severity}",
+                severity="warning" if loud else None,
+                cause=told.cause,
             )
         )
 
@@ -126,22 +127,33 @@ class Keys(Watcher):
             yield from self.found
 
 
-def _told(child: Table, key: ForeignKey, forced: Table) -> str:
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What becomes of a key under FORCE: told of this one, and said of all like it."""
+
+    message: str
+    cause: str
+
+
+def _told(child: Table, key: ForeignKey, forced: Table) -> _Effect:
     columns = ", ".join(key.columns)
     if forced is child:
-        return (
+        return _Effect(
             f"the foreign key ({columns}) to {key.target} is checked against no row: {child.qualified} is "
             "forced, so its rows are hidden from the check, and the constraint is marked valid while "
-            "orphans may exist"
+            "orphans may exist",
+            "FORCE hides the rows that point, so a foreign key is valid without a check",
         )
-    return (
+    return _Effect(
         f"the foreign key ({columns}) of {child.qualified} fails with 23503 although its rows are sound: "
-        f"{key.target} is forced, so the check sees none of the rows that are referenced"
+        f"{key.target} is forced, so the check sees none of the rows that are referenced",
+        "FORCE hides the rows pointed at, so a foreign key fails with 23503",
     )
 
 
-def _raising(child: Table, key: ForeignKey, forced: Table) -> str:
-    return (
+def _raising(child: Table, key: ForeignKey, forced: Table) -> _Effect:
+    return _Effect(
         f"the foreign key ({', '.join(key.columns)}) of {child.qualified} fails with 42704: "
-        f"{forced.qualified} is forced, and its policies read a setting that nobody set before the check"
+        f"{forced.qualified} is forced, and its policies read a setting that nobody set before the check",
+        "a foreign key is checked by policies whose setting was never set",
     )

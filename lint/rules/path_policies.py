@@ -216,7 +216,7 @@ def _unbounded(locked: _Locked, files: int, severity: Severity | None = None) ->
         table=tables[0] if len(tables) == 1 else None,
         subject="lock_timeout",
         severity=severity,
-        cause="no-lock-timeout",
+        cause="ACCESS EXCLUSIVE is waited for without a lock_timeout",
     )
 
 

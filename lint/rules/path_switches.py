@@ -203,7 +203,7 @@ def _window(table: Table, closing: Closing, opened: Place) -> Finding:
         "put ENABLE and CREATE POLICY (or DROP and CREATE) into one migration, in one transaction",
         table=table.qualified,
         subject="window",
-        cause="policy-in-later-transaction",
+        cause="the policy comes in a later transaction than row security",
     )
 
 

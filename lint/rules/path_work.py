@@ -175,7 +175,7 @@ class Work(Watcher):
                 table=table.qualified,
                 subject=change.verb,
                 severity=severity,
-                cause=f"unbound-{severity or RLS040.severity}",
+                cause="rows are read or written under FORCE while no tenant is bound",
             )
         )
 
@@ -197,6 +197,6 @@ class Work(Watcher):
                 "GET DIAGNOSTICS n = ROW_COUNT (in Python: result.rowcount), and fail when it stays 0",
                 table=table.qualified,
                 subject=change.verb,
-                cause="uncounted",
+                cause="rows are changed and nobody looks at how many",
             )
         )
