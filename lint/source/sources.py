@@ -153,9 +153,11 @@ class Sources:
         """Yield the files that name a protected table in SQL, or the model of one."""
         tables = {table.name for table in self.link.protected.values()}
         models = {model.name for model in self.python_models if self.link.table(model.table)}
-        yield from self._words.spelling(models)
+        yield from (file for file in self._words.spelling(models) if not is_script(file))
         written = statements_over(tables)
-        yield from (file for file in self._words.spelling(tables) if written.search(file.content))
+        for file in self._words.spelling(tables):
+            if is_script(file) in self._languages and written.search(file.content):
+                yield file
 
     def _follow(self, chosen: dict[str, SourceFile]) -> None:
         """Add the files that name what leads to a bypass, a scope or a protected table, and so on."""
