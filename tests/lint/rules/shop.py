@@ -52,7 +52,7 @@ HOSTED = (
     + "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;\n"
     + "CREATE TABLE member (user_id uuid, tenant_id uuid NOT NULL, PRIMARY KEY (user_id, tenant_id));\n"
     + "ALTER TABLE member ENABLE ROW LEVEL SECURITY;\n"
-    + "CREATE POLICY own ON member TO authenticated USING (user_id = (SELECT auth.uid()));\n"
+    + "CREATE POLICY own ON member FOR SELECT TO authenticated USING (user_id = (SELECT auth.uid()));\n"
     + "CREATE POLICY team ON invoice TO authenticated USING (\n"
     + "  tenant_id IN (SELECT m.tenant_id FROM member m WHERE m.user_id = (SELECT auth.uid())));\n"
 )
