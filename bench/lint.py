@@ -97,20 +97,16 @@ def written(folder: Path, count: int) -> Corpus:
 
 def front_end(text: str) -> int:
     from lint.catalogue import Place
-    from lint.errors import SqlUnreadableError
     from lint.history.replay import Replay
-    from lint.history.sql import Script, statements
-    from lint.history.statements import statement_facts
+    from lint.history.sql import Script, read_statements
+    from lint.history.statements import FIRST_WORDS, statement_facts
 
     replay, place, count = Replay("bench"), Place("bench"), 0
-    try:
-        for statement in statements(Script(text)):
-            count += 1
-            changes = statement_facts(statement)
-            if changes:
-                replay.apply(changes, place)
-    except SqlUnreadableError:
-        return count
+    for statement in read_statements(Script(text), FIRST_WORDS, lambda *_: None):
+        count += 1
+        changes = statement_facts(statement) if statement is not None else []
+        if changes:
+            replay.apply(changes, place)
     return count
 
 
