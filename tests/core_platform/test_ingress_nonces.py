@@ -45,7 +45,8 @@ def with_store(
     url: str, use: Callable[[NonceStore], Coroutine[object, object, T]], rate: HelloRate = RATE
 ) -> T:
     async def run() -> T:
-        store = NonceStore(url, rate, timeout_ms=300)
+        # Below the pause of the slow server, above what a busy machine needs.
+        store = NonceStore(url, rate, timeout_ms=1_500)
         try:
             return await use(store)
         finally:
