@@ -52,7 +52,7 @@ class Command:
 
 COMMANDS = {
     "demo": Command("demo", "the whole loop on embedded servers: platform, traffic, evidence, portal, pack"),
-    "lint": Command("lint", "row-security and bypass lint of SQL migrations and Python sources"),
+    "lint": Command("lint", "row-security and bypass lint of SQL migrations and source code"),
     "rls": Command("rls", "tables that hold tenant data against tables enforced"),
     "collect": Command("collect", "look at everything in the scope and log signed records"),
     "check": Command("check", "judge the logged evidence"),
