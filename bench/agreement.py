@@ -72,7 +72,7 @@ def report(folder: str, files: list[Path], dsn: str) -> None:
         for at, part in enumerate(parts):
             count += 1
             if at in gone:
-                refused.append(f"{path}:{script.line_and_column(part.tokens[0].start)[0]}: {gone[at]}")
+                refused.append(f"{path}:{script.line_and_column(part.start)[0]}: {gone[at]}")
             else:
                 replay.apply(statement_facts(part), Place(str(path)))
     found = differences(replay.catalogue(), read_live(dsn), before)

@@ -25,7 +25,7 @@ def _run_block(state: State, change: facts.RunBlock) -> None:
         state.note("DO blocks inside DO blocks, too deep to follow")
         return
     state.call_depth += 1
-    run_block(change.raw, change.read, state)
+    run_block(change.body, change.read, state)
     state.call_depth -= 1
 
 

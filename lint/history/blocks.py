@@ -13,21 +13,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token
-
 from lint.errors import SqlUnreadableError
-from lint.history import facts, kinds
+from lint.history import facts
 from lint.history.expressions import Expressions, Value
-from lint.history.sql import (
-    STRINGS,
-    Cursor,
-    Script,
-    Statement,
-    fold,
-    split_statements,
-    statements,
-    tokenize_body,
-)
+from lint.history.lexical import fold, is_string, literal
+from lint.history.sql import Cursor, Script, Statement, split_statements, statements, tokenized
 from lint.history.virtual import Virtual
 from lint.history.work import Rows, counts_rows, loop_source, swallows_duplicates
 from lint.limits import check_time
@@ -39,8 +29,6 @@ if TYPE_CHECKING:
     from lint.history.facts import Fact
     from lint.history.state import State
 
-_BODY = re.compile(r"\$((?:[^\W\d]\w*)?)\$(.*)\$\1\$", re.DOTALL)
-_QUOTED_BODY = re.compile(r"'((?:[^']|'')*)'", re.DOTALL)
 #: A body without these changes no schema, and is not followed.
 _CHANGES_SCHEMA = re.compile(
     r"\b(?:execute|create|alter|drop|grant|revoke|perform|call|comment)\b", re.IGNORECASE
@@ -57,19 +45,17 @@ _MAX_RANGE = 1000
 #: Words of a query that does more than answer: a WITH query that writes, or a setting made by the way.
 _ACTING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SET_CONFIG"})
 _POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
+_BEFORE_STATEMENT = frozenset({"", ";", "THEN", "ELSE", "LOOP", "BEGIN"})
 _SKIPPED = frozenset(
     {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
 )
 
 
-def run_block(raw: str, read: Callable[[Statement], list[Fact]], state: State) -> None:
-    """Run a DO body (`raw` is all that follows DO) on the state; `read` reads its statements."""
-    match = _BODY.search(raw)
-    quoted = None if match else _QUOTED_BODY.search(raw)
-    if match is None and quoted is None:
+def run_block(body: str | None, read: Callable[[Statement], list[Fact]], state: State) -> None:
+    """Run a DO body on the state; `read` reads its statements."""
+    if body is None:
         state.note("a DO block without a literal body")
         return
-    body = match[2] if match else quoted[1].replace("''", "'") if quoted else ""
     _run(body, read, state, {}, "a DO block")
 
 
@@ -80,7 +66,7 @@ def run_function(function: Function, call: facts.RunFunction, state: State) -> N
     names = state.argument_names.get(function.signature, ())
     values: dict[str, Value] = dict.fromkeys(names)
     for number, argument in enumerate(call.arguments):
-        values[f"@{number + 1}"] = argument
+        values[f"${number + 1}"] = argument
         if number < len(names):
             values[names[number]] = argument
     if function.language == "plpgsql":
@@ -95,7 +81,7 @@ def _run(
     body: str, read: Callable[[Statement], list[Fact]], state: State, values: Mapping[str, Value], what: str
 ) -> None:
     try:
-        _Block(Script(body), read, state, values).run()
+        _Block(body, read, state, values).run()
     except (SqlUnreadableError, IndexError, ValueError) as error:
         reason = "it ends too early" if isinstance(error, IndexError) else str(error)
         state.note(f"{what} that cannot be followed ({reason})")
@@ -106,20 +92,19 @@ class _Block:
 
     def __init__(
         self,
-        script: Script,
+        body: str,
         read: Callable[[Statement], list[Fact]],
         state: State,
         values: Mapping[str, Value],
     ) -> None:
-        self.script = script
         self.read = read
         self.state = state
-        self.cursor = Cursor(Statement(tokenize_body(script.text), script))
+        self.cursor = Cursor(tokenized(body))
         self.values: dict[str, Value] = dict(values)
         self.guards = Expressions(self._lookup, self._virtual(absent=None).select)
         self.steps = 0
         self.depth = 0
-        self.counts = counts_rows(script.text)
+        self.counts = counts_rows(body)
         #: Policies whose "it exists already" passes unheard here; None for those of any name.
         self.swallowed: frozenset[str] | None = frozenset()
 
@@ -165,21 +150,18 @@ class _Block:
         elif not self._assignment():
             self._plain()
 
-    def _tokens_to(self, *ends: str) -> list[Token]:
+    def _run_to(self, *ends: str) -> Cursor:
         """Read tokens up to one of the words or `;` outside parentheses, and step over it."""
         cursor, first = self.cursor, self.cursor.at
-        while not cursor.done:
-            if cursor.is_kind(kinds.SEMICOLON) or cursor.word() in ends:
-                tokens = cursor.tokens[first : cursor.at]
-                cursor.at += 1
-                return tokens
-            if cursor.is_kind(kinds.L_PAREN):
-                cursor.skip_group()
-            else:
-                cursor.at += 1
-        return cursor.tokens[first:]
+        found = cursor.skip_to(";", *ends)
+        run = cursor.window(first, cursor.at)
+        cursor.at += found
+        return run
 
-    def _value(self, tokens: list[Token]) -> Value:
+    def _tokens_to(self, *ends: str) -> list[str]:
+        return self._run_to(*ends).rest()
+
+    def _value(self, tokens: list[str]) -> Value:
         return Expressions(self._lookup, self._virtual(absent=False).select).value(tokens)
 
     # Declarations and assignments
@@ -191,7 +173,7 @@ class _Block:
             if not declaration:
                 continue
             for index, token in enumerate(declaration):
-                if token.token_type in {kinds.COLON_EQ, kinds.EQ} or token.text.upper() == "DEFAULT":
+                if token in {":=", "="} or token.upper() == "DEFAULT":
                     self.values[fold(declaration[0])] = self._value(declaration[index + 1 :])
                     break
             else:
@@ -199,11 +181,7 @@ class _Block:
 
     def _assignment(self) -> bool:
         cursor = self.cursor
-        following = cursor.at + 1
-        if following >= len(cursor.tokens):
-            return False
-        kind = cursor.tokens[following].token_type
-        if kind is not kinds.COLON_EQ and kind is not kinds.EQ:
+        if cursor.word(1) not in {":=", "="}:
             return False
         name = cursor.identifier()
         cursor.at += 1
@@ -230,7 +208,7 @@ class _Block:
         first = self.cursor.at
         if self.cursor.word() == "EXCEPTION":
             self._skip_handlers()
-        handlers = self.cursor.tokens[first : self.cursor.at]
+        handlers = self.cursor.words[first : self.cursor.at]
         self.cursor.at = start
         return swallows_duplicates(handlers)
 
@@ -251,7 +229,8 @@ class _Block:
                 continue
             if nested == 0 and word in ends:
                 return
-            begins = cursor.at == first or cursor.word(-1) in {"", ";", "THEN", "ELSE", "LOOP", "BEGIN"}
+            before = cursor.word(-1)
+            begins = cursor.at == first or before in _BEFORE_STATEMENT or is_string(before)
             nested += word in {"BEGIN", "LOOP", "CASE"} or (word == "IF" and begins)
             cursor.at += 1
 
@@ -273,20 +252,20 @@ class _Block:
                 break
         self._tokens_to()
 
-    def _guarded(self, condition: list[Token], *ends: str) -> None:
+    def _guarded(self, condition: list[str], *ends: str) -> None:
         outer = self.swallowed
         if _asks_for_policy(condition) and outer is not None:
             self.swallowed = outer | _texts(condition)
         self._body(*ends)
         self.swallowed = outer
 
-    def _pass_over(self, condition: list[Token], *ends: str) -> None:
+    def _pass_over(self, condition: list[str], *ends: str) -> None:
         """Step over a branch; a policy that is there already is still told of what it keeps out."""
         first = self.cursor.at
         self._skip_body(*ends)
         if not _asks_for_policy(condition):
             return
-        for statement in split_statements(self.cursor.tokens[first : self.cursor.at], self.script):
+        for statement in split_statements(self.cursor.statement.part(first, self.cursor.at)):
             for change in self.read(statement):
                 if isinstance(change, facts.CreatePolicy):
                     self.state.apply_one(replace(change, swallowed=True))
@@ -313,22 +292,20 @@ class _Block:
         variables = self.cursor.identifiers()
         self.cursor.expect("IN")
         self.cursor.eat("REVERSE")
-        source = self._tokens_to("LOOP")
+        source = self._run_to("LOOP")
         items = self._items(source)
         if items is None:
-            for change in loop_source(source, self.script):
+            for change in loop_source(source):
                 self.state.apply_one(change)
         self._repeat(variables, items)
 
-    def _items(self, source: list[Token]) -> tuple[Value, ...] | None:
+    def _items(self, source: Cursor) -> tuple[Value, ...] | None:
         """Return what a FOR loop goes over: rows of a query, or numbers of a range."""
-        text = self.script.text[source[0].start : source[-1].end + 1] if source else ""
-        first, dots, last = text.partition("..")
+        first, dots, last = source.rest_source().partition("..")
         if dots:
             return _range(first.strip(), last.strip(), self._lookup)
-        if source and source[0].token_type is kinds.L_PAREN:
-            source = source[1:-1]
-        rows = self._virtual(absent=False).select(source)
+        tokens = source.rest()
+        rows = self._virtual(absent=False).select(tokens[1:-1] if tokens[:1] == ["("] else tokens)
         return None if rows is None else tuple(rows)
 
     def _repeat(self, variables: tuple[str, ...], items: tuple[Value, ...] | None) -> None:
@@ -364,14 +341,13 @@ class _Block:
 
     def _plain(self) -> None:
         first = self.cursor.at
-        tokens = self._tokens_to()
-        if not tokens:
+        run = self._run_to()
+        if run.done:
             self.cursor.at = max(self.cursor.at, first + 1)
             return
-        word = tokens[0].text.upper()
-        if word in {"SELECT", "WITH"} and self._into(tokens):
-            return
-        self._apply(Statement(tokens, self.script))
+        statement = run.statement.part(run.at, run.end)
+        if run.word() not in {"SELECT", "WITH"} or not self._into(statement):
+            self._apply(statement)
 
     def _apply(self, statement: Statement) -> None:
         for change in self.read(statement):
@@ -390,23 +366,22 @@ class _Block:
 
     def _with_arguments(self, statement: Statement, call: facts.RunFunction) -> facts.RunFunction:
         """Return a call with arguments that are variables of this block."""
-        first = next(at for at, t in enumerate(statement.tokens) if t.token_type is kinds.L_PAREN)
-        cursor = Cursor(statement, first)
-        values = tuple(_argument(self._value(one.tokens)) for one in cursor.group_elements())
+        cursor = Cursor(statement, statement.words.index("("))
+        values = tuple(_argument(self._value(one.rest())) for one in cursor.elements())
         return facts.RunFunction(call.name, values, call.read, call.from_query)
 
-    def _into(self, tokens: list[Token]) -> bool:
+    def _into(self, statement: Statement) -> bool:
         """Run SELECT … INTO variables with what it does by the way; say whether it was one."""
-        at = _variables_at(tokens)
+        at = _variables_at(statement.words)
         if at is None:
             return False
-        cursor = Cursor(Statement(tokens, self.script), at + 1)
+        cursor = Cursor(statement, at + 1)
         cursor.eat("STRICT")
         variables = cursor.identifiers()
-        query = tokens[:at] + cursor.rest()
-        if any(token.text.upper() in _ACTING for token in query if token.token_type not in STRINGS):
-            self._apply(Statement(query, self.script))
-        rows = self._virtual(absent=False).select(query)
+        query = statement.without(at, cursor.at)
+        if not _ACTING.isdisjoint(query.words):
+            self._apply(query)
+        rows = self._virtual(absent=False).select(query.texts)
         self._bind(variables, rows[0] if rows else None)
         return True
 
@@ -422,32 +397,32 @@ class _Block:
             self.state.note("EXECUTE of text that is known only when it runs")
 
     @staticmethod
-    def _argument(tokens: list[Token]) -> list[Token]:
+    def _argument(tokens: list[str]) -> list[str]:
         """Return the text expression of EXECUTE, without INTO and USING."""
         for index, token in enumerate(tokens):
-            if index and token.text.upper() in {"INTO", "USING"} and token.token_type not in STRINGS:
+            if index and token.upper() in {"INTO", "USING"}:
                 return tokens[:index]
         return tokens
 
 
-def _variables_at(tokens: list[Token]) -> int | None:
+def _variables_at(words: list[str]) -> int | None:
     """Return where a query names the variables it fills: at an INTO that no INSERT or MERGE owns."""
     depth = 0
-    for at, token in enumerate(tokens):
-        depth += (token.token_type is kinds.L_PAREN) - (token.token_type is kinds.R_PAREN)
-        if depth == 0 and token.token_type is kinds.INTO:
-            return None if tokens[at - 1].text.upper() in {"INSERT", "MERGE"} else at
+    for at, word in enumerate(words):
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and word == "INTO":
+            return None if words[at - 1] in {"INSERT", "MERGE"} else at
     return None
 
 
-def _asks_for_policy(condition: list[Token]) -> bool:
+def _asks_for_policy(condition: list[str]) -> bool:
     """Say whether a condition is `NOT EXISTS (SELECT … FROM pg_policies …)`."""
-    words = [token.text.upper() for token in condition]
+    words = [*map(str.upper, condition)]
     return words[:2] == ["NOT", "EXISTS"] and not _POLICY_CATALOGS.isdisjoint(words)
 
 
-def _texts(tokens: list[Token]) -> frozenset[str]:
-    return frozenset(token.text for token in tokens if token.token_type in STRINGS)
+def _texts(tokens: list[str]) -> frozenset[str]:
+    return frozenset(literal(token) for token in tokens if is_string(token))
 
 
 def _argument(value: Value) -> str | tuple[str, ...] | None:
@@ -457,10 +432,10 @@ def _argument(value: Value) -> str | tuple[str, ...] | None:
     return value if isinstance(value, str) else None
 
 
-def _changes_nothing(tokens: list[Token]) -> bool:
+def _changes_nothing(tokens: list[str]) -> bool:
     """Say whether a text begins with the word of a statement that leaves the schema alone."""
-    first = next((token for token in tokens if token.token_type in STRINGS), None)
-    words = first.text.split(None, 1) if first is not None else []
+    first = next((token for token in tokens if is_string(token)), None)
+    words = literal(first).split(None, 1) if first is not None else []
     return bool(words) and words[0].upper() in _CHANGES_NOTHING
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import Token
-
 from lint.catalogue import Column, Constraint, ForeignKey, Key
-from lint.history import kinds
-from lint.history.sql import flat
 from lint.history.types import SERIALS, read_type
 
 if TYPE_CHECKING:
@@ -65,9 +61,7 @@ def untyped_column(cursor: Cursor, name: str, into: Elements) -> None:
 
 def _begins_constraint(cursor: Cursor) -> bool:
     """Say whether a column's constraint begins here; `storage.x` is a type of a schema named so."""
-    following = cursor.at + 1
-    is_qualified = following < len(cursor.tokens) and cursor.tokens[following].token_type is kinds.DOT
-    return cursor.word() in _COLUMN_WORDS and not is_qualified
+    return cursor.word() in _COLUMN_WORDS and cursor.word(1) != "."
 
 
 @dataclass
@@ -129,7 +123,7 @@ def _expression(cursor: Cursor) -> str:
         word = cursor.word()
         if word in _COLUMN_WORDS and cursor.at > first and not _goes_on(cursor, word):
             break
-        if cursor.is_kind(kinds.L_PAREN) or cursor.is_kind(kinds.L_BRACKET):
+        if cursor.word() == "(" or cursor.word() == "[":
             cursor.skip_group()
         else:
             cursor.at += 1
@@ -153,7 +147,7 @@ def _generated(cursor: Cursor, draft: _Draft) -> None:
         cursor.expect("BY", "DEFAULT")
     cursor.expect("AS")
     if cursor.eat("IDENTITY"):
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             cursor.skip_group()
         draft.identity, draft.nullable = ("always" if always else "by default"), False
         return
@@ -175,7 +169,7 @@ _ACTION_WORDS = {"CASCADE", "RESTRICT", "SET", "NO"}
 def references(cursor: Cursor, columns: tuple[str, ...], given: str) -> ForeignKey:
     """Read what follows REFERENCES."""
     target = dotted(cursor.name())
-    target_columns = names_in(cursor) if cursor.is_kind(kinds.L_PAREN) else ()
+    target_columns = names_in(cursor) if cursor.word() == "(" else ()
     on_delete, on_update = "", ""
     set_columns: tuple[str, ...] = ()
     match_full, validated, deferrable = False, True, False
@@ -218,7 +212,7 @@ def _action(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
         return "", ()
     if cursor.eat("SET"):
         action = "SET " + cursor.identifier().upper()
-        return action, names_in(cursor) if cursor.is_kind(kinds.L_PAREN) else ()
+        return action, names_in(cursor) if cursor.word() == "(" else ()
     return cursor.identifier().upper(), ()
 
 
@@ -276,18 +270,18 @@ class IndexPart:
 
 def index_part(cursor: Cursor) -> IndexPart:
     """Read one element of an index's column list."""
-    first = cursor.tokens[0]
-    if first.token_type is kinds.L_PAREN:
+    first = cursor.at
+    if cursor.word() == "(":
         text = cursor.group_text()
-        inner = cursor.part(cursor.tokens[1 : cursor.at - 1])
-        if len(inner.tokens) == 1 or inner.word(1) == "COLLATE":  # a column all the same
+        inner = cursor.window(first + 1, cursor.at - 1)
+        if inner.left == 1 or inner.word(1) == "COLLATE":  # a column all the same
             column = inner.identifier()
             return IndexPart(column, column, _operator_class(cursor))
         return IndexPart(f"({text})", None, _operator_class(cursor))
     name = cursor.name()
-    if cursor.is_kind(kinds.L_PAREN):
+    if cursor.word() == "(":
         cursor.skip_group()
-        return IndexPart(cursor.flat_since(0), None, _operator_class(cursor))
+        return IndexPart(cursor.flat_since(first), None, _operator_class(cursor))
     return IndexPart(name[-1], name[-1], _operator_class(cursor))
 
 
@@ -306,7 +300,7 @@ def index_key(cursor: Cursor, *, unique: bool) -> Key:
     if cursor.eat("INCLUDE"):
         cursor.skip_group()
     distinct = _nulls_distinct(cursor)
-    predicate = flat(_where(cursor), cursor.script) if cursor.skip_to("WHERE") else None
+    predicate = _where(cursor) if cursor.skip_to("WHERE") else None
     return Key(
         tuple(part.column for part in parts if part.column is not None),
         "unique" if unique else "index",
@@ -319,6 +313,6 @@ def index_key(cursor: Cursor, *, unique: bool) -> Key:
     )
 
 
-def _where(cursor: Cursor) -> list[Token]:
+def _where(cursor: Cursor) -> str:
     cursor.at += 1
-    return cursor.rest()
+    return cursor.flat_rest()

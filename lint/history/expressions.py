@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlglot.tokenizer_core import Token, TokenType
-
-from lint.history import kinds
-from lint.history.sql import STRINGS, fold, split_commas
+from lint.history.lexical import fold, is_number, is_string, literal
+from lint.history.sql import split_commas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +19,8 @@ Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
 
 _FORMAT = re.compile(r"%(?:(\d+)\$)?(?:-?\d+)?([sIL%])")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
-_OPENING = frozenset({kinds.L_PAREN, kinds.L_BRACKET})
-_CLOSING = frozenset({kinds.R_PAREN, kinds.R_BRACKET})
+_OPENING = frozenset({"(", "["})
+_CLOSING = frozenset({")", "]"})
 _MAX_DEPTH = 60
 _CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False}
 
@@ -43,7 +41,7 @@ class Expressions:
     def __init__(
         self,
         lookup: Callable[[tuple[str, ...]], Value],
-        select: Callable[[list[Token]], list[dict[str, Value]] | None],
+        select: Callable[[list[str]], list[dict[str, Value]] | None],
         *,
         absent: bool | None = None,
     ) -> None:
@@ -53,7 +51,7 @@ class Expressions:
         self.absent = absent
         self._depth = 0
 
-    def value(self, tokens: list[Token]) -> Value:
+    def value(self, tokens: list[str]) -> Value:
         """Return the value of an expression; raise ValueError when it is nested too deeply."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
@@ -62,65 +60,66 @@ class Expressions:
         self._depth -= 1
         return found
 
-    def truth(self, tokens: list[Token]) -> bool | None:
+    def truth(self, tokens: list[str]) -> bool | None:
         """Return what a condition is, None when it cannot be told."""
         found = self.value(tokens)
         return found if isinstance(found, bool) else None
 
-    def _any(self, tokens: list[Token]) -> Value:
+    def _any(self, tokens: list[str]) -> Value:
+        if len(tokens) == 1:
+            return self._word(tokens[0])
+        words = [*map(str.upper, tokens)]
         for word, decisive in (("OR", True), ("AND", False)):
-            parts = split_words(tokens, word)
+            parts = _split(tokens, words, word)
             if len(parts) > 1:
                 return _combined([self.truth(part) for part in parts], decisive=decisive)
-        if tokens[0].token_type is kinds.NOT:
+        if words[0] == "NOT":
             inner = self.truth(tokens[1:])
             return None if inner is None else not inner
-        compared = self._compared(tokens)
+        compared = self._compared(tokens, words)
         if compared is not _NOT_COMPARED:
             return compared if isinstance(compared, bool) else None
-        parts = split_at(tokens, kinds.DPIPE)
+        parts = _split(tokens, words, "||")
         if len(parts) > 1:
             return _joined([self.value(part) for part in parts])
-        return self._single(split_at(tokens, kinds.DCOLON)[0])
+        return self._single(_split(tokens, words, "::")[0])
 
-    def _compared(self, tokens: list[Token]) -> Value:
+    def _compared(self, tokens: list[str], words: list[str]) -> Value:
         """Return what a comparison is, `_NOT_COMPARED` when the tokens are none."""
+        if _COMPARISONS.keys().isdisjoint(words):
+            return _NOT_COMPARED
         depth = 0
-        for at, token in enumerate(tokens):
-            kind = token.token_type
-            depth += (kind in _OPENING) - (kind in _CLOSING)
-            if depth or at == 0:
+        for at, word in enumerate(words):
+            depth += (word in _OPENING) - (word in _CLOSING)
+            compare = _COMPARISONS.get(word)
+            if depth or at == 0 or compare is None:
                 continue
-            operator = "NOT IN" if kind is kinds.IN else token.text.upper()
-            compare = _COMPARISONS.get(operator.removeprefix("NOT "))
-            if compare is None:
-                continue
-            negated = tokens[at - 1].token_type is kinds.NOT
+            negated = words[at - 1] == "NOT"
             left = self.value(tokens[: at - 1 if negated else at])
             found = compare(left, self._right(tokens[at + 1 :]))
             return found if found is None or not negated else not found
         return _NOT_COMPARED
 
-    def _right(self, tokens: list[Token]) -> Value:
+    def _right(self, tokens: list[str]) -> Value:
         """Return the right side of a comparison: a value, a list in parentheses, or ANY (array)."""
-        if len(tokens) > 1 and tokens[0].text.upper() in {"ANY", "SOME"}:
+        if len(tokens) > 1 and tokens[0].upper() in {"ANY", "SOME"}:
             inner = self.value(tokens[2:-1])
             return inner if isinstance(inner, tuple) else None
-        if tokens and tokens[0].token_type is kinds.L_PAREN and not _is_select(tokens[1:]):
+        if tokens and tokens[0] == "(" and not _is_select(tokens[1:]):
             items = [self.value(run) for run in split_commas(tokens[1:-1])]
             return items[0] if len(items) == 1 else tuple(items)
         return self.value(tokens)
 
-    def _single(self, tokens: list[Token]) -> Value:
+    def _single(self, tokens: list[str]) -> Value:
         if not tokens:
             return None
         first = tokens[0]
-        if first.token_type is kinds.L_PAREN:
+        if first == "(":
             return self._parenthesised(tokens)
         if len(tokens) == 1:
             return self._word(first)
-        word = first.text.upper()
-        if tokens[1].token_type is kinds.DOT:
+        word = first.upper()
+        if tokens[1] == ".":
             return (
                 self.lookup(tuple(fold(token) for token in tokens[::2]))
                 if _is_dotted(tokens)
@@ -133,40 +132,42 @@ class Expressions:
             return None if rows is None else bool(rows) or self.absent
         return self._call(tokens)
 
-    def _word(self, token: Token) -> Value:
-        if token.token_type in STRINGS or token.token_type is kinds.NUMBER:
-            return str(token.text)
-        constant = _CONSTANTS.get(token.text.upper())
+    def _word(self, token: str) -> Value:
+        if is_string(token):
+            return literal(token)
+        if is_number(token):
+            return token
+        constant = _CONSTANTS.get(token.upper())
         return self.lookup((fold(token),)) if constant is None else constant
 
-    def _parenthesised(self, tokens: list[Token]) -> Value:
+    def _parenthesised(self, tokens: list[str]) -> Value:
         inner = tokens[1:-1]
         if not _is_select(inner):
             return self.value(inner)
         rows = self.select(inner)
         return next(iter(rows[0].values()), None) if rows and len(rows) == 1 else None
 
-    def _array(self, tokens: list[Token]) -> Value:
-        if tokens[1].token_type is kinds.L_PAREN:
+    def _array(self, tokens: list[str]) -> Value:
+        if tokens[1] == "(":
             rows = self.select(tokens[2:-1])
             return None if rows is None else _known([next(iter(row.values()), None) for row in rows])
         items = [self._element(run) for run in split_commas(tokens[2:-1])]
         return _known(items)
 
-    def _element(self, tokens: list[Token]) -> Value:
+    def _element(self, tokens: list[str]) -> Value:
         """Return an element of ARRAY[…], which may be an array without the word."""
-        if tokens[0].token_type is kinds.L_BRACKET:
+        if tokens[0] == "[":
             return _known([self._element(run) for run in split_commas(tokens[1:-1])])
         return self.value(tokens)
 
-    def _call(self, tokens: list[Token]) -> Value:
-        opening = next((at for at, t in enumerate(tokens) if t.token_type in _OPENING), None)
-        if opening is None or tokens[-1].token_type not in _CLOSING:
+    def _call(self, tokens: list[str]) -> Value:
+        opening = next((at for at, t in enumerate(tokens) if t in _OPENING), None)
+        if opening is None or tokens[-1] not in _CLOSING:
             return None
         arguments = [self.value(run) for run in split_commas(tokens[opening + 1 : -1])]
-        if tokens[opening].token_type is kinds.L_BRACKET:
+        if tokens[opening] == "[":
             return _subscript(self._single(tokens[:opening]), arguments)
-        return called(tokens[opening - 1].text.upper(), arguments)
+        return called(tokens[opening - 1].upper(), arguments)
 
 
 _NOT_COMPARED: Value = {"not": "compared"}
@@ -200,12 +201,12 @@ def _subscript(array: Value, index: list[Value]) -> Value:
     return array[int(number) - 1] if 0 < int(number) <= len(array) else None
 
 
-def _is_select(tokens: list[Token]) -> bool:
-    return bool(tokens) and tokens[0].text.upper() in {"SELECT", "WITH", "VALUES"}
+def _is_select(tokens: list[str]) -> bool:
+    return bool(tokens) and tokens[0].upper() in {"SELECT", "WITH", "VALUES"}
 
 
-def _is_dotted(tokens: list[Token]) -> bool:
-    return len(tokens) % 2 == 1 and all(token.token_type is kinds.DOT for token in tokens[1::2])
+def _is_dotted(tokens: list[str]) -> bool:
+    return len(tokens) % 2 == 1 and set(tokens[1::2]) == {"."}
 
 
 def _scalars(left: Value, right: Value) -> bool:
@@ -256,28 +257,23 @@ _COMPARISONS: dict[str, Callable[[Value, Value], bool | None]] = {
 }
 
 
-def split_at(tokens: list[Token], kind: TokenType) -> list[list[Token]]:
-    """Split a token run at tokens of one kind outside of parentheses."""
-    return _split(tokens, lambda token: token.token_type is kind)
+def split_words(tokens: list[str], word: str) -> list[list[str]]:
+    """Split a token run at a word (in upper case) or a symbol outside of parentheses."""
+    return _split(tokens, [*map(str.upper, tokens)], word)
 
 
-def split_words(tokens: list[Token], word: str) -> list[list[Token]]:
-    """Split a token run at a word outside of parentheses."""
-    if not any(token.text.upper() == word for token in tokens):
+def _split(tokens: list[str], words: list[str], separator: str) -> list[list[str]]:
+    if separator not in words:
         return [tokens]
-    return _split(tokens, lambda token: token.text.upper() == word and token.token_type not in STRINGS)
-
-
-def _split(tokens: list[Token], is_separator: Callable[[Token], bool]) -> list[list[Token]]:
-    runs: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
-        if depth == 0 and is_separator(token):
-            runs.append([])
+    runs: list[list[str]] = []
+    depth = start = 0
+    for at, word in enumerate(words):
+        if word == separator and depth == 0:
+            runs.append(tokens[start:at])
+            start = at + 1
         else:
-            runs[-1].append(token)
-    return runs
+            depth += (word in _OPENING) - (word in _CLOSING)
+    return [*runs, tokens[start:]]
 
 
 # Functions

@@ -635,9 +635,9 @@ class SetSearchPath:
 
 @dataclass(frozen=True, slots=True)
 class RunBlock:
-    """A DO block (`raw` is all that follows DO), run against the catalogue of that moment."""
+    """A DO block, run against the catalogue of that moment; its body is None when it is no literal."""
 
-    raw: str
+    body: str | None
     read: Callable[[Statement], list[Fact]]
 
 

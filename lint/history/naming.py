@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lint.history.sql import MAX_IDENTIFIER_BYTES
+from lint.history.lexical import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lint.history import facts, kinds
+from lint.history import facts
 from lint.history.routines import read_setting, routines
 from lint.history.sql import Cursor
 
@@ -105,11 +105,11 @@ def _named_privileges(cursor: Cursor) -> tuple[list[str], tuple[tuple[str, tuple
             cursor.eat("PRIVILEGES")
         if cursor.word() == "SYSTEM":
             cursor.at += 1
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             on_columns.append((privilege.lower(), tuple(one.identifier() for one in cursor.elements())))
         else:
             named.append(privilege)
-        if not cursor.take(kinds.COMMA):
+        if not cursor.eat(","):
             break
     return named, tuple(on_columns)
 
@@ -147,7 +147,7 @@ def grantees(cursor: Cursor) -> tuple[str, ...]:
     while True:
         cursor.eat("GROUP")
         found.append(cursor.identifier())
-        if not cursor.take(kinds.COMMA):
+        if not cursor.eat(","):
             return tuple(found)
 
 

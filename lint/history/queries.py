@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token
-
-from lint.history import facts, kinds
-from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, source_of, split_commas
+from lint.history import facts
+from lint.history.lexical import fold, is_name, is_string
+from lint.history.sql import split_commas
 
 if TYPE_CHECKING:
     from lint.history.facts import Name
+    from lint.history.sql import Cursor
 
 
 _FROM_ENDS = frozenset(
@@ -32,26 +32,25 @@ _NOT_ALIASES = _FROM_ENDS | {
     "USING",
     "TABLESAMPLE",
 }
+_QUERIES = frozenset({"SELECT", "WITH", "VALUES"})
+_BEFORE_COMMON_TABLE = frozenset({"WITH", "RECURSIVE", ","})
 _FUNCTIONS_WITH_FROM = frozenset({"TRIM", "EXTRACT", "SUBSTRING", "OVERLAY", "POSITION"})
-_NO_SCRIPT = Script("")
 
 
-def read_query(tokens: list[Token], script: Script) -> facts.Query:
-    """Read a SELECT, with parentheses around it or not."""
-    cursor = Cursor(Statement(tokens, script).in_single_words())
-    reading = _Reading(cursor)
+def read_query(cursor: Cursor) -> facts.Query:
+    """Read a SELECT from the cursor to its end, with parentheses around it or not."""
+    return facts.Query(cursor.rest_source(), *_read(cursor))
+
+
+def relations_in(cursor: Cursor) -> tuple[Name, ...]:
+    """Return the relations that a statement reads from the cursor on."""
+    return _read(cursor)[0]
+
+
+def _read(cursor: Cursor) -> tuple[tuple[Name, ...], tuple[facts.Output, ...], dict[str, Name]]:
+    reading = _Reading(cursor.window(cursor.at, cursor.end))
     reading.run()
-    return facts.Query(
-        source_of(tokens, script),
-        tuple(dict.fromkeys(reading.reads)),
-        _outputs(tokens, script),
-        reading.aliases,
-    )
-
-
-def relations_in(tokens: list[Token], script: Script) -> tuple[Name, ...]:
-    """Return the relations that a statement reads."""
-    return read_query(tokens, script).reads
+    return tuple(dict.fromkeys(reading.reads)), _outputs(cursor), reading.aliases
 
 
 class _Reading:
@@ -61,51 +60,47 @@ class _Reading:
         self.cursor = cursor
         self.reads: list[Name] = []
         self.aliases: dict[str, Name] = {}
-        self.own = _names_of_with(cursor.tokens)
+        self.own = _names_of_with(cursor)
         #: For each open parenthesis, the word before it.
         self.openings: list[str] = []
 
     def run(self) -> None:
         cursor = self.cursor
         while not cursor.done:
-            kind, word = cursor.tokens[cursor.at].token_type, cursor.word()
-            if kind is kinds.L_PAREN:
-                self.openings.append(cursor.word(-1) if cursor.at else "")
-            elif kind is kinds.R_PAREN and self.openings:
+            word = cursor.words[cursor.at]
+            if word == "(":
+                self.openings.append(cursor.word(-1))
+            elif word == ")" and self.openings:
                 self.openings.pop()
             cursor.at += 1
             if word == "JOIN" or (word == "FROM" and self._begins_a_list()):
                 self._list()
 
     def _begins_a_list(self) -> bool:
-        if (
-            self.cursor.word(-2) == "DISTINCT"
-            and self.cursor.at > 1
-            and self.cursor.word(-3) in {"IS", "NOT"}
-        ):
+        if self.cursor.word(-2) == "DISTINCT" and self.cursor.word(-3) in {"IS", "NOT"}:
             return False
         return not self.openings or self.openings[-1] not in _FUNCTIONS_WITH_FROM
 
     def _list(self) -> None:
         """Read relations separated by commas; a parenthesis is left to the main pass."""
-        while self._relation() and self.cursor.take(kinds.COMMA):
+        while self._relation() and self.cursor.eat(","):
             pass
 
     def _relation(self) -> bool:
         cursor = self.cursor
         cursor.eat("ONLY")
         cursor.eat("LATERAL")
-        while cursor.is_kind(kinds.L_PAREN) and cursor.word(1) not in {"SELECT", "WITH", "VALUES", ""}:
+        while cursor.word() == "(" and _is_relation_list(cursor):
             self.openings.append("FROM")
             cursor.at += 1
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             return self._subquery()
-        if cursor.done or not _is_name(cursor.tokens[cursor.at]):
+        if cursor.done or not is_name(cursor.text):
             return False
         name = cursor.name()
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             return self._function()
-        cursor.take(kinds.STAR)
+        cursor.eat("*")
         alias = self._alias()
         if len(name) > 1 or name[0] not in self.own:
             self.reads.append(name)
@@ -116,7 +111,7 @@ class _Reading:
         """Read `(SELECT …) alias`, whose own relations are relations of the whole."""
         first = self.cursor.at
         self.cursor.skip_group()
-        inner = _Reading(self.cursor.part(self.cursor.tokens[first + 1 : self.cursor.at - 1]))
+        inner = _Reading(self.cursor.window(first + 1, self.cursor.at - 1))
         inner.own |= self.own
         inner.run()
         self.reads.extend(inner.reads)
@@ -126,7 +121,7 @@ class _Reading:
     def _function(self) -> bool:
         first = self.cursor.at
         self.cursor.skip_group()
-        inner = _Reading(self.cursor.part(self.cursor.tokens[first + 1 : self.cursor.at - 1]))
+        inner = _Reading(self.cursor.window(first + 1, self.cursor.at - 1))
         inner.own |= self.own
         inner.run()
         self.reads.extend(inner.reads)
@@ -138,41 +133,39 @@ class _Reading:
     def _alias(self) -> str:
         cursor, alias = self.cursor, ""
         if cursor.eat("AS") or (not cursor.done and self._is_alias()):
-            alias = "" if cursor.is_kind(kinds.L_PAREN) else cursor.identifier()
-            if cursor.is_kind(kinds.L_PAREN):
+            alias = "" if cursor.word() == "(" else cursor.identifier()
+            if cursor.word() == "(":
                 cursor.skip_group()
         return alias
 
     def _is_alias(self) -> bool:
-        token = self.cursor.tokens[self.cursor.at]
-        return _is_name(token) and self.cursor.word() not in _NOT_ALIASES
+        return is_name(self.cursor.text) and self.cursor.word() not in _NOT_ALIASES
 
 
-def _is_name(token: Token) -> bool:
-    if token.token_type is kinds.IDENTIFIER:
-        return True
-    return token.token_type not in STRINGS and (token.text[:1].isalpha() or token.text[:1] == "_")
+def _is_relation_list(cursor: Cursor) -> bool:
+    """Say whether a parenthesis holds relations, not a query."""
+    word = cursor.word(1)
+    return bool(word) and word not in _QUERIES and not is_string(cursor.texts[cursor.at + 1])
 
 
-def _names_of_with(tokens: list[Token]) -> set[str]:
+def _names_of_with(cursor: Cursor) -> set[str]:
     """Return the names of WITH queries: `name [(columns)] AS [NOT] [MATERIALIZED] (`."""
-    if not any(token.text.upper() == "WITH" for token in tokens):
+    words = cursor.words[cursor.first : cursor.end]
+    if "WITH" not in words:
         return set()
     found = set()
-    for at, token in enumerate(tokens):
-        if token.text.upper() in {"WITH", "RECURSIVE"} or token.token_type is kinds.COMMA:
-            cursor = Cursor(Statement(tokens, _NO_SCRIPT), at + 1)
-            if _is_common_table(cursor):
-                found.add(fold(tokens[at + 1]))
+    for at, word in enumerate(words, cursor.first + 1):
+        if word in _BEFORE_COMMON_TABLE and _is_common_table(cursor.window(at, cursor.end)):
+            found.add(fold(cursor.texts[at]))
     return found
 
 
 def _is_common_table(cursor: Cursor) -> bool:
-    if cursor.done or not _is_name(cursor.tokens[cursor.at]) or cursor.word() == "RECURSIVE":
+    if cursor.done or not is_name(cursor.text) or cursor.word() == "RECURSIVE":
         return False
     cursor.at += 1
     try:
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             cursor.skip_group()
     except IndexError:
         return False
@@ -180,13 +173,13 @@ def _is_common_table(cursor: Cursor) -> bool:
         return False
     cursor.eat("NOT")
     cursor.eat("MATERIALIZED")
-    return cursor.is_kind(kinds.L_PAREN)
+    return cursor.word() == "("
 
 
-def _outputs(tokens: list[Token], script: Script) -> tuple[facts.Output, ...]:
+def _outputs(query: Cursor) -> tuple[facts.Output, ...]:
     """Return the columns of the outermost select list, () when it cannot be told."""
-    cursor = Cursor(Statement(tokens, script))
-    while cursor.take(kinds.L_PAREN):
+    cursor = query.window(query.at, query.end)
+    while cursor.eat("("):
         pass
     if cursor.word() == "WITH" and not _skip_with(cursor):
         return ()
@@ -197,7 +190,7 @@ def _outputs(tokens: list[Token], script: Script) -> tuple[facts.Output, ...]:
     cursor.eat("ALL")
     first = cursor.at
     cursor.skip_to("FROM", "WHERE", "UNION", "LIMIT", "ORDER", "INTO")
-    return tuple(_output(run) for run in split_commas(tokens[first : cursor.at]))
+    return tuple(_output(run) for run in split_commas(cursor.texts[first : cursor.at]))
 
 
 def _skip_with(cursor: Cursor) -> bool:
@@ -205,45 +198,43 @@ def _skip_with(cursor: Cursor) -> bool:
     return cursor.skip_to("SELECT")
 
 
-def _output(tokens: list[Token]) -> facts.Output:
+def _output(tokens: list[str]) -> facts.Output:
     last = tokens[-1]
-    if last.token_type is kinds.STAR:
+    if last == "*":
         return facts.Output(star=True, of=fold(tokens[-3]) if len(tokens) > 2 else "")
     name = _leading_name(tokens)
     behind = tokens[len(name) :]
-    is_column = not behind or (len(behind) == 1 and _is_name(last)) or behind[0].text.upper() == "AS"
+    is_column = not behind or (len(behind) == 1 and is_name(last)) or behind[0].upper() == "AS"
     column = fold(name[-1]) if name and is_column else ""
-    if len(tokens) > 1 and _is_name(last) and tokens[-2].token_type is not kinds.DCOLON:
+    if len(tokens) > 1 and is_name(last) and tokens[-2] != "::":
         return facts.Output(fold(last), column=column)
     return facts.Output(_figured(tokens), column=column)
 
 
-def _figured(tokens: list[Token]) -> str:
+def _figured(tokens: list[str]) -> str:
     """Return the name PostgreSQL gives an expression without an alias."""
     first = tokens[0]
-    if first.text.upper() == "CASE":
+    if first.upper() == "CASE":
         return "case"
     if len(tokens) == 1:
-        return fold(first) if _is_name(first) and first.token_type is not kinds.NULL else "?column?"
-    name = [token for token in _leading_name(tokens) if token.token_type is not kinds.DOT]
-    if name and len(name) * 2 - 1 < len(tokens):
-        following = tokens[len(name) * 2 - 1].token_type
-        if following in {kinds.L_PAREN, kinds.DCOLON}:
-            return fold(name[-1])
-    cast = [at for at, token in enumerate(tokens) if token.token_type is kinds.DCOLON]
+        return fold(first) if is_name(first) and first.upper() != "NULL" else "?column?"
+    name = _leading_name(tokens)[::2]
+    if name and tokens[len(name) * 2 - 1 :][:1] in (["("], ["::"]):
+        return fold(name[-1])
+    cast = [at for at, text in enumerate(tokens) if text == "::"]
     return fold(tokens[cast[-1] + 1]) if cast and not name and cast[-1] + 1 < len(tokens) else "?column?"
 
 
-def _leading_name(tokens: list[Token]) -> list[Token]:
-    found: list[Token] = []
-    for at, token in enumerate(tokens):
+def _leading_name(tokens: list[str]) -> list[str]:
+    found: list[str] = []
+    for at, text in enumerate(tokens):
         expected_dot = at % 2 == 1
-        if expected_dot != (token.token_type is kinds.DOT) or not (expected_dot or _is_name(token)):
+        if expected_dot != (text == ".") or not (expected_dot or is_name(text)):
             break
-        found.append(token)
+        found.append(text)
     return found
 
 
-def output_name(tokens: list[Token]) -> str:
+def output_name(tokens: list[str]) -> str:
     """Return the name of one item of a select list."""
     return _output(tokens).name

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def place_of(statement: Statement, path: str, first_line: int = 1) -> Place:
     """Return where a statement stands in its file."""
     script = statement.script
-    line, column = script.line_and_column(statement.tokens[0].start)
-    end_line, _ = script.line_and_column(statement.tokens[-1].end)
+    line, column = script.line_and_column(statement.start)
+    end_line, _ = script.line_and_column(statement.end - 1)
     return Place(path, line + first_line - 1, column, end_line + first_line - 1)
 
 

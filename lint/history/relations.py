@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token
-
 from lint.catalogue import DataType
-from lint.history import facts, kinds
+from lint.history import facts
+from lint.history.lexical import literal
 from lint.history.queries import read_query
 from lint.history.sql import Cursor
 from lint.history.types import read_type
@@ -27,17 +26,17 @@ def create_view(cursor: Cursor) -> list[Fact]:
     if_not_exists = cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
     columns: tuple[str, ...] = ()
-    if cursor.is_kind(kinds.L_PAREN):
+    if cursor.word() == "(":
         columns = tuple(one.identifier() for one in cursor.elements())
     options: dict[str, str] = {}
     while not cursor.done and cursor.word() != "AS":
-        if cursor.eat("WITH") and cursor.is_kind(kinds.L_PAREN):
+        if cursor.eat("WITH") and cursor.word() == "(":
             options = view_options(cursor)
         else:
             cursor.at += 1
     cursor.expect("AS")
     body, check = _body(cursor)
-    query = read_query(body, cursor.script)
+    query = read_query(body)
     return [
         facts.CreateView(
             name,
@@ -54,22 +53,18 @@ def create_view(cursor: Cursor) -> list[Fact]:
     ]
 
 
-def _body(cursor: Cursor) -> tuple[list[Token], str | None]:
+def _body(cursor: Cursor) -> tuple[Cursor, str | None]:
     """Read the query to its end; returns it without WITH … CHECK OPTION, and which option that is."""
-    tokens = cursor.rest()
-    words = [token.text.upper() for token in tokens[-4:]]
-    if words[-2:] != ["CHECK", "OPTION"]:
-        return _without_data(tokens), None
-    kind = words[-3].lower() if words[-3] in {"LOCAL", "CASCADED"} else "cascaded"
-    return tokens[: -4 if words[-3] in {"LOCAL", "CASCADED"} else -3], kind
-
-
-def _without_data(tokens: list[Token]) -> list[Token]:
-    """Cut WITH [NO] DATA."""
-    words = [token.text.upper() for token in tokens[-3:]]
-    if words == ["WITH", "NO", "DATA"]:
-        return tokens[:-3]
-    return tokens[:-2] if words[-2:] == ["WITH", "DATA"] else tokens
+    words = cursor.words[max(cursor.at, cursor.end - 4) : cursor.end]
+    kind, cut = None, 0
+    if words[-2:] == ["CHECK", "OPTION"]:
+        is_named = words[-3] in {"LOCAL", "CASCADED"}
+        kind, cut = (words[-3].lower(), 4) if is_named else ("cascaded", 3)
+    elif words[-3:] == ["WITH", "NO", "DATA"]:
+        cut = 3
+    elif words[-2:] == ["WITH", "DATA"]:
+        cut = 2
+    return cursor.window(cursor.at, cursor.end - cut), kind
 
 
 def view_options(cursor: Cursor) -> dict[str, str]:
@@ -77,7 +72,7 @@ def view_options(cursor: Cursor) -> dict[str, str]:
     found = {}
     for option in cursor.elements():
         name = option.name()[-1]
-        found[name] = option.tokens[-1].text.lower() if option.take(kinds.EQ) else "true"
+        found[name] = literal(option.texts[option.end - 1]).lower() if option.eat("=") else "true"
     return found
 
 
@@ -101,7 +96,7 @@ def alter_view(cursor: Cursor) -> list[Fact]:
         cursor.expect("TO")
         return [facts.RenameColumn(name, column, cursor.identifier())]
     reset = cursor.eat("RESET")
-    if (reset or cursor.eat("SET")) and cursor.is_kind(kinds.L_PAREN):
+    if (reset or cursor.eat("SET")) and cursor.word() == "(":
         return [_options_changed(name, view_options(cursor), reset=reset)]
     return []
 
@@ -268,8 +263,8 @@ def _published(cursor: Cursor) -> tuple[tuple[tuple[Name, str | None], ...], tup
             continue
         one.eat("ONLY")
         name = one.name()
-        one.take(kinds.STAR)
-        if one.is_kind(kinds.L_PAREN):
+        one.eat("*")
+        if one.word() == "(":
             one.skip_group()
         tables.append((name, one.group_text() if one.eat("WHERE") else None))
     return tuple(tables), tuple(schemas)

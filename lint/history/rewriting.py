@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token, TokenType
-
 from lint.catalogue import written_name
 from lint.errors import SqlUnreadableError
-from lint.history import kinds
+from lint.history.lexical import fold, is_string
 from lint.history.queries import relations_in
-from lint.history.sql import STRINGS, Script, fold, tokenize
+from lint.history.sql import Cursor, Statement, tokenized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,45 +22,47 @@ if TYPE_CHECKING:
 _BEFORE_RELATION = frozenset({"FROM", "JOIN", "ONLY", "INTO", "UPDATE", "TABLE"})
 
 
-def _tokens(text: str, name: str) -> list[Token]:
+def _tokens(text: str, name: str) -> Statement:
     """Return the tokens of a text that may name something, none when it does not or cannot be read."""
     if name.lower() not in text.lower():
-        return []
+        return Statement.of([])
     try:
-        return tokenize(text)
+        return tokenized(text)
     except SqlUnreadableError:
-        return []
+        return Statement.of([])
 
 
-def _replaced(text: str, tokens: list[Token], chosen: list[int], to: str) -> str:
+def _replaced(text: str, tokens: Statement, chosen: list[int], to: str) -> str:
     for at in reversed(chosen):
-        text = text[: tokens[at].start] + to + text[tokens[at].end + 1 :]
+        first = tokens.starts[at]
+        text = text[:first] + to + text[first + len(tokens.texts[at]) :]
     return text
 
 
-def _is(token: Token, name: str) -> bool:
-    return token.token_type not in STRINGS and fold(token) == name
+def _is(token: str, name: str) -> bool:
+    return not is_string(token) and fold(token) == name
 
 
-def _kind(tokens: list[Token], at: int) -> TokenType | None:
-    return tokens[at].token_type if 0 <= at < len(tokens) else None
+def _at(tokens: Statement, at: int) -> str:
+    """Return a token, "" outside the run."""
+    return tokens.words[at] if 0 <= at < len(tokens.words) else ""
 
 
 def names_column(text: str, column: str) -> bool:
     """Say whether an expression names a column of that name."""
-    return any(_is(token, column) for token in _tokens(text, column))
+    return any(_is(token, column) for token in _tokens(text, column).texts)
 
 
 def names_function(text: str, schema: str, name: str) -> bool:
     """Say whether an expression calls a function, by its bare name or with its schema."""
     tokens = _tokens(text, name)
-    return any(_calls(tokens, at, schema) for at, token in enumerate(tokens) if _is(token, name))
+    return any(_calls(tokens, at, schema) for at, token in enumerate(tokens.texts) if _is(token, name))
 
 
-def _calls(tokens: list[Token], at: int, schema: str) -> bool:
-    if _kind(tokens, at + 1) is not kinds.L_PAREN:
+def _calls(tokens: Statement, at: int, schema: str) -> bool:
+    if _at(tokens, at + 1) != "(":
         return False
-    return _kind(tokens, at - 1) is not kinds.DOT or (at > 1 and _is(tokens[at - 2], schema))
+    return _at(tokens, at - 1) != "." or (at > 1 and _is(tokens.texts[at - 2], schema))
 
 
 def column_renamed(
@@ -74,35 +74,34 @@ def column_renamed(
     that name, which `captured` tells of the names of relations.
     """
     tokens = _tokens(text, column)
-    if not tokens:
+    if not tokens.texts:
         return text
-    script = Script(text)
     inner = _inside_selects(tokens)
-    is_captured = bool(inner) and captured(relations_in(tokens, script))
+    is_captured = bool(inner) and captured(relations_in(Cursor(tokens)))
     chosen = [
         at
-        for at, token in enumerate(tokens)
+        for at, token in enumerate(tokens.texts)
         if _is(token, column)
-        and _kind(tokens, at + 1) not in {kinds.L_PAREN, kinds.DOT}
+        and _at(tokens, at + 1) not in {"(", "."}
         and _belongs(tokens, at, table, bare=not (at in inner and is_captured))
     ]
     return _replaced(text, tokens, chosen, written_name(to))
 
 
-def _belongs(tokens: list[Token], at: int, table: str, *, bare: bool) -> bool:
-    if _kind(tokens, at - 1) is kinds.DOT:
-        return at > 1 and _is(tokens[at - 2], table)
+def _belongs(tokens: Statement, at: int, table: str, *, bare: bool) -> bool:
+    if _at(tokens, at - 1) == ".":
+        return at > 1 and _is(tokens.texts[at - 2], table)
     return bare
 
 
-def _inside_selects(tokens: list[Token]) -> Collection[int]:
+def _inside_selects(tokens: Statement) -> Collection[int]:
     """Return the positions that stand inside `(SELECT …)`."""
     found: set[int] = set()
     openings: list[bool] = []
-    for at, token in enumerate(tokens):
-        if token.token_type is kinds.L_PAREN:
-            openings.append(at + 1 < len(tokens) and tokens[at + 1].text.upper() in {"SELECT", "WITH"})
-        elif token.token_type is kinds.R_PAREN and openings:
+    for at, word in enumerate(tokens.words):
+        if word == "(":
+            openings.append(_at(tokens, at + 1) in {"SELECT", "WITH"})
+        elif word == ")" and openings:
             openings.pop()
         elif any(openings):
             found.add(at)
@@ -113,26 +112,27 @@ def relation_renamed(text: str, old: tuple[str, str], new: tuple[str, str]) -> s
     """Return a text after a relation got another name or schema; aliases hide a bare name."""
     schema, name = old
     tokens = _tokens(text, name)
-    for at in range(len(tokens) - 1, -1, -1):
-        if not _is(tokens[at], name) or not _names_relation(tokens, at):
+    for at in range(len(tokens.texts) - 1, -1, -1):
+        if not _is(tokens.texts[at], name) or not _names_relation(tokens, at):
             continue
         first = at
-        if _kind(tokens, at - 1) is kinds.DOT and at > 1:
-            if not _is(tokens[at - 2], schema):
+        if _at(tokens, at - 1) == "." and at > 1:
+            if not _is(tokens.texts[at - 2], schema):
                 continue
             first = at - 2
         written = written_name(new[1])
         if first < at or (schema != new[0] and not _is_qualifier(tokens, at)):
             written = f"{written_name(new[0])}.{written}"
-        text = text[: tokens[first].start] + written + text[tokens[at].end + 1 :]
+        end = tokens.starts[at] + len(tokens.texts[at])
+        text = text[: tokens.starts[first]] + written + text[end:]
     return text
 
 
-def _is_qualifier(tokens: list[Token], at: int) -> bool:
-    return _kind(tokens, at + 1) is kinds.DOT
+def _is_qualifier(tokens: Statement, at: int) -> bool:
+    return _at(tokens, at + 1) == "."
 
 
-def _names_relation(tokens: list[Token], at: int) -> bool:
-    first = at - 2 if _kind(tokens, at - 1) is kinds.DOT else at
-    before = tokens[first - 1].text.upper() if first > 0 else ""
-    return before in _BEFORE_RELATION or _kind(tokens, at + 1) is kinds.DOT
+def _names_relation(tokens: Statement, at: int) -> bool:
+    first = at - 2 if _at(tokens, at - 1) == "." else at
+    before = _at(tokens, first - 1)
+    return before in _BEFORE_RELATION or _at(tokens, at + 1) == "."

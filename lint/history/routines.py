@@ -10,21 +10,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import Function, Trigger, written_name
-from lint.history import facts, kinds
+from lint.history import facts
+from lint.history.lexical import is_quoted, literal
 from lint.history.queries import relations_in
-from lint.history.sql import STRINGS, Cursor, fold, source_of, split_commas
+from lint.history.sql import Cursor
 from lint.history.types import read_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlglot.tokenizer_core import Token
-
     from lint.history.facts import Fact, Routine
 
 _MODES = frozenset({"IN", "OUT", "INOUT", "VARIADIC"})
 _TYPE_GOES_ON = frozenset({"WITH", "WITHOUT", "VARYING", "PRECISION", "ARRAY"})
-_DEFAULTS = frozenset({kinds.EQ, kinds.COLON_EQ, kinds.DEFAULT})
+_DEFAULTS = frozenset({"=", ":=", "DEFAULT"})
 _VOLATILITY: dict[str, Literal["immutable", "stable", "volatile"]] = {
     "IMMUTABLE": "immutable",
     "STABLE": "stable",
@@ -52,14 +51,13 @@ def read_arguments(cursor: Cursor) -> list[Argument]:
 
 def _argument(cursor: Cursor) -> Argument:
     mode = "IN"
-    if cursor.word() in _MODES and len(cursor.tokens) > 1:
+    if cursor.word() in _MODES and cursor.left > 1:
         mode = cursor.word()
         cursor.at += 1
         if mode == "IN" and cursor.eat("OUT"):
             mode = "INOUT"
-    tokens = cursor.rest()
-    default = next((at for at, token in enumerate(tokens) if token.token_type in _DEFAULTS), None)
-    typed = cursor.part(tokens[:default])
+    default = next((at for at in range(cursor.at, cursor.end) if cursor.words[at] in _DEFAULTS), None)
+    typed = cursor.window(cursor.at, cursor.end if default is None else default)
     name = "" if _begins_type(typed) else typed.identifier()
     if typed.word() in _MODES:  # the mode may stand behind the name
         mode = typed.word()
@@ -69,16 +67,14 @@ def _argument(cursor: Cursor) -> Argument:
 
 def _begins_type(cursor: Cursor) -> bool:
     """Say whether a type begins here, not a name with its type behind."""
-    if len(cursor.tokens) == 1 or cursor.word(1) in _TYPE_GOES_ON:
-        return True
-    following = cursor.tokens[1].token_type
-    return following in {kinds.DOT, kinds.L_PAREN, kinds.L_BRACKET, kinds.MOD}
+    following = cursor.word(1)
+    return cursor.left == 1 or following in _TYPE_GOES_ON or following in {".", "(", "[", "%"}
 
 
 def _type_of(cursor: Cursor) -> str:
     cursor.eat("SETOF")
     found = read_type(cursor, modifiers=False)
-    if cursor.take(kinds.MOD):  # table.column%TYPE
+    if cursor.eat("%"):  # table.column%TYPE
         return f"{found}%type"
     return found
 
@@ -134,7 +130,7 @@ class _Clauses:
             self.fields |= changed
             return
         cursor.at += 1
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             cursor.skip_group()
 
     def returns(self, cursor: Cursor) -> None:
@@ -152,15 +148,12 @@ class _Clauses:
     def body(self, cursor: Cursor) -> None:
         cursor.at += 1
         self.fields["body"] = cursor.string()
-        while cursor.take(kinds.COMMA):  # a C function: library, symbol
+        while cursor.eat(","):  # a C function: library, symbol
             self.fields["body"] = cursor.string()
 
     def language(self, cursor: Cursor) -> None:
         cursor.at += 1
-        language = cursor.identifier().lower()
-        if language == "sql security":  # the tokenizer reads SQL SECURITY as one word
-            language, self.fields["security_definer"] = "sql", cursor.eat("DEFINER")
-        self.fields["language"] = language
+        self.fields["language"] = cursor.identifier().lower()
 
     def setting(self, cursor: Cursor) -> None:
         cursor.at += 1
@@ -172,9 +165,9 @@ class _Clauses:
 
     def standard_body(self, cursor: Cursor) -> None:
         """Read RETURN … or BEGIN ATOMIC … END, which ends the statement."""
-        self.fields["body"] = source_of(cursor.rest(), cursor.script)
+        self.fields["body"] = cursor.rest_source()
         self.fields.setdefault("language", "sql")
-        cursor.at = len(cursor.tokens)
+        cursor.at = cursor.end
 
 
 _CLAUSES: dict[str, Callable[[_Clauses, Cursor], None]] = {
@@ -213,21 +206,21 @@ def read_setting(cursor: Cursor) -> tuple[str, str]:
         return "timezone", cursor.identifier()
     if cursor.eat("FROM", "CURRENT"):
         return name, ""
-    if not (cursor.eat("TO") or cursor.take(kinds.EQ)):
+    if not (cursor.eat("TO") or cursor.eat("=")):
         raise ValueError("expected TO")
     values = [_setting_value(cursor, name)]
-    while cursor.take(kinds.COMMA):
+    while cursor.eat(","):
         values.append(_setting_value(cursor, name))
     return name, ", ".join(values)
 
 
 def _setting_value(cursor: Cursor, name: str) -> str:
-    sign = "-" if cursor.take(kinds.DASH) else ""
-    token = cursor.tokens[cursor.at]
+    sign = "-" if cursor.eat("-") else ""
+    token = cursor.text
     cursor.at += 1
-    if name == "search_path" and (token.text == "" or token.token_type not in STRINGS):
-        return quoted_setting(fold(token))
-    return sign + (quoted_setting(token.text) if name == "search_path" else token.text)
+    if name == "search_path":
+        return quoted_setting(literal(token))
+    return sign + (literal(token) if is_quoted(token) else token)
 
 
 def quoted_setting(text: str) -> str:
@@ -246,7 +239,7 @@ def with_setting(function: Function, name: str, value: str) -> Function:
 def routine(cursor: Cursor) -> Routine:
     """Read `name(types)` or a bare name; types as PostgreSQL identifies the function by."""
     name = cursor.name()
-    if not cursor.is_kind(kinds.L_PAREN):
+    if cursor.word() != "(":
         return name, None
     inputs = [one.type for one in read_arguments(cursor) if one.mode != "OUT"]
     return name, ", ".join(inputs)
@@ -255,7 +248,7 @@ def routine(cursor: Cursor) -> Routine:
 def routines(cursor: Cursor) -> tuple[Routine, ...]:
     """Read a comma-separated list of functions."""
     found = [routine(cursor)]
-    while cursor.take(kinds.COMMA):
+    while cursor.eat(","):
         found.append(routine(cursor))
     return tuple(found)
 
@@ -336,23 +329,14 @@ def create_rule(cursor: Cursor) -> list[Fact]:
     event = cursor.identifier()
     cursor.expect("TO")
     table = cursor.name()
-    reads = relations_in(cursor.rest(), cursor.script) + _written(cursor.rest())
-    return [facts.CreateRule(table, name, event, source_of(cursor.tokens, cursor.script), reads)]
+    reads = relations_in(cursor) + _written(cursor)
+    return [facts.CreateRule(table, name, event, cursor.statement.source, reads)]
 
 
-def _written(tokens: list[Token]) -> tuple[tuple[str, ...], ...]:
+def _written(cursor: Cursor) -> tuple[tuple[str, ...], ...]:
     """Return the relations that INSERT INTO, UPDATE and DELETE FROM name."""
-    found = []
-    for run in split_commas(tokens):
-        for at, token in enumerate(run[:-1]):
-            if token.token_type in {kinds.INTO, kinds.UPDATE}:
-                found.append(_name_at(run, at + 1))
-    return tuple(name for name in found if name)
-
-
-def _name_at(tokens: list[Token], at: int) -> tuple[str, ...]:
-    parts = [fold(tokens[at])]
-    while at + 2 < len(tokens) and tokens[at + 1].token_type is kinds.DOT:
-        at += 2
-        parts.append(fold(tokens[at]))
-    return tuple(parts)
+    return tuple(
+        cursor.window(at + 1, cursor.end).name()
+        for at in range(cursor.at, cursor.end - 1)
+        if cursor.words[at] in {"INTO", "UPDATE"}
+    )

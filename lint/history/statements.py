@@ -15,17 +15,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from lint.catalogue import Command, Policy
-from lint.history import facts, kinds, privileges, relations, routines
+from lint.history import facts, privileges, relations, routines
 from lint.history.columns import index_key
+from lint.history.lexical import is_string, literal
 from lint.history.queries import read_query
-from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
+from lint.history.sql import Cursor, Statement, split_commas
 from lint.history.tables import TABLE_WORDS, alter_table, create_table
 from lint.history.work import ACTING_WORDS, acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from sqlglot.tokenizer_core import Token
 
     from lint.history.facts import Fact
 
@@ -45,7 +44,7 @@ def statement_facts(statement: Statement, operations: Operations = NO_OPERATIONS
 
 
 def _changes(statement: Statement, operations: Operations) -> list[Fact]:
-    word = statement.tokens[0].text.upper()
+    word = statement.words[0]
     read = _READERS.get(word)
     if read is not None:
         return _read(read, statement)
@@ -55,7 +54,7 @@ def _changes(statement: Statement, operations: Operations) -> list[Fact]:
 
 
 def _read(read: Callable[[Cursor], list[Fact]], statement: Statement) -> list[Fact]:
-    cursor = Cursor(statement.in_single_words(), 1)
+    cursor = Cursor(statement, 1)
     try:
         return read(cursor)
     except (IndexError, ValueError) as error:
@@ -92,7 +91,7 @@ def _create_policy(cursor: Cursor) -> list[Fact]:
 
 def _expect_end(cursor: Cursor) -> None:
     if not cursor.done:
-        raise ValueError(f"unexpected {cursor.tokens[cursor.at].text[:30]}")
+        raise ValueError(f"unexpected {cursor.text[:30]}")
 
 
 def _alter_policy(cursor: Cursor) -> list[Fact]:
@@ -126,13 +125,14 @@ def _create_schema(cursor: Cursor) -> list[Fact]:
     """Read CREATE SCHEMA and the objects that the same statement makes in it."""
     cursor.at += 1
     found = relations.create_schema(cursor)
-    rest, depth, starts = cursor.rest(), 0, []
-    for at, token in enumerate(rest):
-        depth += (token.token_type is kinds.L_PAREN) - (token.token_type is kinds.R_PAREN)
-        if depth == 0 and token.token_type in {kinds.CREATE, kinds.GRANT}:
+    depth, starts = 0, []
+    for at in range(cursor.at, cursor.end):
+        word = cursor.words[at]
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and word in {"CREATE", "GRANT"}:
             starts.append(at)
-    parts = [rest[start:end] for start, end in pairwise([*starts, len(rest)])]
-    changes = [one for part in parts for one in statement_facts(Statement(part, cursor.script))]
+    parts = [cursor.statement.part(start, end) for start, end in pairwise([*starts, cursor.end])]
+    changes = [one for part in parts for one in statement_facts(part)]
     schema = found[0]
     if changes and isinstance(schema, facts.CreateSchema):
         found.append(facts.InSchema(schema.name, tuple(changes)))
@@ -227,7 +227,7 @@ def _set(cursor: Cursor) -> list[Fact]:
     if not cursor.eat("SEARCH_PATH"):
         return []
     cursor.at += 1
-    schemas = [Cursor(Statement(run, cursor.script)).identifier() for run in split_commas(cursor.rest())]
+    schemas = [element.identifier() for element in cursor.rest_elements()]
     return [facts.SetSearchPath(tuple(name for name in schemas if name not in {"", "default"}))]
 
 
@@ -237,8 +237,7 @@ def _session_role(cursor: Cursor) -> Fact:
 
 
 def _reset(cursor: Cursor) -> list[Fact]:
-    """Read RESET, whose rest the tokenizer hands over as one string."""
-    what = " ".join(token.text for token in cursor.rest()).lower()
+    what = " ".join(cursor.rest()).lower()
     if what in {"role", "session authorization"}:
         return [facts.SetSessionRole(None)]
     if what in {"search_path", "all"}:
@@ -247,25 +246,24 @@ def _reset(cursor: Cursor) -> list[Fact]:
 
 
 def _do(statement: Statement, operations: Operations) -> list[Fact]:
-    """Read the body of DO, which the tokenizer hands over as one raw string after the command."""
-    end = statement.tokens[-1].end + 1
-    raw = statement.script.text[statement.tokens[0].end + 1 : end]
-    return [facts.RunBlock(raw, partial(statement_facts, operations=operations))]
+    """Read DO: its body is the string that does not name the language."""
+    texts, words = statement.texts, statement.words
+    bodies = (text for at, text in enumerate(texts) if is_string(text) and words[at - 1] != "LANGUAGE")
+    body = next((literal(text) for text in bodies), None)
+    return [facts.RunBlock(body, partial(statement_facts, operations=operations))]
 
 
 def _select(statement: Statement, operations: Operations) -> list[Fact]:
     """Read SELECT: INTO makes a table, and a lone function may be one that changes the schema."""
-    tokens = statement.tokens
-    if len(tokens) > 2 and tokens[2].token_type in {kinds.L_PAREN, kinds.DOT}:
+    words = statement.words
+    if len(words) > 2 and words[2] in {"(", "."}:
         return _called(Cursor(statement, 1), operations)
-    into = next((at for at, token in enumerate(tokens) if token.token_type is kinds.INTO), None)
-    if into is None or tokens[0].text.upper() == "PERFORM":
+    if words[0] == "PERFORM" or "INTO" not in words:
         return []
-    return _select_into(Cursor(statement, into + 1))
+    return _select_into(Cursor(statement, words.index("INTO") + 1))
 
 
 def _select_into(cursor: Cursor) -> list[Fact]:
-    into = cursor.at - 1
     words = {"TEMP", "TEMPORARY", "UNLOGGED", "TABLE"}
     temporary = cursor.word() in {"TEMP", "TEMPORARY"}
     while cursor.word() in words:
@@ -276,46 +274,41 @@ def _select_into(cursor: Cursor) -> list[Fact]:
         return [facts.NotAnalysed("SELECT INTO without a name")]
     if temporary:
         return []
-    query = read_query(cursor.tokens[:into] + cursor.rest(), cursor.script)
-    return [facts.CreateTable(name, query=query)]
+    return [facts.CreateTable(name, query=read_query(Cursor(cursor.statement)))]
 
 
 def _call(statement: Statement, operations: Operations) -> list[Fact]:
-    """Read CALL, whose rest the tokenizer hands over as one string."""
-    text = statement.script.text[statement.tokens[0].end + 1 : statement.tokens[-1].end + 1]
-    for inner in statements(Script(text)):
-        return _called(Cursor(inner), operations)
-    return []
+    return _called(Cursor(statement, 1), operations)
 
 
 def _called(cursor: Cursor, operations: Operations) -> list[Fact]:
     """Read `f('a', …)` as what the project says it means, or as a call that the replay may follow."""
     try:
         name = cursor.name()
-        if not cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() != "(":
             return []
-        arguments = cursor.group_elements()
+        arguments = cursor.elements()
     except IndexError:
         return []
     policies = operations.get(name[-1])
     if policies is not None:
         return [_own_operation(arguments, policies)]
-    values = tuple(_literal(argument.tokens) for argument in arguments)
+    values = tuple(_literal(argument.rest()) for argument in arguments)
     return [facts.RunFunction(name, values, partial(statement_facts, operations=operations), not cursor.done)]
 
 
-def _own_operation(arguments: list[Statement], policies: tuple[str, ...]) -> Fact:
-    first = arguments[0].tokens[0] if arguments else None
-    if first is None or first.token_type not in STRINGS:
+def _own_operation(arguments: list[Cursor], policies: tuple[str, ...]) -> Fact:
+    first = arguments[0].text if arguments else None
+    if first is None or not is_string(first):
         return facts.NotAnalysed("row security of a table that is not named by a literal")
-    return facts.TenantSecurity(tuple(first.text.split(".")), policies)
+    return facts.TenantSecurity(tuple(literal(first).split(".")), policies)
 
 
-def _literal(tokens: list[Token]) -> str | tuple[str, ...] | None:
+def _literal(tokens: list[str]) -> str | tuple[str, ...] | None:
     """Return a string literal, casts aside, or the strings of ARRAY[…]; None for anything else."""
-    if tokens[0].token_type in STRINGS and (len(tokens) == 1 or tokens[1].token_type is kinds.DCOLON):
-        return str(tokens[0].text)
-    if tokens[0].text.upper() == "ARRAY" and len(tokens) > 2:
+    if is_string(tokens[0]) and (len(tokens) == 1 or tokens[1] == "::"):
+        return literal(tokens[0])
+    if tokens[0].upper() == "ARRAY" and len(tokens) > 2:
         items = [_literal(run) for run in split_commas(tokens[2:-1])]
         known = tuple(item for item in items if isinstance(item, str))
         return known if len(known) == len(items) else None

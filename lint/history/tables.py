@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.history import facts, kinds
+from lint.history import facts
 from lint.history.columns import (
     CONSTRAINT_WORDS,
     Elements,
@@ -14,7 +14,7 @@ from lint.history.columns import (
     untyped_column,
 )
 from lint.history.queries import read_query
-from lint.history.sql import Cursor, flat
+from lint.history.sql import Cursor
 from lint.history.types import read_type
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def create_table(cursor: Cursor) -> list[Fact]:
         parent = cursor.name()
     elif cursor.eat("OF"):
         cursor.name()
-    if cursor.is_kind(kinds.L_PAREN):
+    if cursor.word() == "(":
         for element in cursor.elements():
             body.element(element)
     elif (
@@ -57,7 +57,7 @@ def create_table(cursor: Cursor) -> list[Fact]:
         and not cursor.done
         and cursor.word() not in {"AS", "USING", "WITH", "ON", "TABLESPACE"}
     ):
-        raise ValueError(f"unexpected {cursor.tokens[cursor.at].text[:30]}")
+        raise ValueError(f"unexpected {cursor.text[:30]}")
     fact = facts.CreateTable(
         name,
         body.primary_not_null(),
@@ -90,7 +90,7 @@ class _Body(Elements):
             self.like.append(_like(cursor))
         elif word in CONSTRAINT_WORDS:
             table_constraint(cursor, self)
-        elif len(cursor.tokens) == 1 or (cursor.word(1) == "WITH" and cursor.word(2) == "OPTIONS"):
+        elif cursor.left == 1 or (cursor.word(1) == "WITH" and cursor.word(2) == "OPTIONS"):
             self._options(cursor)
         else:
             column_definition(cursor, self)
@@ -144,7 +144,7 @@ def _as_query(cursor: Cursor) -> facts.Query | None:
     if not cursor.skip_to("AS"):
         return None
     cursor.at += 1
-    return read_query(cursor.rest(), cursor.script)
+    return read_query(cursor)
 
 
 def alter_table(cursor: Cursor) -> list[Fact]:
@@ -154,7 +154,7 @@ def alter_table(cursor: Cursor) -> list[Fact]:
     cursor.eat("IF", "EXISTS")
     cursor.eat("ONLY")
     name = cursor.name()
-    cursor.take(kinds.STAR)
+    cursor.eat("*")
     found: list[Fact] = []
     for action in cursor.rest_elements():
         found.extend(_action(action, name))
@@ -224,7 +224,7 @@ def _alter(cursor: Cursor, name: Name) -> Iterator[Fact]:
 def _column_changes(cursor: Cursor) -> dict[str, object]:
     """Read SET DEFAULT, TYPE, ADD GENERATED and their opposites as fields of a column."""
     if cursor.eat("SET", "DEFAULT"):
-        return {"default": stored_default(flat(cursor.rest(), cursor.script))}
+        return {"default": stored_default(cursor.flat_rest())}
     if cursor.eat("DROP", "DEFAULT"):
         return {"default": None}
     if cursor.eat("DROP", "EXPRESSION"):

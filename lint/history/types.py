@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.catalogue import written_name
-from lint.history import kinds
 
 if TYPE_CHECKING:
     from lint.history.sql import Cursor
@@ -70,7 +69,7 @@ BUILT_IN = frozenset(
 
 def read_type(cursor: Cursor, *, modifiers: bool = True) -> str:
     """Read a type name; `modifiers` keeps a length or precision, as columns have and arguments not."""
-    quoted = cursor.is_kind(kinds.IDENTIFIER)
+    quoted = cursor.text[-1] == '"'
     name = cursor.name()
     if len(name) > 1 and name[-2] == "pg_catalog":
         name = name[-1:]
@@ -104,7 +103,7 @@ def _named(cursor: Cursor, name: tuple[str, ...], *, quoted: bool) -> str:
 
 
 def _modifier(cursor: Cursor) -> str:
-    if not cursor.is_kind(kinds.L_PAREN):
+    if cursor.word() != "(":
         return ""
     return "(" + "".join(cursor.group_text().split()) + ")"
 
@@ -141,7 +140,7 @@ def _assembled(base: str, modifier: str) -> str:
 def _dimensions(cursor: Cursor) -> str:
     """Read `[]`, `[3]` and ARRAY; PostgreSQL keeps no count of dimensions."""
     found = cursor.eat("ARRAY")
-    while cursor.is_kind(kinds.L_BRACKET):
+    while cursor.word() == "[":
         cursor.skip_group()
         found = True
     return "[]" if found else ""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlglot.tokenizer_core import Token
-
-from lint.history import kinds
 from lint.history.expressions import Expressions, Value, split_words
+from lint.history.lexical import fold, is_name
 from lint.history.queries import output_name
-from lint.history.sql import Cursor, Script, Statement, fold, split_commas
+from lint.history.sql import Cursor, Statement, split_commas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +25,6 @@ Row = dict[str, Value]
 Joined = dict[str, Row]
 MAX_ROWS = 20_000
 _ENDS = ("WHERE", "GROUP", "ORDER", "LIMIT", "HAVING", "UNION", "EXCEPT", "INTERSECT", "OFFSET", "FOR")
-_NO_SCRIPT = Script("")
 
 
 class Virtual:
@@ -40,19 +37,19 @@ class Virtual:
         self.outer = outer
         self.absent = absent
 
-    def select(self, tokens: list[Token]) -> list[Row] | None:
+    def select(self, tokens: list[str]) -> list[Row] | None:
         """Return the rows of a query, None when they cannot be told."""
         parts = split_words(tokens, "UNION")
         found: list[Row] = []
         for part in parts:
-            rows = self._one(part[1:] if part and part[0].text.upper() == "ALL" else part)
+            rows = self._one(part[1:] if part and part[0].upper() == "ALL" else part)
             if rows is None:
                 return None
             found.extend(rows)
         return found
 
-    def _one(self, tokens: list[Token]) -> list[Row] | None:
-        cursor = Cursor(Statement(tokens, _NO_SCRIPT))
+    def _one(self, tokens: list[str]) -> list[Row] | None:
+        cursor = Cursor(Statement.of(tokens))
         if cursor.word() == "VALUES":
             return self._values(cursor)
         if not cursor.eat("SELECT"):
@@ -87,7 +84,7 @@ class Virtual:
     def _joined(self, cursor: Cursor) -> list[Joined] | None:
         joined = self._product([{}], cursor)
         while joined is not None:
-            if cursor.take(kinds.COMMA) or cursor.eat("CROSS", "JOIN"):
+            if cursor.eat(",") or cursor.eat("CROSS", "JOIN"):
                 joined = self._product(joined, cursor)
                 continue
             if not (cursor.eat("INNER", "JOIN") or cursor.eat("JOIN")):
@@ -97,7 +94,7 @@ class Virtual:
                 return None
             start = cursor.at
             cursor.skip_to("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", *_ENDS)
-            joined = self._filtered(joined, cursor.tokens[start : cursor.at])
+            joined = self._filtered(joined, cursor.texts[start : cursor.at])
         return joined
 
     def _product(self, joined: list[Joined], cursor: Cursor) -> list[Joined] | None:
@@ -113,20 +110,20 @@ class Virtual:
         """Read one item of FROM and return its alias and rows."""
         cursor.eat("LATERAL")
         rows: list[Row] | None
-        if cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() == "(":
             first = cursor.at
             cursor.skip_group()
-            rows, name = self.select(cursor.tokens[first + 1 : cursor.at - 1]), ""
+            rows, name = self.select(cursor.texts[first + 1 : cursor.at - 1]), ""
         elif cursor.word() == "UNNEST":
             first = cursor.at
             cursor.at += 1
             cursor.skip_group()
-            rows, name = self._unnested(cursor.tokens[first : cursor.at]), "unnest"
+            rows, name = self._unnested(cursor.texts[first : cursor.at]), "unnest"
             cursor.eat("WITH", "ORDINALITY")
         else:
             name = cursor.name()[-1]
             make = _RELATIONS.get(name)
-            rows = list(make(self.state)) if make is not None and not cursor.is_kind(kinds.L_PAREN) else None
+            rows = list(make(self.state)) if make is not None and cursor.word() != "(" else None
         if rows is None:
             return None
         return self._aliased(cursor, name, rows)
@@ -137,14 +134,14 @@ class Virtual:
         if not is_alias:
             return name, rows
         alias = cursor.identifier()
-        if not cursor.is_kind(kinds.L_PAREN):
+        if cursor.word() != "(":
             if name == "unnest":
                 rows = [{alias: next(iter(row.values()), None)} for row in rows]
             return alias, rows
         names = [element.identifier() for element in cursor.elements()]
         return alias, [dict(zip(names, row.values(), strict=False)) for row in rows]
 
-    def _unnested(self, tokens: list[Token]) -> list[Row] | None:
+    def _unnested(self, tokens: list[str]) -> list[Row] | None:
         """Return the items of `unnest(array, …)`, one column for each array."""
         arrays = [self._expressions({}).value(run) for run in split_commas(tokens[2:-1])]
         known = [array for array in arrays if isinstance(array, tuple)]
@@ -166,7 +163,7 @@ class Virtual:
         inner = Virtual(self.state, lookup, absent=self.absent)
         return Expressions(lookup, inner.select, absent=self.absent)
 
-    def _filtered(self, joined: list[Joined], condition: list[Token]) -> list[Joined] | None:
+    def _filtered(self, joined: list[Joined], condition: list[str]) -> list[Joined] | None:
         kept: list[Joined] = []
         for one in joined:
             truth = self._expressions(one).truth(condition)
@@ -176,15 +173,15 @@ class Virtual:
                 kept.append(one)
         return kept
 
-    def _outputs(self, outputs: list[list[Token]], joined: Joined) -> Iterator[Row]:
-        if len(outputs) == 1 and outputs[0][0].text.upper() == "UNNEST":
+    def _outputs(self, outputs: list[list[str]], joined: Joined) -> Iterator[Row]:
+        if len(outputs) == 1 and outputs[0][0].upper() == "UNNEST":
             closing = _closing(outputs[0])
             for item in self._unnested(outputs[0][: closing + 1]) or []:
                 yield {output_name(outputs[0]): item.get("unnest")}
             return
         row: Row = {}
         for run in outputs:
-            if run[-1].token_type is kinds.STAR:
+            if run[-1] == "*":
                 for name, one in joined.items():
                     if len(run) == 1 or fold(run[0]) == name:
                         row |= one
@@ -194,29 +191,19 @@ class Virtual:
 
 
 def _is_word(cursor: Cursor) -> bool:
-    token = cursor.tokens[cursor.at]
-    return token.token_type is kinds.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
+    return is_name(cursor.text)
 
 
-def _closing(tokens: list[Token]) -> int:
-    cursor = Cursor(Statement(tokens, _NO_SCRIPT), 1)
+def _closing(tokens: list[str]) -> int:
+    cursor = Cursor(Statement.of(tokens), 1)
     cursor.skip_group()
     return cursor.at - 1
 
 
-def _without_alias(tokens: list[Token]) -> list[Token]:
-    if len(tokens) > 2 and tokens[-2].text.upper() == "AS":
+def _without_alias(tokens: list[str]) -> list[str]:
+    if len(tokens) > 2 and tokens[-2].upper() == "AS":
         return tokens[:-2]
-    if (
-        len(tokens) > 1
-        and tokens[-1].text[:1].isalpha()
-        and tokens[-2].token_type
-        in {
-            kinds.R_PAREN,
-            kinds.VAR,
-            kinds.IDENTIFIER,
-        }
-    ):
+    if len(tokens) > 1 and tokens[-1][0].isalpha() and (tokens[-2] == ")" or is_name(tokens[-2])):
         return tokens[:-1]
     return tokens
 

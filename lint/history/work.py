@@ -12,9 +12,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import Token, TokenType
-
-from lint.history.sql import STRINGS, Cursor, Script, Statement, fold, split_commas, tokenize
+from lint.history.lexical import fold, is_name, is_quoted, is_string, literal
+from lint.history.sql import Cursor, Statement
 from lint.history.values import HOLE
 
 if TYPE_CHECKING:
@@ -102,8 +101,7 @@ class Transaction(Act):
 
 def acts(statement: Statement) -> list[Act]:
     """Return what a statement does beside the schema; nothing when it is not understood."""
-    first = statement.tokens[0]
-    read = None if first.token_type in STRINGS else _READERS.get(first.text.upper())
+    read = _READERS.get(statement.words[0])
     if read is None:
         return []
     try:
@@ -117,9 +115,9 @@ def outside_transactions(text: str) -> list[Act]:
     return [Transaction("none")] if "--" in text and _NO_TRANSACTION.search(text) else []
 
 
-def loop_source(tokens: list[Token], script: Script) -> list[Act]:
+def loop_source(source: Cursor) -> list[Act]:
     """Return what `FOR … IN SELECT …` reads: over no rows it does nothing."""
-    reads = read_names(tokens, script)
+    reads = read_names(source)
     return [Rows("loop", None, reads)] if reads else []
 
 
@@ -128,30 +126,25 @@ def counts_rows(text: str) -> bool:
     return _COUNTED.search(text) is not None
 
 
-def swallows_duplicates(handlers: list[Token]) -> bool:
+def swallows_duplicates(words: list[str]) -> bool:
     """Say whether exception handlers pass over "it exists already" without doing anything about it."""
-    words = [token.text.upper() for token in handlers]
     if not {"DUPLICATE_OBJECT", "OTHERS"} & set(words) or "POLICY" in words:
         return False
     raises = [index for index, word in enumerate(words) if word == "RAISE"]
     return all(words[index + 1 : index + 2] and words[index + 1] in _LOUD_RAISES for index in raises)
 
 
-def read_names(tokens: list[Token], script: Script) -> tuple[Name, ...]:
-    """Return the relations that a query names after FROM, JOIN and USING, its CTEs left out."""
-    cursor = Cursor(Statement(tokens, script))
+def read_names(run: Cursor) -> tuple[Name, ...]:
+    """Return the relations named after FROM, JOIN and USING from the cursor on, CTEs left out."""
+    words, first = run.words[run.at : run.end], run.at
+    if _SOURCE_WORDS.isdisjoint(words):
+        return ()
     found: dict[Name, None] = {}
-    for index, token in enumerate(tokens):
-        word = "" if token.token_type in STRINGS else token.text.upper()
-        if word in _SOURCE_WORDS and not _is_distinct_from(tokens, index):
-            cursor.at = index + 1
-            found.update(dict.fromkeys(_sources(cursor)))
-    own = _with_names(tokens)
+    for at, word in enumerate(words):
+        if word in _SOURCE_WORDS and not (at and words[at - 1] == "DISTINCT"):
+            found.update(dict.fromkeys(_sources(run.window(first + at + 1, run.end))))
+    own = _with_names(run)
     return tuple(name for name in found if name not in own)
-
-
-def _is_distinct_from(tokens: list[Token], index: int) -> bool:
-    return index > 0 and tokens[index - 1].token_type is TokenType.DISTINCT
 
 
 def _sources(cursor: Cursor) -> Iterator[Name]:
@@ -159,36 +152,30 @@ def _sources(cursor: Cursor) -> Iterator[Name]:
     while True:
         cursor.eat("LATERAL")
         cursor.eat("ONLY")
-        if cursor.done or not _starts_name(cursor.tokens[cursor.at]):
+        if cursor.done or not is_name(cursor.text):
             return
         name = cursor.name()
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.word() == "(":
             return
         yield name
         cursor.eat("AS")
-        if not cursor.done and not cursor.is_kind(TokenType.COMMA) and _starts_name(cursor.tokens[cursor.at]):
+        if not cursor.done and is_name(cursor.text):
             cursor.at += 1
-        if not cursor.take(TokenType.COMMA):
+        if not cursor.eat(","):
             return
 
 
-def _starts_name(token: Token) -> bool:
-    if token.token_type is TokenType.IDENTIFIER:
-        return True
-    return token.token_type not in STRINGS and (token.text[:1].isalpha() or token.text[:1] == "_")
-
-
-def _with_names(tokens: list[Token]) -> set[Name]:
+def _with_names(run: Cursor) -> set[Name]:
     """Return the names that the query itself defines: `name AS [NOT] [MATERIALIZED] (`."""
-    found: set[Name] = set()
-    for index, token in enumerate(tokens[:-1]):
-        if token.token_type is not TokenType.ALIAS or index == 0:
+    words, found = run.words, set[Name]()
+    for at in range(run.at + 1, run.end - 1):
+        if words[at] != "AS":
             continue
-        after = index + 1
-        while after < len(tokens) and tokens[after].text.upper() in {"NOT", "MATERIALIZED"}:
+        after = at + 1
+        while after < run.end and words[after] in {"NOT", "MATERIALIZED"}:
             after += 1
-        if after < len(tokens) and tokens[after].token_type is TokenType.L_PAREN:
-            found.add((fold(tokens[index - 1]),))
+        if after < run.end and words[after] == "(":
+            found.add((fold(run.texts[at - 1]),))
     return found
 
 
@@ -198,14 +185,13 @@ def _insert(cursor: Cursor) -> list[Act]:
     if cursor.eat("AS"):
         cursor.at += 1
     columns: tuple[str, ...] = ()
-    if cursor.is_kind(TokenType.L_PAREN) and cursor.word(1) not in {"SELECT", "WITH"}:
-        columns = tuple(Cursor(element).identifier() for element in cursor.group_elements())
+    if cursor.word() == "(" and cursor.word(1) not in {"SELECT", "WITH"}:
+        columns = tuple(element.identifier() for element in cursor.elements())
     if cursor.eat("OVERRIDING"):
         cursor.at += 2
     if cursor.word() in {"VALUES", "DEFAULT"}:
         return [Rows("insert values", target, (), columns)]
-    rest = cursor.rest()
-    return [Rows("insert", target, read_names(rest, cursor.script), columns, _has_where(rest))]
+    return [Rows("insert", target, read_names(cursor), columns, _has_where(cursor))]
 
 
 def _update(cursor: Cursor) -> list[Act]:
@@ -214,59 +200,49 @@ def _update(cursor: Cursor) -> list[Act]:
     while not cursor.done and cursor.word() != "SET":
         cursor.at += 1
     cursor.expect("SET")
-    rest = cursor.rest()
-    columns = tuple(name for run in split_commas(_assignments(cursor)) for name in _assigned(run))
-    reads = tuple(name for name in read_names(rest, cursor.script) if name != target)
-    return [Rows("update", target, reads, columns, _has_where(rest))]
+    reads = tuple(name for name in read_names(cursor) if name != target)
+    filtered = _has_where(cursor)
+    columns = tuple(name for one in _assignments(cursor) for name in _assigned(one))
+    return [Rows("update", target, reads, columns, filtered)]
 
 
-def _assignments(cursor: Cursor) -> list[Token]:
+def _assignments(cursor: Cursor) -> list[Cursor]:
     first = cursor.at
-    while not cursor.done and cursor.word() not in _CLAUSES:
-        if cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-        else:
-            cursor.at += 1
-    return cursor.tokens[first : cursor.at]
+    cursor.skip_to(*_CLAUSES)
+    return cursor.window(first, cursor.at).rest_elements()
 
 
-def _assigned(run: list[Token]) -> Iterator[str]:
-    """Yield the columns of `a = …` or `(a, b) = …`."""
-    if run[0].token_type is not TokenType.L_PAREN:
-        yield fold(run[0])
-        return
-    for token in run[1:]:
-        if token.token_type is TokenType.R_PAREN:
-            return
-        if token.token_type is not TokenType.COMMA:
-            yield fold(token)
+def _assigned(one: Cursor) -> tuple[str, ...]:
+    """Return the columns of `a = …` or `(a, b) = …`."""
+    if one.word() == "(":
+        return tuple(column.identifier() for column in one.elements())
+    return (one.identifier(),)
 
 
 def _delete(cursor: Cursor) -> list[Act]:
     cursor.expect("FROM")
     cursor.eat("ONLY")
     target = cursor.name()
-    rest = cursor.rest()
-    reads = tuple(name for name in read_names(rest, cursor.script) if name != target)
-    return [Rows("delete", target, reads, (), _has_where(rest))]
+    reads = tuple(name for name in read_names(cursor) if name != target)
+    return [Rows("delete", target, reads, (), _has_where(cursor))]
 
 
 def _merge(cursor: Cursor) -> list[Act]:
     cursor.expect("INTO")
     cursor.eat("ONLY")
     target = cursor.name()
-    return [Rows("merge", target, read_names(cursor.rest(), cursor.script), (), filtered=True)]
+    return [Rows("merge", target, read_names(cursor), (), filtered=True)]
 
 
-def _has_where(tokens: list[Token]) -> bool:
-    return any(token.token_type is TokenType.WHERE for token in tokens)
+def _has_where(cursor: Cursor) -> bool:
+    return "WHERE" in cursor.words[cursor.at : cursor.end]
 
 
 def _copy(cursor: Cursor) -> list[Act]:
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.word() == "(":
         return []
     target = cursor.name()
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.word() == "(":
         cursor.skip_group()
     return [Rows("copy from", target)] if cursor.eat("FROM") else []
 
@@ -278,21 +254,10 @@ def _truncate(cursor: Cursor) -> list[Act]:
 
 
 def _refresh(cursor: Cursor) -> list[Act]:
-    cursor = _untold(cursor)
     cursor.expect("MATERIALIZED", "VIEW")
     cursor.eat("CONCURRENTLY")
     name = cursor.name()
     return [] if cursor.eat("WITH", "NO", "DATA") else [Rows("refresh", name)]
-
-
-def _untold(cursor: Cursor) -> Cursor:
-    """Return a cursor over what the tokenizer handed over as one string after a client command."""
-    token = cursor.tokens[cursor.at]
-    if token.token_type is not TokenType.STRING:
-        return cursor
-    text = cursor.script.text[cursor.tokens[cursor.at - 1].end + 1 : token.end + 1]
-    script = Script(text)
-    return Cursor(Statement(tokenize(text), script))
 
 
 def _with(cursor: Cursor) -> list[Act]:
@@ -305,24 +270,24 @@ def _with(cursor: Cursor) -> list[Act]:
         own.add((cursor.identifier(),))
         body = _with_body(cursor)
         found.extend(acts(body))
-        reads += read_names(body.tokens, cursor.script)
-        if not cursor.take(TokenType.COMMA):
+        reads += read_names(Cursor(body))
+        if not cursor.eat(","):
             break
-    for act in acts(Statement(cursor.rest(), cursor.script)):
+    for act in acts(cursor.statement.part(cursor.at, cursor.end)):
         through = isinstance(act, Rows) and act.verb != "insert values"
         found.append(_reading(act, reads, own) if through else act)
     return found
 
 
 def _with_body(cursor: Cursor) -> Statement:
-    if cursor.is_kind(TokenType.L_PAREN):
+    if cursor.word() == "(":
         cursor.skip_group()
     cursor.expect("AS")
     cursor.eat("NOT")
     cursor.eat("MATERIALIZED")
     first = cursor.at + 1
     cursor.skip_group()
-    return Statement(cursor.tokens[first : cursor.at - 1], cursor.script)
+    return cursor.statement.part(first, cursor.at - 1)
 
 
 def _reading(act: Act, reads: tuple[Name, ...], own: set[Name]) -> Act:
@@ -334,44 +299,45 @@ def _reading(act: Act, reads: tuple[Name, ...], own: set[Name]) -> Act:
 
 def _select(cursor: Cursor) -> list[Act]:
     found: list[Act] = []
-    tokens = cursor.tokens
-    for index, token in enumerate(tokens):
-        if token.token_type is TokenType.INTO:
-            into = Cursor(Statement(tokens, cursor.script), index + 1)
-            into.eat("TABLE")
-            found.append(Rows("select into", into.name(), read_names(tokens, cursor.script)))
-        elif token.token_type is TokenType.VAR and token.text.lower() == "set_config":
-            found.extend(_set_config(Cursor(Statement(tokens, cursor.script), index + 1)))
+    words = cursor.words
+    if "INTO" in words or "SET_CONFIG" in words:
+        for at, word in enumerate(words, 1):
+            if word == "INTO":
+                into = Cursor(cursor.statement, at)
+                into.eat("TABLE")
+                found.append(Rows("select into", into.name(), read_names(Cursor(cursor.statement))))
+            elif word == "SET_CONFIG":
+                found.extend(_set_config(Cursor(cursor.statement, at)))
     return found or _bound_by_function(cursor)
 
 
 def _bound_by_function(cursor: Cursor) -> list[Act]:
     """Read `SELECT app.set_tenant(…)`: the project's own way to bind something."""
-    if not _starts_name(cursor.tokens[cursor.at]):
+    if not is_name(cursor.text):
         return []
     name = cursor.name()
-    if cursor.is_kind(TokenType.L_PAREN) and _BINDING_FUNCTION.search(name[-1]):
+    if cursor.word() == "(" and _BINDING_FUNCTION.search(name[-1]):
         return [SettingChange(ANY_SETTING, None)]
     return []
 
 
 def _set_config(cursor: Cursor) -> list[Act]:
-    elements = cursor.group_elements()
+    elements = cursor.elements()
     if len(elements) != 3:
         return []
-    name = _text(elements[0].tokens)
+    name = _text(elements[0].rest())
     if name is None:
         return []
-    local = elements[2].tokens[0].text.lower() not in {"false", "f", "off"}
-    return _setting(name.lower(), _text(elements[1].tokens), local=local)
+    local = literal(elements[2].text) not in {"false", "f", "off"}
+    return _setting(name.lower(), _text(elements[1].rest()), local=local)
 
 
-def _text(tokens: list[Token]) -> str | None:
+def _text(tokens: list[str]) -> str | None:
     """Return the text of a literal, casts included; None when only a run knows it."""
-    if not tokens or tokens[0].token_type not in STRINGS or HOLE in tokens[0].text:
+    if not tokens or not is_string(tokens[0]) or HOLE in tokens[0]:
         return None
-    plain = len(tokens) == 1 or tokens[1].token_type is TokenType.DCOLON
-    return tokens[0].text if plain else None
+    plain = len(tokens) == 1 or tokens[1] == "::"
+    return literal(tokens[0]) if plain else None
 
 
 def _set(cursor: Cursor) -> list[Act]:
@@ -379,18 +345,17 @@ def _set(cursor: Cursor) -> list[Act]:
     if local or cursor.word() == "SESSION":
         cursor.at += 1
     name = ".".join(cursor.name())
-    if not (cursor.eat("TO") or cursor.take(TokenType.EQ)):
+    if not (cursor.eat("TO") or cursor.eat("=")):
         return []
     return _setting(name, _value(cursor), local=local)
 
 
 def _value(cursor: Cursor) -> str | None:
-    tokens = cursor.rest()
-    if len(tokens) != 1 or HOLE in tokens[0].text:
+    if cursor.left != 1 or HOLE in cursor.text:
         return None
-    if tokens[0].token_type in STRINGS:
-        return tokens[0].text
-    return "" if tokens[0].text.upper() == "DEFAULT" else tokens[0].text
+    if is_quoted(cursor.text):
+        return literal(cursor.text)
+    return "" if cursor.word() == "DEFAULT" else cursor.text
 
 
 def _setting(name: str, value: str | None, *, local: bool) -> list[Act]:
@@ -404,7 +369,6 @@ def _role(name: str) -> RoleChange:
 
 
 def _reset(cursor: Cursor) -> list[Act]:
-    cursor = _untold(cursor)
     if cursor.eat("ALL"):
         return [SettingChange(ANY_SETTING, "")]
     return _setting(".".join(cursor.name()), "", local=False)
@@ -440,19 +404,11 @@ def _filled(cursor: Cursor, verb: Verb) -> list[Act]:
     """Read the query of CREATE … AS, None of which runs WITH NO DATA."""
     cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
-    while not cursor.done and cursor.word() != "AS":
-        if cursor.is_kind(TokenType.L_PAREN):
-            cursor.skip_group()
-        else:
-            cursor.at += 1
-    if not cursor.eat("AS") or _ends_with(cursor, "WITH", "NO", "DATA"):
+    if not cursor.skip_to("AS") or cursor.words[-3:] == ["WITH", "NO", "DATA"]:
         return []
-    reads = read_names(cursor.rest(), cursor.script)
+    cursor.at += 1
+    reads = read_names(cursor)
     return [Rows(verb, name, reads)] if reads else []
-
-
-def _ends_with(cursor: Cursor, *words: str) -> bool:
-    return tuple(token.text.upper() for token in cursor.tokens[-len(words) :]) == words
 
 
 _READERS: dict[str, Callable[[Cursor], list[Act]]] = {

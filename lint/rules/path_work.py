@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lint.errors import SqlUnreadableError
 from lint.history import facts
-from lint.history.sql import Script, tokenize
+from lint.history.sql import Cursor, tokenized
 from lint.history.steps import Watcher
 from lint.history.work import Rows, read_names
 from lint.rules.path_rules import RLS040, WRAP007
@@ -99,9 +99,8 @@ class Work(Watcher):
         view = step.replay.views.get(step.replay.key(change.target))
         if view is None:
             return ()
-        script = Script(view.definition)
         try:
-            return read_names(tokenize(script.text), script)
+            return read_names(Cursor(tokenized(view.definition)))
         except SqlUnreadableError:
             return ()
 

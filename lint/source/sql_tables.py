@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.errors import SqlUnreadableError
-from lint.history.sql import STRINGS, Cursor, Script, Statement, statements
+from lint.history.lexical import is_name
+from lint.history.sql import Cursor, Script, Statement, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,7 @@ AccessCommand = Literal["select", "insert", "update", "delete", "other"]
 _TOUCHES_ROWS = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE"})
 #: What ends a FROM list at its own depth of parentheses.
 _ENDS_FROM = frozenset(
-    {"WHERE", "GROUP", "GROUP BY", "ORDER", "ORDER BY", "HAVING", "LIMIT", "OFFSET", "FETCH", "UNION"}
+    {"WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "UNION"}
     | {"INTERSECT", "EXCEPT", "WINDOW", "FOR", "SET", "RETURNING", "SELECT", "VALUES", "WHEN"}
 )
 _NOT_A_NAME = frozenset({"SELECT", "VALUES", "WITH", "UNNEST", "LATERAL", "ROWS", "STDIN", "STDOUT"})
@@ -74,7 +73,7 @@ class _Reading:
     def uses(self) -> Iterator[TableUse]:
         """Yield the uses; a statement that breaks off tells what stood before."""
         cursor = self.cursor
-        while cursor.take(TokenType.L_PAREN):
+        while cursor.eat("("):
             pass
         if cursor.word() not in _TOUCHES_ROWS:
             return
@@ -86,19 +85,19 @@ class _Reading:
 
     def _step(self) -> Iterator[TableUse]:
         cursor, level = self.cursor, self.levels[-1]
-        word, token = cursor.word(), cursor.tokens[cursor.at]
+        word = cursor.word()
         before, self.before = self.before, (self.before[1], word)
         cursor.at += 1
-        if token.token_type is TokenType.L_PAREN:
+        if word == "(":
             self.levels.append(_Level())
-        elif token.token_type is TokenType.R_PAREN:
+        elif word == ")":
             if len(self.levels) > 1:
                 self.levels.pop()
         elif word == "FROM":
             if level.query and before[1] != "DISTINCT":
                 level.listing = True
                 yield from self._reference("select")
-        elif word == "JOIN" or (token.token_type is TokenType.COMMA and level.listing):
+        elif word == "JOIN" or (word == "," and level.listing):
             yield from self._reference("select")
         elif word in _VERBS:
             yield from self._verb(word, before)
@@ -111,7 +110,7 @@ class _Reading:
         cursor, level = self.cursor, self.levels[-1]
         if before[1] in {"FOR", "ON", "THEN", "DO", "KEY", "BEFORE", "AFTER", "OR"}:
             return
-        if word == "USING" and cursor.is_kind(TokenType.L_PAREN) and cursor.word(1) != "SELECT":
+        if word == "USING" and cursor.word() == "(" and cursor.word(1) != "SELECT":
             return  # the columns of a join
         level.query = True
         level.listing = word == "USING"
@@ -125,10 +124,10 @@ class _Reading:
             yield from self._reference(_COMMANDS[word])
 
     def _copy(self) -> Iterator[TableUse]:
-        if self.cursor.is_kind(TokenType.L_PAREN):
+        if self.cursor.word() == "(":
             return
         name = self.cursor.name()
-        if self.cursor.is_kind(TokenType.L_PAREN):
+        if self.cursor.word() == "(":
             self.cursor.skip_group()
         yield from self._named(name, "insert" if self.cursor.word() == "FROM" else "select")
         self.levels[-1].query = False
@@ -136,7 +135,7 @@ class _Reading:
     def _targets(self, command: AccessCommand) -> Iterator[TableUse]:
         self.cursor.eat("TABLE")
         yield from self._reference(command)
-        while self.cursor.take(TokenType.COMMA):
+        while self.cursor.eat(","):
             yield from self._reference(command)
 
     def _reference(self, command: AccessCommand) -> Iterator[TableUse]:
@@ -144,12 +143,12 @@ class _Reading:
         cursor = self.cursor
         cursor.eat("LATERAL")
         cursor.eat("ONLY")
-        while cursor.take(TokenType.L_PAREN):
+        while cursor.eat("("):
             self.levels.append(_Level(query=True, listing=True))
-        if cursor.done or cursor.word() in _NOT_A_NAME or not _names(cursor):
+        if cursor.done or cursor.word() in _NOT_A_NAME or not is_name(cursor.text):
             return
         name = cursor.name()
-        if cursor.is_kind(TokenType.L_PAREN) and command == "select":
+        if cursor.word() == "(" and command == "select":
             return  # a function's rows
         self.before = ("", "")
         yield from self._named(name, command)
@@ -169,22 +168,13 @@ _SECOND = {"INSERT": ("INTO",), "MERGE": ("INTO",), "DELETE": ("FROM",)}
 _VERBS = frozenset({"INSERT", "MERGE", "UPDATE", "DELETE", "USING", "COPY", "TRUNCATE"})
 
 
-def _names(cursor: Cursor) -> bool:
-    """Say whether the next token can be a name: a placeholder or a string is none."""
-    token = cursor.tokens[cursor.at]
-    if token.token_type in STRINGS or token.token_type is TokenType.NUMBER:
-        return False
-    return token.token_type is TokenType.IDENTIFIER or token.text[:1].isalpha() or token.text[:1] == "_"
-
-
 def _common_names(statement: Statement) -> Iterator[str]:
     """Yield the names that `name [(…)] AS [NOT MATERIALIZED] (` gives to queries."""
-    cursor = Cursor(statement)
-    if "WITH" not in {cursor.word(ahead) for ahead in range(len(cursor.tokens))}:
+    if "WITH" not in statement.words:
         return
-    for at, token in enumerate(cursor.tokens[:-1]):
-        if token.text.upper() in {"WITH", "RECURSIVE", ","}:
-            here = Cursor(statement, at + 1)
+    for at, word in enumerate(statement.words[:-1], 1):
+        if word in {"WITH", "RECURSIVE", ","}:
+            here = Cursor(statement, at)
             here.eat("RECURSIVE")
             name = _common_name(here)
             if name is not None:
@@ -194,7 +184,7 @@ def _common_names(statement: Statement) -> Iterator[str]:
 def _common_name(cursor: Cursor) -> str | None:
     try:
         name = cursor.identifier()
-        if cursor.is_kind(TokenType.L_PAREN):
+        if cursor.word() == "(":
             cursor.skip_group()
         if not cursor.eat("AS"):
             return None
@@ -202,4 +192,4 @@ def _common_name(cursor: Cursor) -> str | None:
         cursor.eat("MATERIALIZED")
     except IndexError:
         return None
-    return name if cursor.is_kind(TokenType.L_PAREN) else None
+    return name if cursor.word() == "(" else None

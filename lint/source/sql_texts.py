@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot.tokenizer_core import TokenType
-
 from lint.errors import SqlUnreadableError
-from lint.history.sql import STRINGS, Cursor, Script, Statement, split_commas, statements
+from lint.history.lexical import is_quoted, is_string, literal
+from lint.history.sql import Cursor, Script, Statement, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +77,7 @@ def _changes(statement: Statement) -> Iterator[SettingChange]:
         yield from _set(cursor)
     elif cursor.eat("ALTER", "ROLE") or cursor.eat("CREATE", "ROLE") or cursor.eat("ALTER", "USER"):
         name = cursor.identifier()
-        if any(cursor.word(ahead) == "BYPASSRLS" for ahead in range(len(cursor.rest()))):
+        if cursor.has("BYPASSRLS"):
             yield SettingChange("bypass_role", name)
     else:
         yield from _set_config_calls(statement)
@@ -93,7 +92,7 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
             return
         cursor.eat("SESSION")
     name = ".".join(cursor.name()).lower()
-    if not (cursor.take(TokenType.EQ) or cursor.eat("TO")) and name != "role":
+    if not (cursor.eat("=") or cursor.eat("TO")) and name != "role":
         return
     if name == "role":
         if cursor.word() != "NONE" and _is_one_value(cursor):
@@ -107,28 +106,29 @@ def _set(cursor: Cursor) -> Iterator[SettingChange]:
 
 def _is_one_value(cursor: Cursor) -> bool:
     """Say whether a name or a placeholder ends the statement; a sentence about SET ROLE goes on."""
-    rest = cursor.rest()
-    placeholder = bool(rest) and rest[0].text[:1] in _PLACEHOLDERS
-    return len(rest) == 1 or (placeholder and len(rest) <= _LONGEST_PLACEHOLDER)
+    is_placeholder = not cursor.done and cursor.text[0] in _PLACEHOLDERS
+    return cursor.left == 1 or (is_placeholder and cursor.left <= _LONGEST_PLACEHOLDER)
 
 
 def _value(cursor: Cursor) -> str:
-    return cursor.tokens[cursor.at].text if not cursor.done else ""
+    if cursor.done:
+        return ""
+    return literal(cursor.text) if is_quoted(cursor.text) else cursor.text
 
 
 def _set_config_calls(statement: Statement) -> Iterator[SettingChange]:
-    for index, token in enumerate(statement.tokens):
-        if token.text.lower() != "set_config" or token.token_type in STRINGS:
-            continue
-        cursor = Cursor(statement, index + 1)
-        if not cursor.is_kind(TokenType.L_PAREN):
-            continue
-        cursor.skip_group()
-        arguments = split_commas(statement.tokens[index + 2 : cursor.at - 1])
-        if len(arguments) == 3 and arguments[0][0].token_type in STRINGS:
-            local = arguments[2][-1].text.lower() not in {"false", "f"}
-            value = arguments[1][0].text if arguments[1][0].token_type in STRINGS else ""
-            yield from named_setting(arguments[0][0].text, value, local=local)
+    for at, text in enumerate(statement.texts, 1):
+        cursor = Cursor(statement, at)
+        if text[-1] != "'" and literal(text).lower() == "set_config" and cursor.word() == "(":
+            yield from _set_config(cursor.elements())
+
+
+def _set_config(arguments: list[Cursor]) -> Iterator[SettingChange]:
+    if len(arguments) == 3 and is_string(arguments[0].text):
+        name, value, local = arguments
+        is_local = literal(local.texts[local.end - 1]).lower() not in {"false", "f"}
+        text = literal(value.text) if is_string(value.text) else ""
+        yield from named_setting(literal(name.text), text, local=is_local)
 
 
 def named_setting(name: str, value: str, *, local: bool) -> Iterator[SettingChange]:

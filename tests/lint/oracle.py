@@ -705,7 +705,7 @@ def ours(text: str) -> Iterator[Found]:
     """Yield the facts of a text as the lint reads them."""
     script = Script(text)
     for statement in statements(script, lambda *_: None):
-        line, _ = script.line_and_column(statement.tokens[0].start)
+        line, _ = script.line_and_column(statement.start)
         for fact in of_statement(statement):
             yield line, fact
 
@@ -972,7 +972,7 @@ def compared(text: str) -> tuple[list[Found], list[Found], list[Found]]:
     extra: list[Found] = []
     script = Script(text)
     for statement in statements(script, lambda *_: None):
-        line, _ = script.line_and_column(statement.tokens[0].start)
+        line, _ = script.line_and_column(statement.start)
         try:
             found = _matched([(line, one) for one in of_statement(statement)], _theirs_at(statement, line))
         except pglast.parser.ParseError:

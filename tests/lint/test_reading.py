@@ -46,5 +46,5 @@ def replayed(read: Iterable[Statement | None]) -> Catalogue:
 def test_places_are_those_of_the_whole_text() -> None:
     script = Script(MIXED)
     found = [s for s in read_statements(script, FIRST_WORDS, told) if s is not None]
-    lines = [statement.script.line_and_column(statement.tokens[0].start) for statement in found]
+    lines = [statement.script.line_and_column(statement.start) for statement in found]
     assert lines[:2] == [(2, 16), (4, 1)]
