@@ -6,9 +6,9 @@ a dropped column goes as well; a renamed one is followed, since PostgreSQL keeps
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_tables import drop_readers, make_sequence, settled, with_constraints
 from lint.history.naming import named_key, names_of
@@ -212,10 +212,7 @@ def _changed_column(state: State, change: facts.ChangeColumn) -> None:
 
 def _change_column(state: State, name: facts.Name, column: str, changes: dict[str, object]) -> None:
     for table in list(state.family(state.table(name))):
-        columns = tuple(
-            replace(one, **changes) if one.name == column else one  # type: ignore[arg-type]
-            for one in table.columns
-        )
+        columns = tuple(replace(one, **changes) if one.name == column else one for one in table.columns)
         state.put(replace(table, columns=columns))
 
 

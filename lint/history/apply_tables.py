@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Column, Key, Sequence, Table, written_name
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_privileges import grant_defaults
 from lint.history.naming import named_constraint, named_foreign_key, named_key, object_name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import Column, Constraint, ForeignKey, Key
+from lint.copying import replace
 from lint.history.types import SERIALS, read_type
 
 if TYPE_CHECKING:

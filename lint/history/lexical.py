@@ -136,9 +136,8 @@ def lexemes(text: str) -> list[str]:
     return _LEXEME.findall(text)
 
 
-def is_comment(lexeme: str) -> bool:
-    """Say whether what `lexemes` found, without its space, is a comment."""
-    return lexeme.startswith(("--", "/*"))
+#: What a comment among the lexemes begins with; no token does.
+COMMENTS = frozenset({"--", "/*"})
 
 
 # What a token means

@@ -7,9 +7,9 @@ when taken (`makeObjectName` and `ChooseRelationName` in PostgreSQL's indexcmds.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.copying import replace
 from lint.history.lexical import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import re
 from bisect import bisect_right
 from functools import cached_property
 from itertools import accumulate, pairwise
+from operator import sub
 from typing import TYPE_CHECKING
 
 from lint.errors import SqlUnreadableError
-from lint.history.lexical import Piece, first_word, fold, is_comment, is_string, lexemes, literal, pieces
+from lint.history.lexical import COMMENTS, Piece, first_word, fold, is_string, lexemes, literal, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -74,7 +75,7 @@ class Statement:
         found = lexemes(text)
         texts = [*map(str.lstrip, found)]
         if "--" in text or "/*" in text:
-            texts = [one for one in texts if not is_comment(one)]
+            texts = [one for one in texts if one[:2] not in COMMENTS]
         return cls(script, texts, None, (start, found))
 
     @classmethod
@@ -87,20 +88,27 @@ class Statement:
         """The offset of each token in the script."""
         if self._starts is None:
             at, found = self._found
-            ends = accumulate(map(len, found), initial=at)
-            next(ends)
-            written = zip(map(str.lstrip, found), ends, strict=True)
-            self._starts = [end - len(text) for text, end in written if not is_comment(text)]
+            ends = [*accumulate(map(len, found), initial=at)][1:]
+            if len(found) > len(self.texts):
+                texts = [*map(str.lstrip, found)]
+                ends = [end for text, end in zip(texts, ends, strict=True) if text[:2] not in COMMENTS]
+            self._starts = [*map(sub, ends, map(len, self.texts))]
         return self._starts
 
     @property
     def start(self) -> int:
         """The offset of the first character."""
+        at, found = self._found
+        if self._starts is None and len(found) == len(self.texts):  # no comment among them
+            return at + len(found[0]) - len(self.texts[0])
         return self.starts[0]
 
     @property
     def end(self) -> int:
         """The offset behind the last character."""
+        at, found = self._found
+        if self._starts is None and len(found) == len(self.texts):
+            return at + sum(map(len, found))
         return self.starts[-1] + len(self.texts[-1])
 
     @property

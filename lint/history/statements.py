@@ -8,13 +8,13 @@ first word. A statement of a kind that matters which does not follow the grammar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from lint.catalogue import Command, Policy
+from lint.copying import replace
 from lint.history import facts, privileges, relations, routines
 from lint.history.columns import index_key
 from lint.history.lexical import is_string, literal

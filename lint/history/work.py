@@ -9,9 +9,10 @@ one of a single row.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lint.copying import replace
 from lint.history.lexical import fold, is_name, is_quoted, is_string, literal
 from lint.history.sql import Cursor, Statement
 from lint.history.values import HOLE
