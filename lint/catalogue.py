@@ -235,6 +235,8 @@ class Table:
     triggers: tuple[Trigger, ...] = ()
     rules: tuple[RewriteRule, ...] = ()
     comment: str | None = None
+    #: True where code that could not be read (RLS090) may have made policies on it.
+    half_read: bool = field(default=False, compare=False)
 
     @property
     def qualified(self) -> str:

@@ -80,11 +80,18 @@ def run_function(function: Function, call: facts.RunFunction, state: State) -> N
 def _run(
     body: str, read: Callable[[Statement], list[Fact]], state: State, values: Mapping[str, Value], what: str
 ) -> None:
+    secured: set[str] = set()
+    unread = True
     try:
-        _Block(body, read, state, values).run()
+        block = _Block(body, read, state, values, secured)
+        block.run()
+        unread = block.unread
     except (SqlUnreadableError, IndexError, ValueError) as error:
         reason = "it ends too early" if isinstance(error, IndexError) else str(error)
         state.note(f"{what} that cannot be followed ({reason})")
+    if unread:
+        for table in [state.tables[name] for name in secured if name in state.tables]:
+            state.put(replace(table, half_read=True))
 
 
 class _Block:
@@ -96,6 +103,7 @@ class _Block:
         read: Callable[[Statement], list[Fact]],
         state: State,
         values: Mapping[str, Value],
+        secured: set[str],
     ) -> None:
         self.read = read
         self.state = state
@@ -107,6 +115,10 @@ class _Block:
         self.counts = counts_rows(body)
         #: Policies whose "it exists already" passes unheard here; None for those of any name.
         self.swallowed: frozenset[str] | None = frozenset()
+        #: Tables that the body enables or whose policies it drops: what was not read may make policies there.
+        self.secured = secured
+        #: True when an EXECUTE was not read that may have made a policy.
+        self.unread = False
 
     def _virtual(self, *, absent: bool | None) -> Virtual:
         return Virtual(self.state, self._lookup, absent=absent)
@@ -354,6 +366,10 @@ class _Block:
             if isinstance(change, facts.RunFunction):
                 change = self._with_arguments(statement, change)  # noqa: PLW2901 - same call, known now
             self.state.apply_one(self._in_context(change))
+            if isinstance(change, facts.RowSecurityChange) and change.enabled:
+                self.secured.add(self.state.key(change.name))
+            elif isinstance(change, facts.DropPolicy):
+                self.secured.add(self.state.key(change.table))
 
     def _in_context(self, change: Fact) -> Fact:
         """Return a fact with what the code around it does about its count or its duplicate."""
@@ -395,6 +411,7 @@ class _Block:
                 self._apply(statement)
         elif not _changes_nothing(argument):
             self.state.note("EXECUTE of text that is known only when it runs")
+            self.unread = self.unread or _may_make_policies(argument)
 
     @staticmethod
     def _argument(tokens: list[str]) -> list[str]:
@@ -437,6 +454,15 @@ def _changes_nothing(tokens: list[str]) -> bool:
     first = next((token for token in tokens if is_string(token)), None)
     words = literal(first).split(None, 1) if first is not None else []
     return bool(words) and words[0].upper() in _CHANGES_NOTHING
+
+
+def _may_make_policies(tokens: list[str]) -> bool:
+    """Say whether a text that is not known may be a CREATE POLICY, by how it begins where that is written."""
+    first = tokens[2:3] if [*map(str.upper, tokens[:2])] == ["FORMAT", "("] else tokens[:1]
+    if not first or not is_string(first[0]):
+        return True
+    words = re.findall(r"\w+|\S", literal(first[0]))[:2]
+    return len(words) < 2 or not words[1].isalpha() or words[1].upper() == "POLICY"
 
 
 def _range(first: str, last: str, lookup: Callable[[tuple[str, ...]], Value]) -> tuple[Value, ...] | None:

@@ -68,6 +68,8 @@ class Expressions:
     def _any(self, tokens: list[str]) -> Value:
         if len(tokens) == 1:
             return self._word(tokens[0])
+        if is_string(tokens[0]) and all(map(is_string, tokens)):
+            return _continued(tokens)
         words = [*map(str.upper, tokens)]
         for word, decisive in (("OR", True), ("AND", False)):
             parts = _split(tokens, words, word)
@@ -188,6 +190,12 @@ def _joined(values: list[Value]) -> Value:
         )
     texts = [value for value in values if isinstance(value, str)]
     return "".join(texts) if len(texts) == len(values) else None
+
+
+def _continued(tokens: list[str]) -> str:
+    """Return the one constant that literals over several lines are; the first says how all are escaped."""
+    prefix = tokens[0].partition("'")[0]
+    return "".join(literal(token if token is tokens[0] else prefix + token) for token in tokens)
 
 
 def _known(items: Sequence[Value]) -> Value:

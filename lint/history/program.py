@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable, Iterator
 
+    from lint.catalogue import Policy
     from lint.history.facts import Fact
     from lint.history.replay import Replay
     from lint.history.statements import Operations
 
-_CONDITIONS = frozenset({"using", "check"})
 #: Fields that describe an object: with a hole in them it is still known which object it is.
 _DESCRIPTIONS = frozenset(
     {"default", "definition", "body", "predicate", "parts", "text", "where", "value", "type", "bound"}
@@ -95,9 +95,15 @@ def _without_holes(fact: Fact, statement: Statement) -> list[Fact]:
         return [fact]
     opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
     note = facts.NotAnalysed(f"`{opening}` names what is known only when it runs")
-    if where <= _CONDITIONS and isinstance(fact, facts.CreatePolicy):
-        return [note, replace(fact, policy=replace(fact.policy, using=None, check=None, opaque=True))]
+    if isinstance(fact, facts.CreatePolicy) and HOLE not in fact.table:
+        return [note, replace(fact, policy=_opaque(fact.policy))]
     return [fact] if where <= _DESCRIPTIONS else [note]
+
+
+def _opaque(policy: Policy) -> Policy:
+    """Return a policy of a known table without what is not known of it: it stands for anything."""
+    roles = ("public",) if HOLE in policy.roles else policy.roles
+    return replace(policy, roles=roles, using=None, check=None, opaque=True)
 
 
 def _holes(value: object, name: str = "") -> Iterator[str]:

@@ -92,7 +92,7 @@ class Switches(Watcher):
             life.closed = Closing(step.place, self.moment.file, self.moment.transaction, opened)
         elif not closed and life.closed is not None:
             closing, life.closed = life.closed, None
-            if after.enabled and closing.transaction != self.moment.transaction:
+            if after.enabled and not after.half_read and closing.transaction != self.moment.transaction:
                 self.windows.append(_window(after, closing, step.place))
 
     # RLS043
@@ -145,7 +145,7 @@ def _still(kind: str, table: Table, life: Life) -> bool:
         return not table.enabled
     if kind == "force":
         return table.enabled and not table.forced
-    return table.enabled and not table.permissive and "enable" not in life.lost
+    return table.enabled and not (table.permissive or table.half_read) and "enable" not in life.lost
 
 
 def _loss(kind: str, table: Table, loss: Loss) -> Finding:

@@ -73,7 +73,7 @@ class Hidden:
 
     def hides(self, table: Table, command: Command, *, whatever_is_bound: bool = False) -> bool:
         """Say whether no row of a table passes its policies for a command, with what is bound now."""
-        if not self.binds(table):
+        if table.half_read or not self.binds(table):
             return False
         policies = [p for p in table.permissive if p.command in {"all", command}]
         if not all(self._shut(policy, table, command) for policy in policies):

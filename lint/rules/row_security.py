@@ -158,7 +158,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 def nothing_permitted(table: Table, catalogue: Catalogue) -> Iterator[Finding]:
     """RLS003: row security without a permissive policy."""
-    if not table.enabled or table.permissive or not table.known or table.parent:
+    if not table.enabled or table.permissive or not table.known or table.parent or table.half_read:
         return
     granted = any(grant.grantee != table.owner for grant in catalogue.grants_on(table.qualified))
     if not table.policies and not table.tenant_column and not granted:

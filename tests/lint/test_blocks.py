@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
+from lint import Report
 from lint.catalogue import Table
 from lint.history.read import replay_text
 from lint.history.replay import Replay
 
+Lint = Callable[..., Report]
 TABLES = (
     "CREATE TABLE a (tenant_id int); CREATE TABLE b (id int); CREATE SCHEMA s;"
     " CREATE TABLE s.c (tenant_id int);"
@@ -183,3 +186,93 @@ def test_no_input_hangs(sql: str) -> None:
     started = time.process_time()
     replayed(sql)
     assert time.process_time() - started < 20
+
+
+SHOP = "CREATE TABLE orders (id int PRIMARY KEY, tenant_id int NOT NULL);"
+SPLIT = """
+    'CREATE POLICY tenant ON %I '  -- the literal goes on in the next line
+    'USING (tenant_id = current_setting(''app.tenant'')::int) '
+    'WITH CHECK (tenant_id = current_setting(''app.tenant'')::int)'"""
+
+
+@pytest.mark.parametrize(
+    "execute",
+    [
+        f"EXECUTE format({SPLIT}, t);",
+        f"EXECUTE replace({SPLIT}, '%I', t);",
+        f"EXECUTE format(E{SPLIT[5:]}, t);",
+    ],
+    ids=["format", "replace", "with escapes"],
+)
+def test_literals_over_several_lines_are_one(execute: str) -> None:
+    replay = replayed(
+        f"DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['a'] LOOP {execute} END LOOP; END $$;"
+    )
+    using, check = policy(replay.tables["public.a"])
+    assert using == check == "tenant_id = current_setting('app.tenant')::int"
+    assert reasons(replay) == []
+
+
+def test_an_escape_holds_in_every_line_of_a_literal() -> None:
+    replay = replayed("DO $$ BEGIN EXECUTE E'CREATE TABLE ' 'one\\x5ftwo (id int)'; END $$;")
+    assert "public.one_two" in replay.tables
+
+
+ROWS = "VALUES ('a', 'b', 'id'), ('b', 'a', 'tenant_id')"
+
+
+@pytest.mark.parametrize(
+    ("loop", "names"),
+    [
+        (f"FOR r IN SELECT * FROM ({ROWS}) AS v (child, parent, key)", "r.child, r.parent, r.key"),
+        (f"FOR child, parent, key IN {ROWS}", "child, parent, key"),
+    ],
+    ids=["a record", "variables"],
+)
+def test_rows_of_several_columns_fill_a_text_of_several_names(loop: str, names: str) -> None:
+    template = "'CREATE POLICY ours ON %1$I ' 'USING (EXISTS (SELECT FROM %2$I p WHERE p.id = %1$I.%3$I))'"
+    declared = "DECLARE r record; child text; parent text; key text;"
+    body = f"{loop} LOOP EXECUTE format({template}, {names}); END LOOP;"
+    tables = replayed(f"DO $$ {declared} BEGIN {body} END $$;").tables
+    assert policy(tables["public.a"])[0] == "EXISTS (SELECT FROM b p WHERE p.id = a.id)"
+    assert policy(tables["public.b"])[0] == "EXISTS (SELECT FROM a p WHERE p.id = b.tenant_id)"
+
+
+ENABLED = "ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY;"
+LATER = """UPDATE orders SET id = id + 1;
+    CREATE TABLE lines (id int PRIMARY KEY, order_id int NOT NULL, tenant_id int NOT NULL);
+    ALTER TABLE lines ENABLE ROW LEVEL SECURITY; ALTER TABLE lines FORCE ROW LEVEL SECURITY;
+    GRANT SELECT ON orders, lines TO web;
+    CREATE POLICY ours ON lines TO web USING (EXISTS (SELECT FROM orders o WHERE o.id = order_id));"""
+
+
+@pytest.mark.parametrize(
+    ("execute", "told"),
+    [
+        ("EXECUTE (SELECT text FROM wanted);", {"RLS090"}),
+        ("EXECUTE format('CREATE POLICY x ON orders USING (%s)', (SELECT c FROM wanted));", {"RLS090"}),
+        (
+            "EXECUTE format('CREATE ROLE %I NOLOGIN', (SELECT c FROM wanted));",
+            {"RLS003", "RLS022", "RLS040", "RLS090"},
+        ),
+        ("EXECUTE 'COMMENT ON TABLE orders IS ''x''';", {"RLS003", "RLS022", "RLS040"}),
+    ],
+    ids=["anything", "a policy", "a role", "read wholly"],
+)
+def test_where_a_policy_may_be_unread_none_is_missed(lint: Lint, execute: str, told: set[str]) -> None:
+    """The same block enables row security and runs a text that only a server knows."""
+    report = lint(
+        {
+            "migrations/1.sql": f"CREATE ROLE web; {SHOP}",
+            "migrations/2.sql": f"DO $$ BEGIN {ENABLED} {execute} END $$;",
+            "migrations/3.sql": LATER,
+        }
+    )
+    about = {"RLS003", "RLS022", "RLS040", "RLS090"}
+    assert {finding.rule for finding in report.findings} & about == told
+
+
+def test_an_unread_text_of_another_block_hides_nothing(lint: Lint) -> None:
+    unread = "DO $$ BEGIN EXECUTE (SELECT text FROM wanted); END $$;"
+    report = lint({"migrations/1.sql": f"{SHOP} DO $$ BEGIN {ENABLED} END $$; {unread}"})
+    assert "RLS003" in {finding.rule for finding in report.findings}
