@@ -212,6 +212,8 @@ def serial_name(table: str, column: str) -> str:
 def make_sequence(state: State, table: Table, column: Column) -> None:
     """Make the sequence of a serial or identity column of its own."""
     is_serial = column.default is not None and column.default.startswith("nextval('")
+    if column.identity is None and not is_serial:
+        return
     name = serial_name(table.qualified, column.name)
     if column.identity is None and not (is_serial and f"{name}'" in (column.default or "").replace('"', "")):
         return

@@ -23,6 +23,9 @@ _CALL = re.compile(r'\(*\s*(?:"?[\w$]+"?\.)?"?([A-Za-z_][\w$]*)"?\s*\(')
 
 def object_name(table: str, column: str, label: str) -> str:
     """Join table, column and label by `_`, the longer of the first two cut to fit."""
+    plain = f"{table}_{column}_{label}" if column else f"{table}_{label}"
+    if len(plain) <= MAX_IDENTIFIER_BYTES and plain.isascii():
+        return plain
     first, second = table.encode(), column.encode()
     room = MAX_IDENTIFIER_BYTES - len(label) - 1 - (1 if column else 0)
     while len(first) + len(second) > room:

@@ -113,7 +113,9 @@ def acts(statement: Statement) -> list[Act]:
 
 def outside_transactions(text: str) -> list[Act]:
     """Return the fact that a file's own words ask its tool for no transaction."""
-    return [Transaction("none")] if "--" in text and _NO_TRANSACTION.search(text) else []
+    lowered = text.lower()  # the pattern is tried at every letter, these are found at once
+    is_marked = "--" in text and ("transaction" in lowered or "txmode" in lowered)
+    return [Transaction("none")] if is_marked and _NO_TRANSACTION.search(text) else []
 
 
 def loop_source(source: Cursor) -> list[Act]:
