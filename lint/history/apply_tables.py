@@ -8,7 +8,7 @@ from lint.catalogue import Column, Key, Sequence, Table, written_name
 from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_privileges import grant_defaults
-from lint.history.naming import named_constraint, named_foreign_key, named_key, object_name
+from lint.history.naming import foreign_key_name, key_name, named_constraint, named_key, object_name
 from lint.history.rewriting import relation_renamed
 from lint.history.state import handles
 
@@ -170,21 +170,23 @@ def with_constraints(
         made = replace(named_constraint(constraint, table), place=place)
         table = replace(table, constraints=(*table.constraints, made))
     for key in distinct_keys(keys):
-        named = replace(named_key(key, table, is_constraint=True), place=place)
+        named = replace(key, name=key_name(key, table, is_constraint=True), place=place)
         table = replace(table, keys=(*table.keys, named))
     for foreign in foreign_keys:
         target = state.key(tuple(foreign.target.split(".")))
-        pointed = replace(
-            foreign, target=target, target_columns=_target_columns(state, foreign, target, table)
-        )
-        named_foreign = replace(named_foreign_key(pointed, table), place=place)
-        table = replace(table, foreign_keys=(*table.foreign_keys, named_foreign))
+        columns = _target_columns(state, foreign, target, table)
+        name = foreign_key_name(foreign, table)
+        pointed = replace(foreign, target=target, target_columns=columns, name=name, place=place)
+        table = replace(table, foreign_keys=(*table.foreign_keys, pointed))
     return table
 
 
 def distinct_keys(keys: Iterable[Key]) -> list[Key]:
     """Return keys, the primary one first, each set of columns once as PostgreSQL makes them."""
     found: dict[tuple[object, ...], Key] = {}
+    keys = list(keys)
+    if len(keys) < 2:
+        return keys
     for key in sorted(keys, key=lambda one: one.kind != "primary"):
         same = (key.columns, key.parts, key.nulls_distinct, key.predicate)
         prior = found.get(same)

@@ -171,7 +171,12 @@ _LOWER = str.maketrans({chr(upper): chr(upper + 32) for upper in range(ord("A"),
 def fold(token: str) -> str:
     """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
     if token.isascii():
-        name = literal(token) if token[-1] in "'\"$" else token.lower()
+        if token[-1] not in "'\"$":
+            name = token.lower()
+        elif token[0] == '"':
+            name = token[1:-1].replace('""', '"')
+        else:
+            name = literal(token)
         return name if len(name) <= MAX_IDENTIFIER_BYTES else _cut(name)
     return _cut(literal(token) if is_quoted(token) else token.translate(_LOWER))
 

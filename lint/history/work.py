@@ -405,6 +405,8 @@ def _create(cursor: Cursor) -> list[Act]:
 
 def _filled(cursor: Cursor, verb: Verb) -> list[Act]:
     """Read the query of CREATE … AS, None of which runs WITH NO DATA."""
+    if "AS" not in cursor.words:
+        return []
     cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
     if not cursor.skip_to("AS") or cursor.words[-3:] == ["WITH", "NO", "DATA"]:

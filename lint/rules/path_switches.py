@@ -55,7 +55,7 @@ class Switches(Watcher):
         if table is None:
             return
         life = self.lives.of(table.qualified)
-        if before is not None and before.qualified == table.qualified:
+        if before is not None and before.qualified == table.qualified and _is_switched(before, table):
             self._losses(life, before, table, step)
             self._windows(life, before, table, step)
         self._filling(life, table, step)
@@ -125,6 +125,15 @@ class Switches(Watcher):
         for finding in self.windows:
             if not self.config.is_global(finding.table or ""):
                 yield finding
+
+
+def _is_switched(before: Table, after: Table) -> bool:
+    """Say whether anything that protects a table may have changed; most changes leave it alone."""
+    return (
+        before.policies is not after.policies
+        or before.enabled != after.enabled
+        or before.forced != after.forced
+    )
 
 
 def _touched(step: Step) -> Table | None:
