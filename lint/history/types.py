@@ -65,27 +65,14 @@ BUILT_IN = frozenset(
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}
     | {"xid", "cid", "tid", "xid8", "refcursor", "language_handler", "fdw_handler", "unknown", '"char"'}
 )
-
-
 #: Types that are one word with nothing behind it, by that word: most columns have one of them.
 _PLAIN = {
     word.upper(): _ALIASES.get(word, word)
-    for word in ("int", "int4", "int2", "int8", "integer", "smallint", "bigint", "bool", "boolean", "varchar")
-    + (
-        "float4",
-        "float8",
-        "timestamptz",
-        "timetz",
-        "text",
-        "uuid",
-        "json",
-        "jsonb",
-        "bytea",
-        "date",
-        "numeric",
-    )
+    for word in {"int", "int4", "int2", "int8", "integer", "smallint", "bigint", "bool", "boolean", "date"}
+    | {"varchar", "float4", "float8", "timestamptz", "timetz", "text", "uuid", "json", "jsonb", "bytea"}
+    | {"numeric"}
 }
-#: What makes more of it: a length, a schema, an array, `table.column%TYPE` read by the caller apart.
+#: What makes more of it: a length, a schema, an array.
 _GOES_ON = frozenset({"(", ".", "[", "ARRAY"})
 
 
