@@ -15,6 +15,10 @@ PIECES = [
     '"',
     "$$",
     "$a$",
+    "$1",
+    "٣",
+    "U&",
+    "N",
     "/*",
     "*/",
     "--",
@@ -83,6 +87,7 @@ def tokens(text: str) -> list[list[str]]:
             ],
         ),
         ("t.c%TYPE", ["t", ".", "c", "%", "TYPE"]),
+        ("1$a$ 2e'b' $1$c$ 0b_1 0o17", ["1$a$", "2e", "'b'", "$1$c$", "0b_1", "0o17"]),
         ("größe = 'ß'", ["größe", "=", "'ß'"]),
     ],
 )
@@ -180,6 +185,7 @@ def test_every_token_stands_where_it_says_and_every_piece_is_told(text: str) -> 
     found = list(statements(Script(text), lambda *_: None))
     for statement in found:
         assert places(statement) == statement.texts
+        assert not {"'", '"', "/*", "$$"} & set(statement.texts), "both patterns see the same quotes"
         assert (statement.start, statement.end) == (
             statement.starts[0],
             statement.starts[-1] + len(statement.texts[-1]),
