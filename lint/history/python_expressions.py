@@ -54,6 +54,8 @@ _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 #: What the text does not say but every migration of a PostgreSQL database meets.
 _ALWAYS: Mapping[str, object] = {"dialect.name": "postgresql", "engine.name": "postgresql", "as_sql": False}
+#: What gives a migration its connection: there always is one.
+_CONNECTIONS = ("get_bind()", "get_context()")
 
 
 class BudgetExceededError(Exception):
@@ -216,10 +218,11 @@ class Expressions:
 
     def _unary_op(self, node: ast.UnaryOp, names: Names) -> Value:
         value = self.value(node.operand, names)
+        if isinstance(node.op, ast.Not):
+            truth = value if is_known(value) else self.truth(value)
+            return not truth if is_known(truth) else UNKNOWN
         if not is_known(value):
             return UNKNOWN
-        if isinstance(node.op, ast.Not):
-            return not value
         return -value if isinstance(node.op, ast.USub) else UNKNOWN
 
     def _compare(self, node: ast.Compare, names: Names) -> Value:
@@ -235,8 +238,16 @@ class Expressions:
             left = right
         return True
 
+    def truth(self, value: Value) -> Value:
+        """Return whether a value is true, UNKNOWN when that is not decided; a connection always is one."""
+        if isinstance(value, Built):
+            return UNKNOWN
+        if is_known(value):
+            return bool(value)
+        return True if value.path.endswith(_CONNECTIONS) else UNKNOWN
+
     def _if_exp(self, node: ast.IfExp, names: Names) -> Value:
-        test = self.value(node.test, names)
+        test = self.truth(self.value(node.test, names))
         if not is_known(test):
             return UNKNOWN
         return self.value(node.body if test else node.orelse, names)
