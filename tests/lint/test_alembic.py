@@ -130,7 +130,7 @@ def test_a_revision_that_never_ends_is_given_up_on(lint: Lint) -> None:
 ADDED = "op.execute('CREATE TABLE made (tenant_id int)')"
 ASKS = {
     "a variable": "key = os.environ.get('S')\n    if key:\n        return key\n    raise ValueError('no S')",
-    "a loop": "for one in found():\n        if one.good:\n            return one\n    raise ValueError('none')",
+    "a loop": "for one in all_():\n        if one.good:\n            return one\n    raise KeyError(1)",
     "a guard": "if not os.environ.get('S'):\n        raise ValueError('no S')\n    return 1",
     "a query": (
         "row = op.get_bind().execute('SELECT 1').first()\n    if row is not None:\n        return row[0]\n"
