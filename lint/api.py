@@ -100,13 +100,14 @@ def _linted(
     corpus: Corpus, settings: LintConfig, base: Path, as_of: date
 ) -> tuple[Report, list[Catalogue], Sources]:
     """Return the report, the catalogue at the head of each history, and the sources as they were read."""
-    from lint.histories import read_histories
+    from lint.histories import read_histories, unread_findings
     from lint.source.sources import Sources
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
     histories = list(read_histories(corpus, settings, base))
     heads, findings = _judged(histories, settings)
+    findings.extend(unread_findings(corpus, histories))
     coverage = merged(head.coverage for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]

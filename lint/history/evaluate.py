@@ -16,8 +16,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, cast
 
-from lint.history import pure
-from lint.history.python_expressions import BudgetExceededError, Expressions, TakenApart
+from lint.history import pure, tagged
+from lint.history.python_expressions import (
+    BudgetExceededError,
+    Expressions,
+    TaggedTemplate,
+    TakenApart,
+)
 from lint.history.values import (
     UNKNOWN,
     Built,
@@ -26,6 +31,7 @@ from lint.history.values import (
     Imported,
     Module,
     Names,
+    Query,
     Record,
     SqlText,
     Unknown,
@@ -35,8 +41,10 @@ from lint.history.values import (
     ordered,
 )
 
-__all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
+__all__ = ["AWAIT", "BudgetExceededError", "Call", "Effect", "Evaluator"]
 
+#: The name of the call that awaiting a query is.
+AWAIT = "await"
 _MAX_ROUNDS = 1_000
 #: `while True` ends by what only a run decides; a second round meets what the first has left.
 _MAX_ENDLESS_ROUNDS = 2
@@ -58,7 +66,7 @@ class Call:
     name: str
     arguments: list[Any]
     keywords: dict[str, Any]
-    node: ast.Call
+    node: ast.expr
 
 
 #: Told of every call that is not followed; returns what it is worth, UNKNOWN when it does not care.
@@ -124,13 +132,14 @@ class Evaluator(Expressions):
         function = self.module.names.get(name)
         if isinstance(function, Imported):
             function = self.module.load(function)
-        if not isinstance(function, Function):
-            return False
+        return isinstance(function, Function) and self.outcome(function, arguments)[0]
+
+    def outcome(self, function: Function, arguments: Sequence[Any]) -> tuple[bool, Value]:
+        """Execute a function; return whether it ends otherwise than in `raise`, and what it returns."""
         try:
-            self.follow(function, list(arguments), {})
+            return True, self.follow(function, list(arguments), {})
         except _Stopped:
-            return False
-        return True
+            return False, UNKNOWN
 
     # Statements
 
@@ -275,6 +284,26 @@ class Evaluator(Expressions):
                 continue
             names[alias.asname or alias.name] = Imported(node.module or "", alias.name, node.level)
 
+    # Tagged templates, and what is awaited
+
+    def tagged(self, node: TaggedTemplate, names: Names) -> Value:
+        """Return the SQL of a template whose tag makes SQL; the text of any other."""
+        tag = self.value(node.tag, names)
+        if not tagged.is_tag(tag, _last_name(node.tag)):
+            return super().tagged(node, names)
+        parts = (
+            part.value if isinstance(part, ast.FormattedValue) else part for part in node.template.values
+        )
+        return tagged.tagged([self.value(part, names) for part in parts], node.template)
+
+    def awaited(self, node: ast.Await, names: Names) -> Value:
+        """Return what is awaited, telling `effect` of each query that runs by that."""
+        value = super().awaited(node, names)
+        for query in value if isinstance(value, list) else [value]:
+            if isinstance(query, Query):
+                self.effect(Call(query, "", AWAIT, [], {}, node))
+        return value
+
     # Calls
 
     def call(self, node: ast.Call, names: Names) -> Value:
@@ -377,7 +406,8 @@ class Evaluator(Expressions):
         work = pure.method_of(owner, name)
         if work is None:
             told = self.effect(call)
-            self._call_back(call)
+            if not is_known(told):
+                self._call_back(call)
             return told
         if name not in pure.HOLDING and pure.has_unknown(call.arguments):
             return UNKNOWN
@@ -519,6 +549,10 @@ def _has_methods(owner: Value, name: str) -> bool:
     if isinstance(owner, dict):
         return name not in owner
     return isinstance(owner, (str, list, tuple, set, frozenset, PurePosixPath, Built))
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_enum(base: Value) -> bool:
