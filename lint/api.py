@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Catalogue, Place
+from lint.collection import seldom_collected
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
 from lint.limits import PROGRAM, PROGRAM_SECONDS, late_files, within_time
@@ -62,8 +63,9 @@ def lint_paths(
     from lint.files import gather
 
     settings, base = config or LintConfig(), Path(root)
-    corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+    with seldom_collected():
+        corpus = gather([Path(path) for path in paths], base, settings.exclude)
+        return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
 
 
 def audit_paths(
@@ -93,20 +95,22 @@ def audit_paths(
 
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
     """Lint files already read, as `lint_paths` does."""
-    return _linted(corpus, settings, base, as_of)[0]
+    with seldom_collected():
+        return _linted(corpus, settings, base, as_of)[0]
 
 
 def _linted(
     corpus: Corpus, settings: LintConfig, base: Path, as_of: date
 ) -> tuple[Report, list[Catalogue], Sources]:
     """Return the report, the catalogue at the head of each history, and the sources as they were read."""
-    from lint.histories import read_histories
+    from lint.histories import read_histories, unread_findings
     from lint.source.sources import Sources
     from lint.suppress import apply_suppressions
 
     started = time.perf_counter()
     histories = list(read_histories(corpus, settings, base))
     heads, findings = _judged(histories, settings)
+    findings.extend(unread_findings(corpus, histories))
     coverage = merged(head.coverage for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]

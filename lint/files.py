@@ -34,7 +34,23 @@ _NOT_SOURCE = re.compile(
     r"\.(?:d\.[cm]?ts|min\.[cm]?js|(?:test|spec|stories)\.[cm]?[jt]sx?)\Z", re.IGNORECASE
 )
 _REVISION = re.compile(rb"^down_revision\b", re.MULTILINE)
-_SEQUELIZE = re.compile(rb"\bqueryInterface\b|\bQueryInterface\b|\bqueryRunner\.query\b|\bsequelize\.query\b")
+_SEQUELIZE = re.compile(
+    rb"\bqueryInterface\b|\bQueryInterface\b|\bqueryRunner\.query\b|\bQueryRunner\b|\bsequelize\.query\b"
+)
+#: What runs SQL in other tools' migrations: a template tagged `sql`, or a call that takes SQL.
+_RUNS_SQL = re.compile(
+    rb"\bsql\b[\w.]*(?:<[^`\n]*>)?(?:\([^`\n]*\))?\s*`|\bawait\s+\w+\s*`|\$(?:execute|query)Raw(?:Unsafe)?\s*[(`]"
+    rb"|\.(?:query|execute|raw|unsafe|sql|addSql|executeRaw)\s*(?:<[^>\n]*>)?\s*\("
+)
+_EXPORTED_WAY_UP = re.compile(
+    rb"\bexport\s+(?:default\s+)?(?:async\s+)?function\s*\*?\s*(?:up|run|migrate)\b"
+    rb"|\bexport\s+(?:const|let|var)\s+(?:up|run|migrate)\b|\bexports\.(?:up|run|migrate)\s*="
+    rb"|(?:^|[{,;\s])(?:public\s+)?(?:async\s+)?(?:up|run|migrate)\s*(?:\?\s*)?(?:[,}:(=]|$)",
+    re.MULTILINE,
+)
+_EXPORTS = re.compile(rb"\bexport\b|\bexports\b")
+#: Names of files, or of the folders around them, that are those of migrations.
+_MIGRATION = re.compile(r"(?:^|/)(?:[vV]?\d[^/]*|[^/]*migrat[^/]*/[^/]*)\Z", re.IGNORECASE)
 _WAY_UP = re.compile(
     rb"\bup\s*(?:[:=(]|\?\s*:)|\bexport\s+(?:async\s+)?function\s+up\b|[{,]\s*(?:async\s+)?up\s*[,}(]"
 )
@@ -71,6 +87,17 @@ class SourceFile:
             and bool(_WAY_UP.search(self.content))
         )
 
+    @property
+    def may_be_script_migration(self) -> bool:
+        """True for JavaScript or TypeScript that is named as migrations are, and exports what runs SQL."""
+        return (
+            self.location.suffix in SCRIPTS
+            and bool(_MIGRATION.search(self.path))
+            and bool(_EXPORTS.search(self.content))
+            and bool(_EXPORTED_WAY_UP.search(self.content))
+            and bool(_RUNS_SQL.search(self.content))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -91,6 +118,8 @@ class Corpus:
     notes: list[str] = field(default_factory=list)
     #: Prisma's schemas, which say the tables of its client's models.
     schemas: list[SourceFile] = field(default_factory=list)
+    #: Migrations of each folder that no reader takes.
+    unread: dict[str, list[SourceFile]] = field(default_factory=dict)
 
     def readable(self) -> Iterator[SourceFile]:
         """Yield every file that was read."""
@@ -144,6 +173,7 @@ def corpus_of(found: Found) -> Corpus:
         migrations.queries,
         notes + migrations.notes,
         [file for file in readable if file.location.suffix in PRISMA],
+        migrations.unread,
     )
 
 

@@ -10,19 +10,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
+from lint.files import PYTHON
 from lint.history.replay import Replay
+from lint.programs import DEFINES
 from lint.rules.head import Head, judge_head
 from lint.rules.path import Path as PathOfHistory
 from lint.rules.table_rules import RLS090
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from lint.catalogue import Catalogue
     from lint.config import LintConfig
-    from lint.files import Corpus
+    from lint.files import Corpus, SourceFile
     from lint.report import Finding
+
+_READ_AS_PYTHON = "of Python, Alembic's revisions are read (revision, down_revision, upgrade())"
+_READ_AS_SCRIPT = (
+    "of JavaScript and TypeScript, files that export up, run or migrate are read, as far as they hand SQL to "
+    "query(), execute(), raw() or a template tagged sql"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,29 @@ def read_histories(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[H
     for folder, files in corpus.scripts.items():
         replay, path = _watched(folder, config)
         yield _read(replay, path, replay_scripts(files, replay, operations, root))
+
+
+def unread_findings(corpus: Corpus, histories: Iterable[History]) -> Iterator[Finding]:
+    """Yield RLS090 for each folder of migrations of which nothing was read: silence would be a pass."""
+    for folder, files in corpus.unread.items():
+        yield _nothing_read(folder, files)
+    silent = {one.catalogue.source for one in histories if not (one.statements or one.gaps)}
+    for folder, files in {**corpus.revisions, **corpus.scripts}.items():
+        if folder in silent and any(DEFINES.search(file.content) for file in files):
+            yield _nothing_read(folder, files)
+
+
+def _nothing_read(folder: str, files: Sequence[SourceFile]) -> Finding:
+    first = files[0]
+    count = "1 migration" if len(files) == 1 else f"{len(files)} migrations"
+    expected = _READ_AS_PYTHON if first.location.suffix in PYTHON else _READ_AS_SCRIPT
+    return RLS090.finding(
+        Place(first.path),
+        f"not analysed: {count} of {folder}/ change the schema and nothing of them was read; {expected}",
+        "lint the SQL that they run (a dump of the schema, or what the tool prints in a dry run), or exclude "
+        "the folder",
+        subject=f"migrations of {folder}",
+    )
 
 
 def _watched(folder: str, config: LintConfig) -> tuple[Replay, PathOfHistory]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from lint.files import PYTHON, SCRIPTS
 from lint.ordering import FLYWAY, in_order, is_versioned
+from lint.programs import DEFINES, script_histories, unread_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,13 +58,6 @@ _STEP_FILES = frozenset({"up.sql", "migration.sql"})
 _PERIOD = re.compile(r"\d{1,4}\Z")
 _STEP_FOLDER = re.compile(r"V?\d")
 _MIGRATION_FOLDERS = frozenset({"migrations", "migration", "migrate", "versions"})
-_DEFINES = re.compile(
-    rb"\b(?:create|alter|drop)\s+(?:or\s+replace\s+)?(?:(?:global|local|temp|temporary|unlogged|foreign|"
-    rb"materialized|unique|recursive|event|constraint|default)\s+)*(?:table|policy|view|schema|function|"
-    rb"procedure|role|user|index|trigger|rule|type|domain|sequence|extension|publication|database|"
-    rb"privileges|group)\b|(?:^|;)\s*(?:grant|revoke)\s|\bdo\s+(?:language\s+\w+\s+)?[$']",
-    re.IGNORECASE | re.MULTILINE,
-)
 _CREATES = re.compile(
     rb'\bcreate\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:"?\w+"?\s*\.\s*)?"?(\w+)', re.IGNORECASE
 )
@@ -87,6 +82,8 @@ class Migrations:
     scripts: dict[str, list[SourceFile]] = field(default_factory=dict)
     queries: list[SourceFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: Migrations of each folder that no reader takes.
+    unread: dict[str, list[SourceFile]] = field(default_factory=dict)
 
 
 def arranged(files: Iterable[SourceFile]) -> Migrations:
@@ -94,15 +91,18 @@ def arranged(files: Iterable[SourceFile]) -> Migrations:
     found = Migrations()
     sql: list[SourceFile] = []
     revisions: list[SourceFile] = []
+    programs: list[SourceFile] = []
     for file in files:
         if file.location.suffix == ".sql":
             sql.append(file)
         elif file.is_revision:
             revisions.append(file)
-        elif file.is_script_migration and _why_left_out(file) is None:
-            found.scripts.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
+        elif file.location.suffix in PYTHON | SCRIPTS:
+            programs.append(file)
     found.revisions = _graphs(revisions)
-    found.scripts = {folder: _one_of_each(steps) for folder, steps in found.scripts.items()}
+    found.scripts = script_histories(programs, lambda file: _why_left_out(file) is None)
+    read = {file.path for steps in found.scripts.values() for file in steps}
+    found.unread = unread_folders(file for file in programs if file.path not in read)
     code = [*revisions, *(file for steps in found.scripts.values() for file in steps)]
     groups = _groups(_applied(sql, _read_by(code), found))
     histories = {folder: group for folder, group in groups.items() if _is_schema(group, found)}
@@ -150,7 +150,9 @@ def _why_left_out(file: SourceFile) -> str | None:
         for reason, folders in _NOT_APPLIED.items():
             if folder in folders:
                 return f"{reason} ({folder}/)"
-    return "a pgTAP test" if _PGTAP.search(file.content) else None
+    lowered = file.content.lower()  # the pattern is tried at every letter, these are found at once
+    is_test = (b"plan" in lowered or b"finish" in lowered) and _PGTAP.search(lowered)
+    return "a pgTAP test" if is_test else None
 
 
 def _is_undo(file: SourceFile, names: set[str]) -> bool:
@@ -194,7 +196,7 @@ def _read_by(code: Iterable[SourceFile]) -> _ReadByCode:
 
 def _is_schema(group: list[SourceFile], found: Migrations) -> bool:
     """Say whether files define anything; files that only read and write rows are queries."""
-    if any(_DEFINES.search(file.content) for file in group):
+    if any(DEFINES.search(file.content) for file in group):
         return True
     found.queries.extend(group)
     return False
@@ -267,16 +269,6 @@ def _twin(folder: str, made: set[bytes], histories: Mapping[str, set[bytes]]) ->
 
 
 # Migrations in code
-
-
-def _one_of_each(steps: list[SourceFile]) -> list[SourceFile]:
-    """Keep one file for each step: TypeScript over the JavaScript compiled from it."""
-    chosen: dict[str, SourceFile] = {}
-    for file in sorted(steps, key=lambda file: file.path):
-        stem = file.location.name.split(".")[0]
-        if stem not in chosen or file.location.suffix in {".ts", ".mts", ".cts", ".tsx"}:
-            chosen[stem] = file
-    return [chosen[stem] for stem in sorted(chosen)]
 
 
 def _graphs(revisions: list[SourceFile]) -> dict[str, list[SourceFile]]:

@@ -1,7 +1,9 @@
 """In which order the files of one history are applied, as the tool that wrote the layout would.
 
-Numbers count by their value. Drizzle's journal, sqitch's plan, Flyway's versions, graphile-migrate's
-committed and current steps and the scripts of a PostgreSQL extension have rules of their own.
+Numbers count by their value, dates as they are written: `2026_07_02` comes after `20260417120000` for
+every tool that compares names; goose, golang-migrate and Flyway compare numbers. Drizzle's journal,
+sqitch's plan, Flyway's versions, graphile-migrate's committed and current steps and the scripts of a
+PostgreSQL extension have rules of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ _SUPABASE = re.compile(r"\d+_.*\.sql\Z")
 _CHECKPOINT = re.compile(rb"\A(?:--[^\n]*\n)*--\s*atlas:checkpoint\b")
 _UP_FILE = re.compile(r"(?:up|migration)\.sql\Z", re.IGNORECASE)
 
+_DATED = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])")
+#: The sections of dbmate and goose.
+_DBMATE = re.compile(rb"^--\s*migrate:up\b", re.MULTILINE)
+_GOOSE = re.compile(rb"^--\s*\+goose\s+up\b", re.MULTILINE | re.IGNORECASE)
+_GOLANG = re.compile(r"\d+_.*\.up\.sql\Z")
+
 Order = tuple[Any, ...]
 
 
@@ -43,9 +51,20 @@ def natural(path: str) -> Order:
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part)
 
 
+def chronological(path: str) -> Order:
+    """Order by numbers as `natural` does, then by dates as text, then by words, folder by folder."""
+    return tuple(_of_part(part) for part in path.split("/"))
+
+
+def _of_part(part: str) -> Order:
+    if _DATED.match(part):
+        return (1, ((0, 0, part),))
+    return (0 if part[:1].isdigit() else 2, natural(part))
+
+
 def in_order(folder: str, files: Sequence[SourceFile], notes: list[str]) -> list[SourceFile]:
     """Return the files of a history as they are applied; what the tool would skip becomes a note."""
-    plain = sorted(files, key=lambda file: natural(file.path))
+    plain = sorted(files, key=lambda file: chronological(file.path))
     if not plain:
         return []
     for applies, order in _TOOLS:
@@ -83,9 +102,38 @@ def _is_supabase(folder: str, files: Sequence[SourceFile]) -> bool:
 
 def _supabase(files: Sequence[SourceFile]) -> list[SourceFile]:
     """the Supabase command line applies only files named <timestamp>_name.sql"""
-    return [
-        file for file in files if _SUPABASE.match(file.location.name) or _UP_FILE.match(file.location.name)
-    ]
+    return _by_name([file for file in files if _SUPABASE.match(_step(file))])
+
+
+def _step(file: SourceFile) -> str:
+    """Return the name that a tool orders a step by: the file's, or its folder's for `up.sql`."""
+    name = file.location.name
+    return f"{file.location.parent.name}.sql" if _UP_FILE.match(name) else name
+
+
+# Tools that compare names, and tools that compare numbers
+
+
+def _compares_names(folder: str, files: Sequence[SourceFile]) -> bool:
+    del folder
+    dbmate = any(_DBMATE.search(file.content) for file in files)
+    return dbmate or all(file.location.name == "migration.sql" for file in files)
+
+
+def _by_name(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """dbmate and Prisma apply migrations in the order of their names"""
+    return sorted(files, key=lambda file: (_step(file), file.path))
+
+
+def _compares_numbers(folder: str, files: Sequence[SourceFile]) -> bool:
+    del folder
+    golang = all(_GOLANG.match(file.location.name) for file in files)
+    return golang or any(_GOOSE.search(file.content) for file in files)
+
+
+def _by_number(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """goose and golang-migrate apply migrations in the order of their numbers"""
+    return sorted(files, key=lambda file: natural(file.path))
 
 
 # Drizzle
@@ -244,4 +292,6 @@ _TOOLS: tuple[tuple[_Applies, _Orders], ...] = (
     (_is_sqitch, _sqitch),
     (_is_extension, _extension),
     (_is_atlas, _atlas),
+    (_compares_names, _by_name),
+    (_compares_numbers, _by_number),
 )

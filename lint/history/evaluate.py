@@ -16,8 +16,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, cast
 
-from lint.history import pure
-from lint.history.python_expressions import BudgetExceededError, Expressions, TakenApart
+from lint.history import pure, tagged
+from lint.history.python_expressions import (
+    BudgetExceededError,
+    Expressions,
+    TaggedTemplate,
+    TakenApart,
+)
 from lint.history.values import (
     UNKNOWN,
     Built,
@@ -26,6 +31,7 @@ from lint.history.values import (
     Imported,
     Module,
     Names,
+    Query,
     Record,
     SqlText,
     Unknown,
@@ -35,9 +41,13 @@ from lint.history.values import (
     ordered,
 )
 
-__all__ = ["BudgetExceededError", "Call", "Effect", "Evaluator"]
+__all__ = ["AWAIT", "BudgetExceededError", "Call", "Effect", "Evaluator"]
 
+#: The name of the call that awaiting a query is.
+AWAIT = "await"
 _MAX_ROUNDS = 1_000
+#: `while True` ends by what only a run decides; a second round meets what the first has left.
+_MAX_ENDLESS_ROUNDS = 2
 _ENUMS = frozenset({"Enum", "StrEnum", "IntEnum"})
 #: Methods of a JavaScript array that call a function for each item.
 _OVER_ITEMS = frozenset({"map", "forEach", "filter", "find", "some", "every", "flatMap"})
@@ -56,7 +66,7 @@ class Call:
     name: str
     arguments: list[Any]
     keywords: dict[str, Any]
-    node: ast.Call
+    node: ast.expr
 
 
 #: Told of every call that is not followed; returns what it is worth, UNKNOWN when it does not care.
@@ -98,6 +108,8 @@ class Evaluator(Expressions):
     def __init__(self, module: Module, effect: Effect) -> None:
         super().__init__(module)
         self.effect = effect
+        #: What each function that is being followed returns where only a run decides whether it does.
+        self._returns: list[list[Value]] = []
 
     def run(self, body: Sequence[ast.stmt], names: Names) -> None:
         """Execute statements over local names; BudgetExceededError when there is no end to it."""
@@ -120,13 +132,14 @@ class Evaluator(Expressions):
         function = self.module.names.get(name)
         if isinstance(function, Imported):
             function = self.module.load(function)
-        if not isinstance(function, Function):
-            return False
+        return isinstance(function, Function) and self.outcome(function, arguments)[0]
+
+    def outcome(self, function: Function, arguments: Sequence[Any]) -> tuple[bool, Value]:
+        """Execute a function; return whether it ends otherwise than in `raise`, and what it returns."""
         try:
-            self.follow(function, list(arguments), {})
+            return True, self.follow(function, list(arguments), {})
         except _Stopped:
-            return False
-        return True
+            return False, UNKNOWN
 
     # Statements
 
@@ -162,14 +175,23 @@ class Evaluator(Expressions):
         self.value(node.value, names)
 
     def _if(self, node: ast.If, names: Names) -> None:
-        test = self.value(node.test, names)
-        if is_known(test) and not isinstance(test, Built):
+        test = self.truth(self.value(node.test, names))
+        if is_known(test):
             with suppress(_Raised):  # what was deployed did not fail, whatever is known of it here
                 self.run(node.body if test else node.orelse, names)
             return
         for branch in (node.body, node.orelse):  # either may run, so both are looked at
-            with suppress(_Returned, _Stopped):
-                self.run(branch, names)
+            self._perhaps(branch, names)
+
+    def _perhaps(self, branch: Sequence[ast.stmt], names: Names) -> None:
+        """Look at statements that may run: what they stop does not stop, what they return may be it."""
+        try:
+            self.run(branch, names)
+        except _Returned as returned:
+            if self._returns:
+                self._returns[-1].append(returned.value)
+        except _Stopped:
+            return
 
     def _for(self, node: ast.For | ast.AsyncFor, names: Names) -> None:
         items = self.value(node.iter, names)
@@ -184,7 +206,8 @@ class Evaluator(Expressions):
         self.run(node.orelse, names)
 
     def _while(self, node: ast.While, names: Names) -> None:
-        for _ in range(_MAX_ROUNDS):
+        endless = isinstance(node.test, ast.Constant)
+        for _ in range(_MAX_ENDLESS_ROUNDS if endless else _MAX_ROUNDS):
             test = self.value(node.test, names)
             if is_known(test) and not test:
                 return
@@ -221,8 +244,7 @@ class Evaluator(Expressions):
 
     def _match(self, node: ast.Match, names: Names) -> None:
         for case in node.cases:
-            with suppress(_Returned, _Stopped):
-                self.run(case.body, names)
+            self._perhaps(case.body, names)
 
     def _return(self, node: ast.Return, names: Names) -> None:
         raise _Returned(self.value(node.value, names) if node.value else None)
@@ -261,6 +283,26 @@ class Evaluator(Expressions):
                     names.update({key: _from(whole, v) for key, v in public.items()})
                 continue
             names[alias.asname or alias.name] = Imported(node.module or "", alias.name, node.level)
+
+    # Tagged templates, and what is awaited
+
+    def tagged(self, node: TaggedTemplate, names: Names) -> Value:
+        """Return the SQL of a template whose tag makes SQL; the text of any other."""
+        tag = self.value(node.tag, names)
+        if not tagged.is_tag(tag, _last_name(node.tag)):
+            return super().tagged(node, names)
+        parts = (
+            part.value if isinstance(part, ast.FormattedValue) else part for part in node.template.values
+        )
+        return tagged.tagged([self.value(part, names) for part in parts], node.template)
+
+    def awaited(self, node: ast.Await, names: Names) -> Value:
+        """Return what is awaited, telling `effect` of each query that runs by that."""
+        value = super().awaited(node, names)
+        for query in value if isinstance(value, list) else [value]:
+            if isinstance(query, Query):
+                self.effect(Call(query, "", AWAIT, [], {}, node))
+        return value
 
     # Calls
 
@@ -305,9 +347,18 @@ class Evaluator(Expressions):
         if work is not None:
             known = not pure.has_unknown(call.arguments) or call.path == "os.getenv"
             return bounded(work(*call.arguments, **call.keywords)) if known else UNKNOWN
+        if call.path == "getattr" and len(call.arguments) > 1:
+            return self._getattr(call.arguments)
         if call.path in {"open", "io.open"} and call.arguments:
             return Built("open", tuple(call.arguments))
         return self._foreign(call)
+
+    def _getattr(self, arguments: Sequence[Value]) -> Value:
+        """Return `getattr(owner, name)`; whether a default stands for it only a run decides."""
+        owner, name = arguments[:2]
+        if not isinstance(name, str) or (isinstance(owner, Record) and name not in owner.names):
+            return UNKNOWN
+        return self.attribute(owner, name)
 
     def _foreign(self, call: Call) -> Value:
         """Build what a library's constructor builds; whatever else it does is an effect."""
@@ -355,7 +406,8 @@ class Evaluator(Expressions):
         work = pure.method_of(owner, name)
         if work is None:
             told = self.effect(call)
-            self._call_back(call)
+            if not is_known(told):
+                self._call_back(call)
             return told
         if name not in pure.HOLDING and pure.has_unknown(call.arguments):
             return UNKNOWN
@@ -387,10 +439,22 @@ class Evaluator(Expressions):
         with self._inside(function.module):
             if isinstance(function.node, ast.Lambda):
                 return self.value(function.node.body, names)
-            try:
-                self.run(function.node.body, names)
-            except _Returned as returned:
-                return returned.value
+            return self._returned(function.node.body, names)
+
+    def _returned(self, body: Sequence[ast.stmt], names: Names) -> Value:
+        """Execute a function's body; what was deployed went past a `raise` by an earlier return."""
+        earlier: list[Value] = []
+        self._returns.append(earlier)
+        try:
+            self.run(body, names)
+        except _Returned as returned:
+            return returned.value
+        except _Raised:
+            if not earlier:
+                raise
+            return earlier[0] if len(earlier) == 1 else UNKNOWN
+        finally:
+            self._returns.pop()
         return None
 
     @contextmanager
@@ -485,6 +549,10 @@ def _has_methods(owner: Value, name: str) -> bool:
     if isinstance(owner, dict):
         return name not in owner
     return isinstance(owner, (str, list, tuple, set, frozenset, PurePosixPath, Built))
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_enum(base: Value) -> bool:

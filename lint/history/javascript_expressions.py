@@ -10,7 +10,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from lint.history.python_expressions import FunctionExpression, TakenApart
+from lint.history.python_expressions import FunctionExpression, TaggedTemplate, TakenApart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0
 _CODE_POINT = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))\Z")
 _WRAPPERS = frozenset(
     {"parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression"}
-    | {"type_assertion", "await_expression"}
+    | {"type_assertion"}
 )
 _FUNCTIONS = frozenset(
     {"arrow_function", "function_expression", "function", "generator_function", "method_definition"}
@@ -175,7 +175,16 @@ class LoweredExpressions:
     def _string_constant(self, node: Node) -> ast.expr:
         return ast.Constant(string_in(node))
 
-    def _template(self, node: Node) -> ast.expr:
+    def _tagged(self, tag: Node | None, template: Node) -> ast.expr:
+        made = TaggedTemplate()
+        made.tag, made.template = self.expression(tag), self._template(template)
+        placed(made.template, template)
+        return made
+
+    def _await(self, node: Node) -> ast.expr:
+        return ast.Await(self.expression(node.named_children[0] if node.named_children else None))
+
+    def _template(self, node: Node) -> ast.JoinedStr:
         parts: list[ast.expr] = []
         for child in node.named_children:
             if child.type == "template_substitution":
@@ -229,7 +238,7 @@ class LoweredExpressions:
         if node.type == "new_expression":
             called = node.child_by_field_name("constructor")
         if given is not None and given.type == "template_string":
-            return self._template(given)
+            return self._tagged(called, given)
         if text_in(called) in {"require", "import"} and given is not None and given.named_children:
             wanted = given.named_children[0]
             if wanted.type == "string":
@@ -288,6 +297,7 @@ class LoweredExpressions:
         "array": _array,
         "object": _object,
         **dict.fromkeys(_FUNCTIONS, _function),
+        "await_expression": _await,
         "call_expression": _call,
         "new_expression": _call,
         "member_expression": _member,

@@ -45,9 +45,9 @@ def _comment(inside: str = "") -> str:
 
 
 _COMMENT = _comment(_comment(_comment()))
+#: What PostgreSQL calls junk behind a number stays with it, so that no quote begins in its middle.
 _NUMBER = (
-    r"0[xX][0-9a-fA-F_]++|0[oO][0-7_]++|0[bB][01_]++"
-    r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?"
+    r"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?[\w$]*+|\w[\w$]*+"
 )
 _OPERATOR = r"[-+*/<>=~!@#%^&|`?]"
 _PLAIN = r"(?:(?!--|/\*)[-+*/<>=])"
@@ -63,7 +63,7 @@ def _lexeme(tagged: str = "") -> re.Pattern[str]:
     """Return the pattern of a token or comment with the space before it; frequent ones come first."""
     return re.compile(
         rf"\s*+(?:{_WORD}(?!['&])|[(),;\[\]]|[=*](?!{_OPERATOR})|\.(?![.0-9])|{_QUOTED}|--[^\n\r]*+|{_NAME}"
-        rf"|[eE]{_ESCAPED}|[bBxXnN]{_QUOTED}|[uU]&(?:{_QUOTED}|{_NAME})|{_WORD}|{_NUMBER}|\$[0-9]++|{_DOLLARS}"
+        rf"|[eE]{_ESCAPED}|[bBxXnN]{_QUOTED}|[uU]&(?:{_QUOTED}|{_NAME})|{_WORD}|{_NUMBER}|\$[0-9][\w$]*+|{_DOLLARS}"
         rf"{tagged}|{_COMMENT}|::|:=|\.\.|{_OPERATORS}|[^\s])"
     )
 
@@ -171,7 +171,12 @@ _LOWER = str.maketrans({chr(upper): chr(upper + 32) for upper in range(ord("A"),
 def fold(token: str) -> str:
     """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
     if token.isascii():
-        name = literal(token) if token[-1] in "'\"$" else token.lower()
+        if token[-1] not in "'\"$":
+            name = token.lower()
+        elif token[0] == '"':
+            name = token[1:-1].replace('""', '"')
+        else:
+            name = literal(token)
         return name if len(name) <= MAX_IDENTIFIER_BYTES else _cut(name)
     return _cut(literal(token) if is_quoted(token) else token.translate(_LOWER))
 

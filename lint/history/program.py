@@ -52,13 +52,23 @@ class Program:
             return Place(self.path)
         return Place(self.path, node.lineno, node.col_offset + 1, node.end_lineno or node.lineno)
 
+    def _line(self, statement: Statement, node: ast.expr | None) -> Place:
+        """Return where a statement of a text that is written over lines stands."""
+        line, column = statement.script.line_and_column(statement.start)
+        last, _ = statement.script.line_and_column(statement.end - 1)
+        above = (node.lineno if node is not None else 1) - 1
+        first = node.col_offset + 1 if line == 1 and node is not None else 0
+        return Place(self.path, line + above, column + first, last + above)
+
     def note(self, reason: str, node: ast.expr | None = None) -> None:
         """Say that something was not analysed."""
         self.apply([facts.NotAnalysed(reason)], node)
 
     def apply(self, changes: Iterable[Fact], node: ast.expr | None = None) -> None:
         """Apply facts at a call's place; a loop that meets the same gap again tells it once."""
-        place = self.place(node)
+        self._apply(changes, self.place(node))
+
+    def _apply(self, changes: Iterable[Fact], place: Place) -> None:
         for change in changes:
             if isinstance(change, facts.NotAnalysed):
                 if (change.reason, place) in self._noted:
@@ -66,8 +76,11 @@ class Program:
                 self._noted.add((change.reason, place))
             self.replay.apply([change], place)
 
-    def sql(self, text: str, node: ast.expr | None = None) -> None:
-        """Replay SQL that a call executes; a part that cannot be tokenized is noted and stepped over."""
+    def sql(self, text: str, node: ast.expr | None = None, *, by_line: bool = False) -> None:
+        """Replay SQL that a call executes; a part that cannot be tokenized is noted and stepped over.
+
+        With `by_line` the lines of the text are those of the file from the node on.
+        """
 
         def broken(first: int, last: int, reason: str) -> None:
             opening = " ".join(text[first:last].split())[:40]
@@ -75,7 +88,9 @@ class Program:
 
         for statement in statements(Script(text), broken):
             self.statements += 1
-            self.apply(self._facts(statement), node)
+            self._apply(
+                self._facts(statement), self.place(node) if not by_line else self._line(statement, node)
+            )
 
     def _facts(self, statement: Statement) -> list[Fact]:
         changes: list[Fact] = statement_facts(statement, self.operations)

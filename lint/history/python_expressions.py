@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lint.history import pure
 from lint.history.values import (
     HOLE,
+    POSTGRES,
     UNKNOWN,
     Built,
     Class,
@@ -53,7 +54,17 @@ _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitAnd: operator.and_,
 }
 #: What the text does not say but every migration of a PostgreSQL database meets.
-_ALWAYS: Mapping[str, object] = {"dialect.name": "postgresql", "engine.name": "postgresql", "as_sql": False}
+_ALWAYS: Mapping[str, object] = {
+    "dialect.name": "postgresql",
+    "engine.name": "postgresql",
+    "as_sql": False,
+    "options.dialect": POSTGRES,
+    "connection.options.type": POSTGRES,
+    "client.config.client": POSTGRES,
+    "client.dialect": POSTGRES,
+}
+#: What gives a migration its connection: there always is one.
+_CONNECTIONS = ("get_bind()", "get_context()")
 
 
 class BudgetExceededError(Exception):
@@ -71,6 +82,13 @@ class TakenApart(ast.stmt):
 
     names: list[tuple[tuple[str | int, ...], str]]
     value: ast.expr
+
+
+class TaggedTemplate(ast.expr):
+    """``tag`text ${value}` `` of JavaScript."""
+
+    tag: ast.expr
+    template: ast.JoinedStr
 
 
 class Expressions:
@@ -180,6 +198,10 @@ class Expressions:
     def _joined(self, node: ast.JoinedStr, names: Names) -> Value:
         return "".join(self._piece(part, names) for part in node.values)
 
+    def tagged(self, node: TaggedTemplate, names: Names) -> Value:
+        """Return what a tag makes of its template: the text, for a walk that knows no tags."""
+        return self._joined(node.template, names)
+
     def _piece(self, node: ast.expr, names: Names) -> str:
         if not isinstance(node, ast.FormattedValue):
             return pure.piece(self.value(node, names))
@@ -216,10 +238,11 @@ class Expressions:
 
     def _unary_op(self, node: ast.UnaryOp, names: Names) -> Value:
         value = self.value(node.operand, names)
+        if isinstance(node.op, ast.Not):
+            truth = value if is_known(value) else self.truth(value)
+            return not truth if is_known(truth) else UNKNOWN
         if not is_known(value):
             return UNKNOWN
-        if isinstance(node.op, ast.Not):
-            return not value
         return -value if isinstance(node.op, ast.USub) else UNKNOWN
 
     def _compare(self, node: ast.Compare, names: Names) -> Value:
@@ -235,8 +258,16 @@ class Expressions:
             left = right
         return True
 
+    def truth(self, value: Value) -> Value:
+        """Return whether a value is true, UNKNOWN when that is not decided; a connection always is one."""
+        if isinstance(value, Built):
+            return UNKNOWN
+        if is_known(value):
+            return bool(value)
+        return True if value.path.endswith(_CONNECTIONS) else UNKNOWN
+
     def _if_exp(self, node: ast.IfExp, names: Names) -> Value:
-        test = self.value(node.test, names)
+        test = self.truth(self.value(node.test, names))
         if not is_known(test):
             return UNKNOWN
         return self.value(node.body if test else node.orelse, names)
@@ -298,7 +329,8 @@ class Expressions:
         self.bind(node.target, value, names)
         return value
 
-    def _await(self, node: ast.Await, names: Names) -> Value:
+    def awaited(self, node: ast.Await, names: Names) -> Value:
+        """Return what is awaited."""
         return self.value(node.value, names)
 
     def _attribute(self, node: ast.Attribute, names: Names) -> Value:
@@ -344,7 +376,8 @@ class Expressions:
         ast.Lambda: _lambda,
         FunctionExpression: _function,
         ast.NamedExpr: _named,
-        ast.Await: _await,
+        ast.Await: lambda self, node, names: self.awaited(node, names),
+        TaggedTemplate: lambda self, node, names: self.tagged(node, names),
         ast.Attribute: _attribute,
         ast.Call: lambda self, node, names: self.call(node, names),
     }

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cached_property
-from itertools import accumulate, pairwise
-from operator import sub
+from itertools import accumulate, count, pairwise
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 from lint.errors import SqlUnreadableError
@@ -41,7 +41,8 @@ class Script:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+        before = accumulate(map(len, self.text.split("\n")), initial=0)
+        return [*map(add, before, count())][:-1]
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return the 1-based line and column of a character offset."""

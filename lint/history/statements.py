@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from lint.catalogue import Command, Policy
-from lint.copying import replace
 from lint.history import facts, privileges, relations, routines
 from lint.history.columns import index_key
 from lint.history.lexical import is_string, literal
@@ -117,7 +116,7 @@ def _create_index(cursor: Cursor) -> list[Fact]:
     cursor.expect("ON")
     cursor.eat("ONLY")
     table = cursor.name()
-    key = replace(index_key(cursor, unique=unique), name=name)
+    key = index_key(cursor, name, unique=unique)
     return [facts.AddConstraint(table, (key,), if_not_exists=if_not_exists, is_index=True)]
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 MAX_TEXT = 1_000_000
 
@@ -43,6 +43,39 @@ class SqlText(str):
     """Text marked as SQL by its program, as `sqlalchemy.text` does; other text is a value."""
 
     __slots__ = ()
+
+
+class Query(SqlText):
+    """SQL that its program runs when it awaits it, as JavaScript's tagged templates are."""
+
+    __slots__ = ("written",)
+    #: The template whose lines are those of the text, where there is one.
+    written: ast.expr | None
+
+    def __new__(cls, text: str, written: ast.expr | None = None) -> Self:
+        """Make it as any text is made, and keep where it was written."""
+        made = super().__new__(cls, text)
+        made.written = written
+        return made
+
+
+class Dialect(str):
+    """The name of PostgreSQL where libraries have several for it: it equals each of them."""
+
+    __slots__ = ()
+    _NAMES = frozenset({"postgres", "postgresql", "pg", "pgsql", "pg-native"})
+
+    def __eq__(self, other: object) -> bool:
+        return other in self._NAMES
+
+    def __ne__(self, other: object) -> bool:
+        return other not in self._NAMES
+
+    def __hash__(self) -> int:
+        return hash("postgresql")
+
+
+POSTGRES = Dialect("postgres")
 
 
 @dataclass(frozen=True)

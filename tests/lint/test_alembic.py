@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from lint import Report
 
 Lint = Callable[..., Report]
@@ -123,3 +125,70 @@ def test_a_revision_that_never_ends_is_given_up_on(lint: Lint) -> None:
     above = f"LONG = {list(range(30))!r}\ndef again(): again()\n"
     report = lint({"versions/a.py": revision("r1", None, f"again()\n{body}", above)})
     assert [finding.rule for finding in report.findings] == ["RLS090"]
+
+
+ADDED = "op.execute('CREATE TABLE made (tenant_id int)')"
+ASKS = {
+    "a variable": "key = os.environ.get('S')\n    if key:\n        return key\n    raise ValueError('no S')",
+    "a loop": "for one in all_():\n        if one.good:\n            return one\n    raise KeyError(1)",
+    "a guard": "if not os.environ.get('S'):\n        raise ValueError('no S')\n    return 1",
+    "a query": (
+        "row = op.get_bind().execute('SELECT 1').first()\n    if row is not None:\n        return row[0]\n"
+        "    raise LookupError('no row')"
+    ),
+}
+
+
+@pytest.mark.parametrize("helper", ASKS)
+def test_a_helper_that_may_raise_ends_no_revision(lint: Lint, helper: str) -> None:
+    """What was deployed has gone past it."""
+    above = f"import os\ndef secret():\n    {ASKS[helper]}\n"
+    report = lint({"versions/1.py": revision("1", None, f"key = secret()\n{ADDED}", above)})
+    assert rules(report) == [("RLS001", "public.made")]
+
+
+def test_a_helper_that_always_raises_is_told(lint: Lint) -> None:
+    above = "def refuse():\n    raise ValueError('never')\n"
+    report = lint({"versions/1.py": revision("1", None, f"refuse()\n{ADDED}", above)})
+    assert rules(report) == [("RLS090", None)]
+
+
+def test_what_a_helper_may_have_returned_is_its_value(lint: Lint) -> None:
+    above = (
+        "def table(bind):\n    if bind.execute('SELECT 1').scalar():\n        return 'made'\n"
+        "    raise ValueError('no table')\n"
+    )
+    body = "op.execute(f'CREATE TABLE {table(op.get_bind())} (tenant_id int)')"
+    assert rules(lint({"versions/1.py": revision("1", None, body, above)})) == [("RLS001", "public.made")]
+
+
+def test_a_loop_without_an_end_of_its_own_is_gone_through_twice(lint: Lint) -> None:
+    body = (
+        "while True:\n    rows = op.get_bind().execute('UPDATE old SET a = 1 RETURNING id').fetchall()\n"
+        f"    if not rows:\n        break\n{ADDED}"
+    )
+    report = lint({"versions/1.py": revision("1", None, body)})
+    assert rules(report) == [("RLS001", "public.made")]
+    assert report.stats.statements == 3
+
+
+OTHER = "op.execute('CREATE TABLE other (tenant_id int)')"
+DIALECTS = {
+    "a name": "dialect = op.get_bind().dialect.name",
+    "a bind that may be none": "bind = op.get_bind()\ndialect = bind.dialect.name if bind else ''",
+    "a bind that may be None": "bind = op.get_bind()\ndialect = '' if not bind else bind.dialect.name",
+    "the engine": "dialect = op.get_bind().engine.name",
+    "the context": "dialect = op.get_context().dialect.name",
+    "an attribute by name": "dialect = getattr(op.get_bind().engine.dialect, 'name', '')",
+    "the impl": "dialect = op.get_context().impl.dialect.name",
+}
+
+
+@pytest.mark.parametrize("asked", DIALECTS)
+def test_the_branch_of_another_dialect_is_not_taken(lint: Lint, asked: str) -> None:
+    branches = (
+        f"if dialect == 'sqlite':\n    {OTHER}\n    return\n"
+        f"if dialect.startswith('postgres'):\n    {ADDED}\nelse:\n    {OTHER}"
+    )
+    report = lint({"versions/1.py": revision("1", None, f"{DIALECTS[asked]}\n{branches}")})
+    assert rules(report) == [("RLS001", "public.made")]

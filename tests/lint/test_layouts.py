@@ -297,3 +297,36 @@ def test_a_django_migration_is_no_revision(tmp_path: Path) -> None:
     text = "from django.db import migrations\nclass Migration(migrations.Migration):\n    operations = []\n"
     found = corpus(tmp_path, {"app/migrations/0001_initial.py": text})
     assert (found.revisions, found.histories, found.notes) == ({}, {}, [])
+
+
+LENGTHS = {
+    "Supabase compares names": [
+        "supabase/migrations/20260417000000_b.sql",
+        "supabase/migrations/20260616_c.sql",
+        "supabase/migrations/2026_07_02_d.sql",
+    ],
+    "dates of any spelling": [
+        "db/migrations/001_a.sql",
+        "db/migrations/20260417000000_b.sql",
+        "db/migrations/20260616_c.sql",
+        "db/migrations/2026_07_02_d.sql",
+    ],
+    "dates of folders": ["db/migrations/20260417000000_b/up.sql", "db/migrations/20260616_c/up.sql"],
+    "Prisma compares names": ["prisma/migrations/10_b/migration.sql", "prisma/migrations/9_a/migration.sql"],
+    "dbmate compares names": ["db/dbmate/10_b.sql", "db/dbmate/9_a.sql"],
+    "goose compares numbers": ["db/goose/20260616_c.sql", "db/goose/20260417000000_b.sql"],
+    "golang-migrate compares numbers": ["m/20260616_c.up.sql", "m/20260417000000_b.up.sql"],
+    "Flyway compares numbers": ["f/V20260616__c.sql", "f/V20260417000000__b.sql"],
+    "numbers count": ["db/migrations/9_a.sql", "db/migrations/10_b.sql"],
+}
+SECTIONS = {"dbmate": "-- migrate:up\n", "goose": "-- +goose Up\n"}
+
+
+@pytest.mark.parametrize("layout", LENGTHS)
+def test_versions_of_several_lengths_are_ordered_as_the_tool_does(layout: str, tmp_path: Path) -> None:
+    """A date sorts as text where a tool compares names, and as a number where it compares numbers."""
+    expected = LENGTHS[layout]
+    start = SECTIONS.get(layout.partition(" ")[0], "")
+    files: dict[str, str | bytes] = dict.fromkeys(sorted(expected, key=len), start + TABLE)
+    ((folder, found),) = order(tmp_path, files).items()
+    assert [f"{folder}/{name}" for name in found] == expected

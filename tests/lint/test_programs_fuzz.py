@@ -53,6 +53,8 @@ module.exports = { async up(queryInterface, Sequelize) {
     await queryInterface.createTable('z', { id: { type: Sequelize.ENUM('a'), references: { model: 'q' } } });
   }
   catch (e) { throw e } finally { await queryInterface.sequelize.transaction(async (t) => { return t; }) }
+  const on = sql.fragment`x ${t[0]}`; await sql`ALTER ${sql.identifier(['s', t])} ${on} ${{}} ${sql(t)}`;
+  await knex.raw('a ?? ? :b: :c', [t, 1]).then(() => sql.raw(`x`)).catch((e) => { throw e; });
   await queryInterface.addIndex('a', ['b', { name: 'c' }], { unique: !0 });
 } };
 """

@@ -203,7 +203,7 @@ def test_a_guard_that_only_the_database_decides_stops_nothing(tmp_path: Path) ->
         "await queryInterface.sequelize.query(await build());",
         "for (const t of await names()) await queryInterface.sequelize.query(`ALTER TABLE ${t} ADD x int`);",
         "await queryInterface.createTable(process.env.NAME, { id: Sequelize.INTEGER });",
-        "while (true) { x = [...y]; for (;;) { for (;;) { for (;;) { } } } }",
+        "let i = 0; while (i < 1) { let j = 0; while (j < 1) { let k = 0; while (k < 1) { i = 0; } } }",
         "function f() { return f(); } f();",
         "throw new Error('never');",
     ],
