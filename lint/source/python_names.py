@@ -25,6 +25,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "\n": ""}
 _ESCAPE = re.compile(r"\\([\s\S])")
 _PERCENT = re.compile(r"%(?:\((?P<name>\w+)\))?[#0 +-]*\d*(?:\.\d+)?[sdrfi]|%%")
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[\w.\[\]]*)(?:![rsa])?(?::[^{}]*)?\}")
+#: `not x`, `x is None`, `x == None`, `x is not None`.
+_ASKED = re.compile(r"not\s+(?P<plain>\w+)|(?P<compared>\w+)\s+(?:is(?P<not>\s+not)?|==)\s+None")
+_ASKING = frozenset({"not_operator", "comparison_operator"})
 _LITERALLY = {"%%": "%", "{{": "{", "}}": "}"}
 
 
@@ -105,6 +108,18 @@ def constant_of(node: Node | None) -> str:
     if node.type in STRINGS and next(interpolations(node), None) is None:
         return repr(string_value(node))
     return ""
+
+
+def asked_for(condition: Node | None) -> tuple[str, int]:
+    """Return the name whose presence a condition asks for, and the branch (0, 1) taken when it is missing."""
+    if condition is None:
+        return "", 0
+    if condition.type == "identifier":
+        return text_of(condition), 1
+    match = _ASKED.fullmatch(text_of(condition)) if condition.type in _ASKING else None
+    if match is None:
+        return "", 0
+    return match["plain"] or match["compared"], int(match["not"] is not None)
 
 
 def string_value(node: Node) -> str:

@@ -71,6 +71,7 @@ class Scopes:
             **dict.fromkeys(config.tenant_scopes, "tenant"),
             **dict.fromkeys(config.bypass_names, "bypass"),
         }
+        self._depending: dict[str, tuple[Call, ...]] = {}
         self._handed = dict(self._callbacks())
         self._aliases = dict(self._dependencies())
         self._regions: dict[FunctionId, tuple[_Region, ...]] = {}
@@ -166,12 +167,17 @@ class Scopes:
 
     def _by_dependency(self, function: Function, source: Source) -> Reach | None:
         """Read `session = Depends(tenant_session)` in a function's signature."""
-        for call in source.calls:
-            if call.name in _DEPENDS and function.place.line <= call.place.line <= function.place.end_line:
+        for call in self._dependent_calls(source):
+            if function.place.line <= call.place.line <= function.place.end_line:
                 scope = self._given(call, source)
                 if scope is not None:
                     return Reach(scope, f"its dependency {call.arguments[0].text}")
         return None
+
+    def _dependent_calls(self, source: Source) -> tuple[Call, ...]:
+        if source.path not in self._depending:
+            self._depending[source.path] = tuple(call for call in source.calls if call.name in _DEPENDS)
+        return self._depending[source.path]
 
     def _given(self, call: Call, source: Source) -> Scope | None:
         for argument in call.arguments[:1]:
@@ -186,7 +192,7 @@ class Scopes:
         from lint.source.program import binds_of
 
         for source in self.program.sources:
-            calls = [call for call in source.calls if call.name in _DEPENDS and not call.function]
+            calls = [call for call in self._dependent_calls(source) if not call.function]
             if not calls:
                 continue
             for bind in binds_of(source.functions.get("")):
