@@ -33,7 +33,7 @@ def typescript_bypasses(source: Source, config: LintConfig) -> Iterator[Finding]
 
 
 def _severity(call: Call, source: Source) -> Severity | None:
-    """Return how bad a client is where a project keeps no account: one of a script run by hand is only told."""
+    """Return how bad a client is where nobody keeps account: one of a script run by hand is only told."""
     if is_run_by_hand(source):
         return "info"
     return "warning" if _is_the_client(call, source) else None

@@ -78,8 +78,8 @@ class Graph:
         self._edges: tuple[dict[FunctionId, list[Edge]], dict[FunctionId, list[Edge]]] | None = None
         #: By the call itself: it is asked for by edges, scopes and connections alike.
         self._targets: dict[int, tuple[Symbol | None, tuple[FunctionId, ...]]] = {}
-        #: By file, function and name: what a name that is handed on stands for.
-        self._by_mention: dict[tuple[str, str, str], tuple[FunctionId, ...]] = {}
+        #: By function, then name: what a name that is handed on stands for.
+        self._by_mention: dict[FunctionId, dict[str, tuple[FunctionId, ...]]] = {}
 
     # Names and calls
 
@@ -117,10 +117,10 @@ class Graph:
         return tuple(dict.fromkeys((*here, *handed)))
 
     def _handed(self, name: str, function: str, source: Source) -> tuple[FunctionId, ...]:
-        key = (source.path, function, name)
-        if key not in self._by_mention:
-            self._by_mention[key] = tuple(self._handed_on(name, function, source))
-        return self._by_mention[key]
+        known = self._by_mention.setdefault((source.path, function), {})
+        if name not in known:
+            known[name] = tuple(self._handed_on(name, function, source))
+        return known[name]
 
     def _handed_on(self, name: str, function: str, source: Source) -> Iterator[FunctionId]:
         """Yield the function that a name handed on stands for; a class handed on is no call."""

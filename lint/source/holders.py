@@ -57,7 +57,6 @@ class Holders:
         self._made: dict[str, dict[tuple[str, str], list[Call]]] = {}
         self._binds: dict[tuple[str, str], dict[str, list[Bind]]] = {}
         self._known: dict[tuple[str, str, str], Symbol | None] = {}
-        self._meant: dict[tuple[str, str, str], Symbol | None] = {}
         self._last_names: dict[str, frozenset[str]] = {}
 
     def class_around(self, source: Source, function: str) -> Symbol | None:
@@ -220,14 +219,6 @@ class Holders:
 
     def meant(self, written: str, source: Source, function: str, depth: int = 0) -> Symbol | None:
         """Return the function or class that a name as written stands for."""
-        if depth:
-            return self._meaning(written, source, function, depth)
-        key = (source.path, function, written)
-        if key not in self._meant:
-            self._meant[key] = self._meaning(written, source, function, 0)
-        return self._meant[key]
-
-    def _meaning(self, written: str, source: Source, function: str, depth: int) -> Symbol | None:
         if written == "cls":
             return self.class_around(source, function)
         holder, _, name = written.rpartition(".")

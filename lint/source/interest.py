@@ -91,6 +91,8 @@ _SCRIPT_CONNECTIONS = _marks(
     rb"ngine\.(?:connect|begin|raw_connection)\(",
     rb"ool\.(?:connection|acquire|getconn|connect|query)\(",
 )
+_CLIENT = _marks("@supabase/")
+_SERVICE_KEY = _marks("SERVICE_ service_role service_key erviceRole erviceKey SECRET_KEY sb_secret_")
 #: What a TypeScript program imports to reach a database.
 _SCRIPT_DATABASE = _marks(
     "'pg' \"pg\" 'pg- \"pg- 'postgres' \"postgres\" drizzle-orm kysely knex sequelize typeorm slonik "
@@ -133,6 +135,11 @@ def connects(file: SourceFile) -> bool:
     return _PYTHON_CONNECTIONS.stand_in(file.content)
 
 
+def holds_service_key(file: SourceFile) -> bool:
+    """Say whether a script may make a client of Supabase with the service role's key."""
+    return is_script(file) and _CLIENT.stand_in(file.content) and _SERVICE_KEY.stand_in(file.content)
+
+
 def statements_over(tables: Iterable[str]) -> re.Pattern[bytes]:
     """Return what finds SQL that names one of some tables, with a schema or without."""
     names = b"|".join(re.escape(table.encode()) for table in sorted(tables)) or rb"(?!)"
@@ -161,6 +168,10 @@ class Words:
                 for word in set(_WORD.findall(file.content)):
                     index.setdefault(word, []).append(number)
         return index
+
+    def forget(self) -> None:
+        """Give the memory back; the words are found again when asked for."""
+        self.__dict__.pop("_index", None)
 
     def naming(self, words: Iterable[str]) -> Iterator[tuple[SourceFile, set[bytes]]]:
         """Yield the files that contain some of these words, and which ones."""

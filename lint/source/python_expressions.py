@@ -99,6 +99,8 @@ class ExpressionReading:
         #: True when the parser met syntax that it could not read.
         self.broken = False
         self._names: list[str] = []
+        #: The same few names are read over and over: equal tuples of them are one.
+        self._kept: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._depth = 0
         self._steps = 0
         self._handlers = self.handlers
@@ -139,7 +141,8 @@ class ExpressionReading:
             return ()
         start = len(self._names)
         self.visit(node, use)
-        return tuple(dict.fromkeys(self._names[start:]))
+        names = tuple(dict.fromkeys(self._names[start:]))
+        return self._kept.setdefault(names, names)
 
     def block(self, *nodes: Node | None) -> Block:
         """Read nodes and return their steps, apart from those around."""
@@ -192,11 +195,11 @@ class ExpressionReading:
     def name(self, node: Node, _use: Use) -> None:
         """Read a name, or a dotted one, as a value."""
         if node.type == "identifier":
-            self._named(text_of(node), node)
+            self._named(intern(text_of(node)), node)
             return
         root = root_of(node)
         if root.type == "identifier":
-            self._named(dotted(node), node)
+            self._named(intern(dotted(node)), node)
         else:
             self.visit(root)
 
@@ -266,7 +269,7 @@ class ExpressionReading:
             if child.type == "keyword_argument":
                 value = child.child_by_field_name("value")
                 if value is not None:
-                    yield self._argument(value, text_of(child.child_by_field_name("name")))
+                    yield self._argument(value, intern(text_of(child.child_by_field_name("name"))))
             elif child.type != "comment":
                 yield self._argument(child, None)
 
@@ -275,7 +278,7 @@ class ExpressionReading:
         if node.type == "identifier":
             text = intern(text)
             self._named(text, node)
-            return Argument("name", text, keyword, (text,))
+            return Argument("name", text, keyword, self._kept.setdefault((text,), (text,)))
         if node.type == "lambda":
             return Argument("function", text, keyword, function=self._define_lambda(node))
         names = self.names_of(node)

@@ -6,6 +6,7 @@ Names are given as written ("self.session", "request.json"); a part that is no n
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import TYPE_CHECKING
 
 from lint.source.sites import HOLE
@@ -72,7 +73,7 @@ def targets_of(node: Node | None) -> tuple[str, ...]:
     while stack:
         current = stack.pop()
         if current.type in {"identifier", "attribute"}:
-            targets.append(dotted(current))
+            targets.append(intern(dotted(current)))
         elif current.type == "subscript":
             targets.append(f"{dotted(current.child_by_field_name('value'))}[]")
         else:
@@ -87,7 +88,7 @@ def values_of(node: Node | None) -> tuple[str, ...]:
     while stack:
         current = stack.pop()
         if current.type in {"identifier", "attribute"}:
-            name = dotted(current)
+            name = intern(dotted(current))
             values.extend(() if name.startswith("()") else (name,))
         elif current.type == "pair":
             value = current.child_by_field_name("value")

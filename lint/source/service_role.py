@@ -110,7 +110,7 @@ def is_run_by_hand(source: Source) -> bool:
 
 
 def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
-    """Yield (`client.from("table")`, verb) of each statement that reads or changes rows with no filter at all."""
+    """Yield (`client.from("table")`, verb) of each statement over rows that nothing filters."""
     starts = [call for call in source.calls if names_table(call)]
     following: dict[int, list[Call]] = {}
     for call in source.calls if starts else ():
@@ -120,9 +120,8 @@ def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
         chain = _chain(start, following)
         verb = next((call.name for call in chain if call.name in _VERBS), "")
         names = {name for call in chain for name in call.bound_to}
-        later = {
-            call.name for call in source.calls if call.function == start.function and root_of(call) in names
-        }
+        here = (call for call in source.calls if call.function == start.function)
+        later = {call.name for call in here if root_of(call) in names}
         if verb and not any(call.name in _NARROWS for call in chain) and later.isdisjoint(_NARROWS):
             yield start, verb
 
@@ -130,21 +129,8 @@ def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
 #: Methods that read or change rows that exist; what is inserted says its tenant itself.
 _VERBS = frozenset({"select", "update", "delete"})
 _NARROWS = frozenset(
-    {
-        "eq",
-        "in",
-        "match",
-        "filter",
-        "or",
-        "is",
-        "like",
-        "ilike",
-        "contains",
-        "containedBy",
-        "textSearch",
-        "gt",
-    }
-    | {"gte", "lt", "lte", "not", "neq", "overlaps", "insert", "upsert", "range", "csv", "limit"}
+    {"eq", "in", "match", "filter", "or", "is", "like", "ilike", "contains", "containedBy", "textSearch"}
+    | {"gt", "gte", "lt", "lte", "not", "neq", "overlaps", "insert", "upsert"}
 )
 _NO_CLIENTS = frozenset({"Array", "Buffer", "Object", "Set", "Map", "Uint8Array", "storage"})
 

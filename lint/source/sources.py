@@ -23,6 +23,7 @@ from lint.source.interest import (
     bypass_words,
     connects,
     handler_words,
+    holds_service_key,
     is_script,
     leads,
     login_words,
@@ -83,6 +84,7 @@ class Sources:
         chosen |= {file.path: file for file in self._seeds()}
         if self._follows:
             self._follow(chosen)
+        self._words.forget()
         return tuple(self.read(file) for file in self.files if file.path in chosen)
 
     @cached_property
@@ -136,8 +138,12 @@ class Sources:
 
     @cached_property
     def _follows(self) -> bool:
-        """True when callers matter: something bypasses, or tables are protected and a tenant is bound."""
-        return self.bypasses or (bool(self.link.protected) and self._binds)
+        """True when callers matter: something bypasses, or tables are protected and a tenant is bound.
+
+        A client with the service role's key bypasses as well: what matters is who is served through it.
+        """
+        reached = bool(self.link.protected) and (self._binds or any(map(holds_service_key, self.files)))
+        return self.bypasses or reached
 
     @cached_property
     def _migrations(self) -> frozenset[str]:
