@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lint.rules.bypass_paths import RUNS_LATER, Entered, calls_made
 from lint.rules.bypass_rules import BYP005
 from lint.source.holders import steps_of
 from lint.source.sites import Bind, Do, Leave, Within
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 #: Calls that keep or run later what they are given.
 _KEEPS = frozenset({"append", "add", "put", "put_nowait", "setdefault", "insert", "set"})
-_RUNS_LATER = frozenset(
-    {"submit", "run_in_executor", "create_task", "ensure_future", "start_soon", "call_soon", "call_later"}
-    | {"Thread", "Process", "to_thread", "apply_async", "delay", "add_task", "setTimeout", "setImmediate"}
-)
 #: How many calls away from the bypass another one is looked for.
 _DEPTH = 4
 
@@ -132,7 +129,7 @@ def _handed(call: Call, handle: str, inside: _Inside) -> tuple[str, Place] | Non
     given = [argument for argument in call.arguments if handle in argument.names]
     if not given:
         return None
-    if call.name in _RUNS_LATER:
+    if call.name in RUNS_LATER:
         return f"is handed to {call.written}", call.place
     holder = call.written.rpartition(".")[0]
     whole = any(argument.kind == "name" for argument in given)
@@ -210,25 +207,19 @@ def _opened_inside(inside: _Inside, judged: Judged, bypasses: Bypasses) -> Itera
 def _reached(inside: _Inside, judged: Judged, bypasses: Bypasses) -> Iterator[Call]:
     """Yield the calls made inside a bypass: its own, then those of the functions it calls by name."""
     own = judged.use.call
-    waiting = deque((call, inside.source, 0) for call in _calls_in(inside.block))
-    seen: set[FunctionId] = set()
+    here = Entered(inside.source, inside.function)
+    waiting = deque((call, here) for call in calls_made(inside.block, inside.function, frozenset()))
+    seen: set[tuple[FunctionId, frozenset[str]]] = set()
     while waiting:
-        call, source, depth = waiting.popleft()
+        call, entered = waiting.popleft()
         if call is own:
             continue
         yield call
-        if depth >= _DEPTH or bypasses.graph.holders.called(call, source) is None:
+        if entered.depth >= _DEPTH or bypasses.graph.holders.called(call, entered.source) is None:
             continue
-        for target in bypasses.graph.targets(call, source):
-            if target not in seen:
-                seen.add(target)
-                there = bypasses.graph.source_of(target)
-                body = bypasses.graph.functions[target].body
-                waiting.extend((one, there, depth + 1) for one in _calls_in(body))
-
-
-def _calls_in(block: Block) -> Iterator[Call]:
-    for step in steps_of(block):
-        call = step.call if isinstance(step, Do | Within) else None
-        if call is not None:
-            yield call
+        for target in bypasses.graph.targets(call, entered.source):
+            there = entered.calling(call, target, bypasses.graph)
+            if (target, there.given) not in seen:
+                seen.add((target, there.given))
+                calls = calls_made(there.function.body, there.function, there.given)
+                waiting.extend((one, there) for one in calls)

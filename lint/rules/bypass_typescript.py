@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from lint.config import BYPASS_NAMES, BYPASS_PACKAGES, VERIFIED_PACKAGES
 from lint.rules.bypass_rules import BYP006
+from lint.source.service_role import is_run_by_hand
 from lint.source.typescript_db import is_verified_callee, privileged_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lint.config import LintConfig
-    from lint.report import Finding
+    from lint.report import Finding, Severity
     from lint.source.sites import Call, Source
 
 
@@ -27,8 +28,15 @@ def typescript_bypasses(source: Source, config: LintConfig) -> Iterator[Finding]
             "use the caller's own token, or make the client in the verified package and call it from a "
             "registered site",
             subject=f"{call.function}:{call.callee}:service key",
-            severity="warning" if _is_the_client(call, source) and not _keeps_account(config) else None,
+            severity=None if _keeps_account(config) else _severity(call, source),
         )
+
+
+def _severity(call: Call, source: Source) -> Severity | None:
+    """Return how bad a client is where nobody keeps account: one of a script run by hand is only told."""
+    if is_run_by_hand(source):
+        return "info"
+    return "warning" if _is_the_client(call, source) else None
 
 
 def _is_the_client(call: Call, source: Source) -> bool:

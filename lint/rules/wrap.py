@@ -8,6 +8,7 @@ from lint.rules.wrap_hops import hops
 from lint.rules.wrap_joins import loose_joins
 from lint.rules.wrap_names import unmatched_settings
 from lint.rules.wrap_reach import outside_scope
+from lint.rules.wrap_service import service_role_reads
 from lint.rules.wrap_settings import bound_badly
 from lint.source.readers import readers_of
 
@@ -32,6 +33,7 @@ def findings_of(
 ) -> Iterator[Finding]:
     """Yield the findings over readers that were found before."""
     yield from outside_scope(readers, config)
+    yield from service_role_reads(readers, config)
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)
     yield from hops(readers, config)

@@ -33,18 +33,21 @@ def outside_scope(readers: Readers, config: LintConfig) -> Iterator[Finding]:
     for reader in readers.readers:
         if reader.scope == "raw" and not reader.allowed:
             yield _reader(reader, config)
+    ours = _surely_ours(readers, config)
     for source in readers.program.sources:
         if not path_matches(source.path, (*config.entry_points, *config.verified_packages)):
-            yield from _connections(source, None if _is_ours(source, readers, config) else "info")
+            yield from _connections(source, None if source.path in ours else "info")
 
 
-def _is_ours(source: Source, readers: Readers, config: LintConfig) -> bool:
-    """Say whether a connection of a file surely is to the tenants' database.
+def _surely_ours(readers: Readers, config: LintConfig) -> frozenset[str]:
+    """Return the files whose connections surely are to the tenants' database.
 
-    It is where the file touches their tables, and where a project has said which files may open any;
-    else it may be to another database, such as a customer's own.
+    Those are where a file touches their tables, and all where a project has said which files may open
+    any; else it may be to another database, such as a customer's own.
     """
-    return config.entry_points != ENTRY_POINTS or any(one.path == source.path for one in readers.readers)
+    if config.entry_points != ENTRY_POINTS:
+        return frozenset(source.path for source in readers.program.sources)
+    return frozenset(reader.path for reader in readers.readers)
 
 
 def _no_scope_at_all(readers: Readers) -> Iterator[Finding]:

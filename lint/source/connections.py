@@ -8,7 +8,7 @@ A name holds a raw connection when it is bound to such a call, or to a method of
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lint.source import typescript_db
 from lint.source.access import covers, root_of
@@ -17,12 +17,14 @@ from lint.source.modules import module_parts
 from lint.source.sites import Leave, Within
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from lint.source.modules import FunctionId
     from lint.source.program import Program
     from lint.source.sites import Call, Function, Source
 
+#: A call, and the names that its result has.
+Binding: TypeAlias = "tuple[Call, tuple[str, ...]]"
 OPENS_PYTHON = re.compile(
     r"sqlalchemy(?:\.\w+)*\.(?:create_engine|create_async_engine|engine_from_config|"
     r"async_engine_from_config|Session|AsyncSession|sessionmaker|async_sessionmaker|"
@@ -74,14 +76,15 @@ class Connections:
         self.openers = frozenset(self._opening_functions())
         self._held: dict[str, dict[str, set[str]]] = {}
         self._exports: dict[str, list[Source]] = {}
+        bindings = {source.path: tuple(_bindings(source)) for source in program.sources}
         for source in program.sources:
             held = self._held.setdefault(source.path, {})
-            for function, name in self._opened(source):
+            for function, name in self._opened(source, bindings[source.path]):
                 held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
             if any("" in where for where in held.values()):
                 self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
         for source in program.sources:
-            self._spread(source)
+            self._spread(source, bindings[source.path])
 
     def holds(self, name: str, function: str, source: Source) -> bool:
         """Say whether a name holds a raw connection in a function of a file."""
@@ -119,17 +122,17 @@ class Connections:
                 if _gives_away(source.functions.get(call.function), call):
                     yield target
 
-    def _opened(self, source: Source) -> Iterator[tuple[str, str]]:
-        for call, names in _bindings(source):
+    def _opened(self, source: Source, bindings: Iterable[Binding]) -> Iterator[tuple[str, str]]:
+        for call, names in bindings:
             if self.opens(call, source):
                 for name in names:
                     yield call.function, name
 
-    def _spread(self, source: Source) -> None:
+    def _spread(self, source: Source, bindings: Sequence[Binding]) -> None:
         """Follow `with engine.connect() as c` and `cursor = c.cursor()`; twice, for a cursor of one."""
         held = self._held[source.path]
         for _ in range(2):
-            for call, names in _bindings(source):
+            for call, names in bindings:
                 if call.name in _HANDS_ON or call.name == root_of(call) or "." not in call.written:
                     root = root_of(call) or call.written
                     if self.holds(root, call.function, source):
@@ -149,7 +152,7 @@ def _given_to(call: Call, source: Source) -> Iterator[tuple[str, str]]:
             yield function.name, function.parameters[0]
 
 
-def _bindings(source: Source) -> Iterator[tuple[Call, tuple[str, ...]]]:
+def _bindings(source: Source) -> Iterator[Binding]:
     """Yield (call, names its result has) for assignments and `with … as name`."""
     for call in source.calls:
         if call.bound_to:

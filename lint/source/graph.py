@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from lint.limits import check_time
@@ -75,9 +76,10 @@ class Graph:
         for path, name in self.functions:
             self._by_name.setdefault(name.rpartition(".")[2], []).append((path, name))
         self._edges: tuple[dict[FunctionId, list[Edge]], dict[FunctionId, list[Edge]]] | None = None
-        self._unresolved: list[Unresolved] = []
         #: By the call itself: it is asked for by edges, scopes and connections alike.
         self._targets: dict[int, tuple[Symbol | None, tuple[FunctionId, ...]]] = {}
+        #: By function, then name: what a name that is handed on stands for.
+        self._by_mention: dict[FunctionId, dict[str, tuple[FunctionId, ...]]] = {}
 
     # Names and calls
 
@@ -114,7 +116,13 @@ class Graph:
         handed = [found for name in argument.names for found in self._handed(name, function, source)]
         return tuple(dict.fromkeys((*here, *handed)))
 
-    def _handed(self, name: str, function: str, source: Source) -> Iterator[FunctionId]:
+    def _handed(self, name: str, function: str, source: Source) -> tuple[FunctionId, ...]:
+        known = self._by_mention.setdefault((source.path, function), {})
+        if name not in known:
+            known[name] = tuple(self._handed_on(name, function, source))
+        return known[name]
+
+    def _handed_on(self, name: str, function: str, source: Source) -> Iterator[FunctionId]:
         """Yield the function that a name handed on stands for; a class handed on is no call."""
         found = self.holders.meant(name, source, function)
         if found is not None:
@@ -161,11 +169,17 @@ class Graph:
         """Return the edges that reach a function."""
         return tuple(self._built()[1].get(function, ()))
 
-    @property
+    @cached_property
     def unresolved(self) -> tuple[Unresolved, ...]:
         """The calls that may run the program's functions and could not be followed."""
-        self._built()
-        return tuple(self._unresolved)
+        return tuple(self._not_followed())
+
+    def _not_followed(self) -> Iterator[Unresolved]:
+        for source in self.sources:
+            for call in source.calls:
+                reason = None if self._followed(call, source)[1] else self._why_not(call, source)
+                if reason is not None:
+                    yield Unresolved(self.owner(source, call.function), call.written, call.place, reason)
 
     def reachable_from(self, functions: Iterable[FunctionId]) -> frozenset[FunctionId]:
         """Return the functions that these may run, themselves included."""
@@ -214,8 +228,6 @@ class Graph:
                 one for argument in call.arguments for one in self.mentioned(argument, call.function, source)
             ]
             yield from (Edge(caller, callee, call.place, "callback", call) for callee in handed)
-            if not found:
-                self._note(call, caller, source)
         for function in source.functions.values():
             yield from self._edges_of_function(source, function)
 
@@ -241,11 +253,6 @@ class Graph:
         path, name = function
         inside = (other for other in self.modules.sources[path].functions if other.startswith(f"{name}."))
         return tuple((path, other) for other in inside)
-
-    def _note(self, call: Call, caller: FunctionId, source: Source) -> None:
-        reason = self._why_not(call, source)
-        if reason is not None:
-            self._unresolved.append(Unresolved(caller, call.written, call.place, reason))
 
     def _why_not(self, call: Call, source: Source) -> str | None:
         """Return why a call could not be followed, None when it runs nothing of the program."""

@@ -57,6 +57,7 @@ class Holders:
         self._made: dict[str, dict[tuple[str, str], list[Call]]] = {}
         self._binds: dict[tuple[str, str], dict[str, list[Bind]]] = {}
         self._known: dict[tuple[str, str, str], Symbol | None] = {}
+        self._last_names: dict[str, frozenset[str]] = {}
 
     def class_around(self, source: Source, function: str) -> Symbol | None:
         """Return the class whose body a function stands in, at any depth."""
@@ -142,7 +143,8 @@ class Holders:
     def defined(self, dotted: str, source: Source, function: str) -> Symbol | None:
         """Return what a name stands for by definition or import, seen from a function."""
         first, dot, rest = dotted.partition(".")
-        for scope in around(function):
+        is_own = dotted.rpartition(".")[2] in self._defined_in(source)
+        for scope in around(function) if is_own else ():
             if scope and scope != function and self.modules.is_class(source.path, scope):
                 continue  # names of a class's body are not seen from its methods
             found = self.modules.symbol(source.path, f"{scope}.{dotted}".lstrip("."))
@@ -155,6 +157,13 @@ class Holders:
             if found is not None:
                 return found
         return None
+
+    def _defined_in(self, source: Source) -> frozenset[str]:
+        """Return the last parts of the names that a file defines: no other name stands for one of them."""
+        if source.path not in self._last_names:
+            names = (*source.functions, *self.modules.classes_of(source.path))
+            self._last_names[source.path] = frozenset(name.rpartition(".")[2] for name in names)
+        return self._last_names[source.path]
 
     def made_by(self, call: Call, source: Source, depth: int = 0) -> Symbol | None:
         """Return the class of what a call returns: it makes one, or what it calls says so."""

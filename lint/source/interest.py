@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lint.files import SCRIPTS
-from lint.source.typescript_db import is_bundled, worth_reading
+from lint.source.typescript_db import is_bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from lint.config import LintConfig
     from lint.files import SourceFile
 
-#: How many calls away from where a tenant or bypass is needed callers are looked for: far where a scope
-#: or a verification may stand anywhere on the way; else near, for the tenants and blocks that they pass.
+#: How many calls away from where a tenant or bypass is needed callers are looked for: far where requests
+#: are verified somewhere on the way, less far where a scope is opened for what reads tables (a handler, a
+#: service, a repository); else near, for the tenants and blocks that are passed on.
 ROUNDS = 6
+ROUNDS_OF_SCOPES = 3
 ROUNDS_NEAR = 2
 #: Shorter names, and those of half of all methods, would draw in every file.
 _SHORTEST = 4
@@ -47,33 +49,68 @@ _COMMON = frozenset(
         "wrapper",
     }
 )
-#: A change of a session's setting or role, as far as bytes tell it from prose that says "set".
-_CHANGES = rb"set_config|(?i:\bset\s+(?:local|session)\s|\bset\s+(?:role\b|[{$]|[\"\w{}$]+\.[\"\w{}$]))"
-#: A Python file without any of these cannot break a rule by itself.
-_PYTHON_WORDS = re.compile(
-    rb"row_security|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
-    rb"(?i:bypass\w*_(?:url|dsn|uri)|admin_d\w*_url|service_role_key|bypassrls)|" + _CHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Plain words, and patterns that begin with one: a search for either skips through a file fast."""
+
+    words: tuple[bytes, ...] = ()
+    patterns: tuple[re.Pattern[bytes], ...] = ()
+
+    def stand_in(self, content: bytes) -> bool:
+        """Say whether a file contains one of them."""
+        return any(word in content for word in self.words) or any(p.search(content) for p in self.patterns)
+
+
+def _marks(words: str, *patterns: bytes) -> Marks:
+    return Marks(tuple(words.encode().split()), tuple(re.compile(pattern) for pattern in patterns))
+
+
+#: After SET: what changes a session's setting or role, as far as bytes tell it from prose.
+_SETTING = rb"\s+(?:(?i:local|session)\s|(?i:role)\b|[{$]|[\"\w{}$]+\.[\"\w{}$])"
+_SETS = _marks(
+    "set_config", *(word + rb"(?<!\w" + word + rb")" + _SETTING for word in (b"SET", b"set", b"Set"))
 )
-_SETS = re.compile(_CHANGES)
+#: What a rule reads in a file by itself, beyond names and settings that are configured.
+_BREAKS = _marks("row_security BYPASSRLS bypassrls")
+_BREAKS_PYTHON = _marks("sessionmaker scoped_session", rb"Session(?:\[\w+\])?\(")
+_BREAKS_SCRIPT = _marks("@supabase/")
 #: How Python opens a connection, or takes one from an engine or pool.
-_PYTHON_CONNECTIONS = re.compile(
-    rb"create_engine|create_async_engine|engine_from_config|sessionmaker|scoped_session|Session(?:\[\w+\])?\(|"
-    rb"psycopg|asyncpg|aiopg|pg8000|(?:engine|pool)\.(?:connect|begin|raw_connection|connection|acquire|getconn|query)\("
+_PYTHON_CONNECTIONS = _marks(
+    "create_engine create_async_engine engine_from_config sessionmaker scoped_session psycopg asyncpg aiopg "
+    "pg8000",
+    rb"Session(?:\[\w+\])?\(",
+    rb"engine\.(?:connect|begin|raw_connection)\(",
+    rb"ool\.(?:connection|acquire|getconn|connect|query)\(",
 )
-
-
+#: How a script opens a connection, or takes one.
+_SCRIPT_CONNECTIONS = _marks(
+    "'pg' \"pg\" pg- pg/ pg-promise 'postgres' \"postgres\" slonik @vercel/postgres @neondatabase/ drizzle( "
+    "PrismaClient Kysely knex Sequelize sequelize DataSource createConnection MikroORM",
+    rb"ngine\.(?:connect|begin|raw_connection)\(",
+    rb"ool\.(?:connection|acquire|getconn|connect|query)\(",
+)
+_CLIENT = _marks("@supabase/")
+_SERVICE_KEY = _marks("SERVICE_ service_role service_key erviceRole erviceKey SECRET_KEY sb_secret_")
 #: What a TypeScript program imports to reach a database.
-_SCRIPT_DATABASE = re.compile(
-    rb"['\"](?:pg|pg-[\w-]+|postgres|drizzle-orm[\w/-]*|kysely|knex|sequelize[\w-]*|typeorm|slonik|"
-    rb"@(?:prisma|supabase|mikro-orm|neondatabase|sequelize)/[\w-]+|@vercel/postgres)['\"]|[Pp]risma|supabase"
+_SCRIPT_DATABASE = _marks(
+    "'pg' \"pg\" 'pg- \"pg- 'postgres' \"postgres\" drizzle-orm kysely knex sequelize typeorm slonik "
+    "mikro-orm neondatabase @sequelize/ @vercel/postgres Prisma prisma supabase"
 )
 
 
-def breaks_alone(file: SourceFile, names: tuple[bytes, ...]) -> bool:
-    """Say whether a file may break a rule by itself, by its words; `names` are those of the bypass."""
-    if file.location.suffix in SCRIPTS:
-        return worth_reading(file.content, names)
-    return bool(_PYTHON_WORDS.search(file.content)) or any(name in file.content for name in names)
+def breaks_alone(file: SourceFile, names: tuple[bytes, ...], settings: tuple[tuple[bytes, ...], ...]) -> bool:
+    """Say whether a file may break a rule by itself, by its words.
+
+    `names` are those of the bypass, `settings` the parts of the environment variables that hold its login.
+    """
+    content = file.content
+    own = _BREAKS_SCRIPT if is_script(file) else _BREAKS_PYTHON
+    if any(name in content for name in names) or _BREAKS.stand_in(content) or own.stand_in(content):
+        return not is_script(file) or not is_bundled(content)
+    named = any(all(part in content for part in parts) for parts in settings)
+    return (named or sets_something(file)) and not is_bundled(content)
 
 
 def is_script(file: SourceFile) -> bool:
@@ -83,19 +120,24 @@ def is_script(file: SourceFile) -> bool:
 
 def works_on_database(file: SourceFile) -> bool:
     """Say whether a file belongs to a program that works on a database; Python's may without naming one."""
-    return not is_script(file) or bool(_SCRIPT_DATABASE.search(file.content))
+    return not is_script(file) or _SCRIPT_DATABASE.stand_in(file.content)
 
 
 def sets_something(file: SourceFile) -> bool:
     """Say whether a file may change a session's setting."""
-    return bool(_SETS.search(file.content))
+    return _SETS.stand_in(file.content)
 
 
 def connects(file: SourceFile) -> bool:
     """Say whether a file may open a connection, or take one."""
-    if file.location.suffix in SCRIPTS:
-        return worth_reading(file.content)
-    return bool(_PYTHON_CONNECTIONS.search(file.content))
+    if is_script(file):
+        return _SCRIPT_CONNECTIONS.stand_in(file.content) and not is_bundled(file.content)
+    return _PYTHON_CONNECTIONS.stand_in(file.content)
+
+
+def holds_service_key(file: SourceFile) -> bool:
+    """Say whether a script may make a client of Supabase with the service role's key."""
+    return is_script(file) and _CLIENT.stand_in(file.content) and _SERVICE_KEY.stand_in(file.content)
 
 
 def statements_over(tables: Iterable[str]) -> re.Pattern[bytes]:
@@ -127,21 +169,33 @@ class Words:
                     index.setdefault(word, []).append(number)
         return index
 
-    def naming(self, words: Iterable[str]) -> Iterator[SourceFile]:
-        """Yield the files that contain one of these words."""
-        found = {number for word in words for number in self._index.get(word.encode(), ())}
-        return (self.files[number] for number in sorted(found))
+    def forget(self) -> None:
+        """Give the memory back; the words are found again when asked for."""
+        self.__dict__.pop("_index", None)
 
-    def spelling(self, words: Iterable[str]) -> Iterator[SourceFile]:
-        """Yield the files that contain one of these words; each of them where a word is too short to tell."""
+    def naming(self, words: Iterable[str]) -> Iterator[tuple[SourceFile, set[bytes]]]:
+        """Yield the files that contain some of these words, and which ones."""
+        found: dict[int, set[bytes]] = {}
+        for word in {word.encode() for word in words}:
+            for number in self._index.get(word, ()):
+                found.setdefault(number, set()).add(word)
+        return ((self.files[number], found[number]) for number in sorted(found))
+
+    def spelling(self, words: Iterable[str]) -> Iterator[tuple[SourceFile, set[bytes]]]:
+        """Yield the files that may contain some of these words, and which: any may, where one is short."""
         known = tuple(words)
-        short = any(len(word) < _SHORTEST for word in known)
-        return iter(self.files) if short else self.naming(known)
+        short = {word.encode() for word in known if len(word) < _SHORTEST}
+        if not short:
+            return self.naming(known)
+        spelled = {file.path: found for file, found in self.naming(known)}
+        return ((file, short | spelled.get(file.path, set())) for file in self.files)
 
     def telling(self, words: Iterable[str]) -> frozenset[str]:
         """Return those of the words that few enough files contain to show a connection."""
         most = max(_COMMON_FROM, len(self.files) // _COMMON_SHARE)
-        return frozenset(word for word in words if len(self._index.get(word.encode(), ())) <= most)
+        return frozenset(
+            word for word in words if len(self._index.get(word.lstrip(".").encode(), ())) <= most
+        )
 
     def defining(self, names: frozenset[str]) -> Iterator[SourceFile]:
         """Yield the files that give one of these names a value."""
@@ -150,7 +204,7 @@ class Words:
             defines = re.compile(
                 rb"^(?:export\s+)?(?:const\s+)?(?:" + spelled + rb")\b[^=\n]*=", re.MULTILINE
             )
-            yield from (file for file in self.naming(names) if defines.search(file.content))
+            yield from (file for file, _ in self.naming(names) if defines.search(file.content))
 
 
 def bypass_words(config: LintConfig) -> frozenset[str]:
@@ -176,9 +230,9 @@ def wanted_names(config: LintConfig) -> frozenset[str]:
     return frozenset({*config.bypass_names, *config.tenant_scopes, *verifiers})
 
 
-def any_of(words: Iterable[str]) -> re.Pattern[bytes]:
-    """Return what finds one of some words anywhere."""
-    return re.compile("|".join(re.escape(word) for word in sorted(words)).encode() or rb"(?!)")
+def login_words(config: LintConfig) -> tuple[tuple[bytes, ...], ...]:
+    """Return the parts of each glob of a bypass login: a name that matches it has them all."""
+    return tuple(tuple(part.encode() for part in _plain(glob)) for glob in config.bypass_settings)
 
 
 def _marked(config: LintConfig) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lint.source.links import models_of
 from lint.source.orm_joins import orm_joins
 from lint.source.sql_joins import sql_joins
 
@@ -44,11 +43,10 @@ class Join:
 def joins(readers: Readers, files: Iterable[SourceFile] = ()) -> tuple[Join, ...]:
     """Return the joins across services outside a tenant's scope."""
     contents = {file.path: file for file in files}
-    models = models_of(contents.values(), readers.link)
     found: list[Join] = []
     for source in readers.program.sources:
         content = contents[source.path].content if source.path in contents else b""
-        sides = [*sql_joins(source, readers.link), *orm_joins(source, models, readers.link, content)]
+        sides = [*sql_joins(source, readers.link), *orm_joins(source, readers.models, readers.link, content)]
         for place, function, judged in sides:
             scope = _scope_of(source, function, place, readers)
             if scope != "tenant":

@@ -66,6 +66,10 @@ class Modules:
         self._modules: dict[tuple[Parts, str], str | None] = {}
         self._bases: dict[Symbol, tuple[Symbol, ...]] = {}
 
+    def classes_of(self, path: str) -> frozenset[str]:
+        """Return the qualified names of a file's classes."""
+        return self._classes[path]
+
     def is_class(self, path: str, name: str) -> bool:
         """Say whether a qualified name of a file is a class."""
         return name in self._classes.get(path, ())

@@ -54,15 +54,13 @@ def _statements(source: Source) -> Iterator[list[Call]]:
     inner = {id(call.receiver) for call in source.calls if call.receiver is not None}
     chains = [_chain(call) for call in source.calls if id(call) not in inner]
     started = [chain for chain in chains if chain[0].name in _STARTS or _first_start(chain)]
+    by_root: dict[tuple[str, str], list[list[Call]]] = {}
+    for chain in chains if started else ():
+        by_root.setdefault((chain[0].function, root_of(chain[0])), []).append(chain)
     for chain in started:
-        names = {(chain[-1].function, name) for call in chain for name in call.bound_to}
-        later = [
-            call
-            for other in chains
-            if other is not chain and (other[0].function, root_of(other[0])) in names
-            for call in other
-        ]
-        yield [*chain, *later]
+        names = dict.fromkeys((chain[-1].function, name) for call in chain for name in call.bound_to)
+        following = (other for name in names for other in by_root.get(name, ()) if other is not chain)
+        yield [*chain, *(call for other in following for call in other)]
 
 
 def _first_start(chain: list[Call]) -> bool:

@@ -237,7 +237,7 @@ class Tenants:
         for edge in self.graph.callers_of(identity):
             if edge.how != "call" or edge.call is None:
                 continue
-            argument = _argument_for(edge.call, function, first)
+            argument = argument_for(edge.call, function, first)
             if argument is not None:
                 judged.append(self._from_caller(argument, edge.call, edge.caller, depth))
         bad = [one for one in judged if one.origin in {"request", "constant"}]
@@ -268,7 +268,7 @@ def _is_constant_name(argument: Argument) -> bool:
     return argument.kind in {"name", "member"} and name.isupper()
 
 
-def _argument_for(call: Call, function: Function, parameter: str) -> Argument | None:
+def argument_for(call: Call, function: Function, parameter: str) -> Argument | None:
     """Return what a call passes for a parameter; a method's own object is not written in the call."""
     for argument in call.arguments:
         if argument.keyword == parameter:

@@ -6,9 +6,10 @@ of `and`, a branch of a ternary) is a Choice; a comprehension is a Repeat; a lam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lint.catalogue import Place
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 #: How many of the calls around a string are kept: SQL stands close to what runs it.
 _CALLERS_KEPT = 7
+#: How many steps are read between two looks at the clock.
+_CHECKED_EVERY = 64
 #: Deeper expressions are read for their calls and strings only; people do not write them.
 _DEEPEST = 150
 
@@ -62,6 +65,8 @@ class Use(NamedTuple):
     dropped: bool = False
 
 
+#: Nodes that evaluate nothing; where the syntax was broken, something may hide in them.
+_NOTHING = frozenset({"comment", "type", "pass_statement", "line_continuation", *CONSTANTS})
 UNUSED = Use()
 Handler = Callable[[Any, "Node", Use], Call | None]
 
@@ -94,7 +99,11 @@ class ExpressionReading:
         #: True when the parser met syntax that it could not read.
         self.broken = False
         self._names: list[str] = []
+        #: The same few names are read over and over: equal tuples of them are one.
+        self._kept: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._depth = 0
+        self._steps = 0
+        self._handlers = self.handlers
 
     def visit(self, node: Node, use: Use = UNUSED) -> Call | None:
         """Read a node; the call that it is, when it is one."""
@@ -102,7 +111,7 @@ class ExpressionReading:
             self._flat(node)
             return None
         self._depth += 1
-        read = self.handler(node.type)
+        read = self._handlers.get(node.type, ExpressionReading.children)
         call = read(self, node, use)
         if self.broken and read is not ExpressionReading.children:
             self._errors(node)
@@ -115,14 +124,16 @@ class ExpressionReading:
             if child.type == "ERROR":
                 self.visit(child)
 
-    def handler(self, kind: str) -> Handler:
-        """Return what reads a kind of node; a kind not known is read through its children."""
-        return EXPRESSIONS.get(kind, ExpressionReading.children)
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What reads each kind of node; a kind not known is read through its children."""
+        return EXPRESSIONS
 
     def children(self, node: Node, _use: Use) -> None:
         """Read each part of a node in order."""
         for child in node.named_children:
-            self.visit(child)
+            if self.broken or child.type not in _NOTHING:
+                self.visit(child)
 
     def names_of(self, node: Node | None, use: Use = UNUSED) -> tuple[str, ...]:
         """Read a node and return the names it reads, each once, in order; no callee's own name."""
@@ -130,7 +141,8 @@ class ExpressionReading:
             return ()
         start = len(self._names)
         self.visit(node, use)
-        return tuple(dict.fromkeys(self._names[start:]))
+        names = tuple(dict.fromkeys(self._names[start:]))
+        return self._kept.setdefault(names, names)
 
     def block(self, *nodes: Node | None) -> Block:
         """Read nodes and return their steps, apart from those around."""
@@ -159,7 +171,9 @@ class ExpressionReading:
 
     def step(self, step: Step) -> None:
         """Add a step to the block being read."""
-        check_time()
+        self._steps += 1
+        if self._steps % _CHECKED_EVERY == 1:
+            check_time()
         self.frame.steps.append(step)
 
     def place(self, node: Node) -> Place:
@@ -180,11 +194,16 @@ class ExpressionReading:
 
     def name(self, node: Node, _use: Use) -> None:
         """Read a name, or a dotted one, as a value."""
-        root = node if node.type == "identifier" else root_of(node)
-        if root.type != "identifier":
-            self.visit(root)
+        if node.type == "identifier":
+            self._named(intern(text_of(node)), node)
             return
-        written = text_of(node) if node.type == "identifier" else dotted(node)
+        root = root_of(node)
+        if root.type == "identifier":
+            self._named(intern(dotted(node)), node)
+        else:
+            self.visit(root)
+
+    def _named(self, written: str, node: Node) -> None:
         self._names.append(written)
         target = self.resolved(written)
         if self.watched is None or target.rpartition(".")[2] in self.watched:
@@ -205,12 +224,12 @@ class ExpressionReading:
         callee, arguments = node.child_by_field_name("function"), node.child_by_field_name("arguments")
         if callee is None:
             return None
-        written = dotted(callee)
-        target = self.resolved(written)
+        written = intern(dotted(callee))
+        target = intern(self.resolved(written))
         frame = self.frame
         saved = frame.around
         frame.around = (*saved[-_CALLERS_KEPT:], target.rpartition(".")[2])
-        receiver = self._receiver(callee, arguments)
+        receiver = self._receiver(callee, written, arguments)
         given = tuple(self._arguments(arguments)) if arguments is not None else ()
         frame.around = saved
         call = Call(
@@ -229,15 +248,15 @@ class ExpressionReading:
             self.step(Do(call))
         return call
 
-    def _receiver(self, callee: Node, arguments: Node | None) -> Call | None:
+    def _receiver(self, callee: Node, written: str, arguments: Node | None) -> Call | None:
         """Read what a method is called on, and return it when it is a call."""
-        root = root_of(callee)
-        if root.type == "identifier":
-            holder, _, _ = dotted(callee).rpartition(".")
+        if not written.startswith("()"):
+            holder, _, _ = written.rpartition(".")
             if holder:
-                self._names.append(holder)
+                self._names.append(intern(holder))
             return None
-        if root.type in STRINGS and dotted(callee) == "().format" and arguments is not None:
+        root = root_of(callee)
+        if root.type in STRINGS and written == "().format" and arguments is not None:
             self._format(root, arguments)
             return None
         return self.visit(root)
@@ -250,12 +269,16 @@ class ExpressionReading:
             if child.type == "keyword_argument":
                 value = child.child_by_field_name("value")
                 if value is not None:
-                    yield self._argument(value, text_of(child.child_by_field_name("name")))
+                    yield self._argument(value, intern(text_of(child.child_by_field_name("name"))))
             elif child.type != "comment":
                 yield self._argument(child, None)
 
     def _argument(self, node: Node, keyword: str | None) -> Argument:
         text = text_of(node)
+        if node.type == "identifier":
+            text = intern(text)
+            self._named(text, node)
+            return Argument("name", text, keyword, self._kept.setdefault((text,), (text,)))
         if node.type == "lambda":
             return Argument("function", text, keyword, function=self._define_lambda(node))
         names = self.names_of(node)
@@ -267,7 +290,7 @@ class ExpressionReading:
         if node.type == "attribute":
             constant = text.rpartition(".")[2].isupper()
             return Argument("member" if constant else "other", text, keyword, names)
-        return Argument("name" if node.type == "identifier" else "other", text, keyword, names)
+        return Argument("other", text, keyword, names)
 
     # Functions without a name
 
@@ -510,7 +533,6 @@ def merged(old: Function | None, new: Function) -> Function:
     return replace(new, body=(Choice((old.body, new.body)),))
 
 
-_NOTHING = ("comment", "type", "pass_statement", "line_continuation", *CONSTANTS)
 EXPRESSIONS: dict[str, Handler] = {
     **dict.fromkeys(_NOTHING, ExpressionReading.nothing),
     **dict.fromkeys(STRINGS, ExpressionReading.string),

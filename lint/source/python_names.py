@@ -6,6 +6,7 @@ Names are given as written ("self.session", "request.json"); a part that is no n
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import TYPE_CHECKING
 
 from lint.source.sites import HOLE
@@ -25,6 +26,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"', "\n": ""}
 _ESCAPE = re.compile(r"\\([\s\S])")
 _PERCENT = re.compile(r"%(?:\((?P<name>\w+)\))?[#0 +-]*\d*(?:\.\d+)?[sdrfi]|%%")
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[\w.\[\]]*)(?:![rsa])?(?::[^{}]*)?\}")
+#: `not x`, `x is None`, `x == None`, `x is not None`.
+_ASKED = re.compile(r"not\s+(?P<plain>\w+)|(?P<compared>\w+)\s+(?:is(?P<not>\s+not)?|==)\s+None")
+_ASKING = frozenset({"not_operator", "comparison_operator"})
 _LITERALLY = {"%%": "%", "{{": "{", "}}": "}"}
 
 
@@ -69,7 +73,7 @@ def targets_of(node: Node | None) -> tuple[str, ...]:
     while stack:
         current = stack.pop()
         if current.type in {"identifier", "attribute"}:
-            targets.append(dotted(current))
+            targets.append(intern(dotted(current)))
         elif current.type == "subscript":
             targets.append(f"{dotted(current.child_by_field_name('value'))}[]")
         else:
@@ -84,7 +88,7 @@ def values_of(node: Node | None) -> tuple[str, ...]:
     while stack:
         current = stack.pop()
         if current.type in {"identifier", "attribute"}:
-            name = dotted(current)
+            name = intern(dotted(current))
             values.extend(() if name.startswith("()") else (name,))
         elif current.type == "pair":
             value = current.child_by_field_name("value")
@@ -105,6 +109,18 @@ def constant_of(node: Node | None) -> str:
     if node.type in STRINGS and next(interpolations(node), None) is None:
         return repr(string_value(node))
     return ""
+
+
+def asked_for(condition: Node | None) -> tuple[str, int]:
+    """Return the name whose presence a condition asks for, and the branch (0, 1) taken when it is missing."""
+    if condition is None:
+        return "", 0
+    if condition.type == "identifier":
+        return text_of(condition), 1
+    match = _ASKED.fullmatch(text_of(condition)) if condition.type in _ASKING else None
+    if match is None:
+        return "", 0
+    return match["plain"] or match["compared"], int(match["not"] is not None)
 
 
 def string_value(node: Node) -> str:

@@ -6,11 +6,13 @@ runs where the class stands, under the class's name.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.source.python_expressions import EXPRESSIONS, ExpressionReading, Frame, Handler, Use, merged
 from lint.source.python_names import (
     STRINGS,
+    asked_for,
     constant_of,
     dotted,
     first_of,
@@ -22,6 +24,8 @@ from lint.source.python_names import (
 from lint.source.sites import Attempt, Bind, Choice, Class, Function, Leave, LeaveKind, Repeat, Within
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tree_sitter import Node
 
     from lint.source.sites import Block
@@ -44,9 +48,10 @@ class StatementReading(ExpressionReading):
         self.classes: dict[str, Class] = {}
         self.wildcards: list[str] = []
 
-    def handler(self, kind: str) -> Handler:
-        """Return what reads a kind of node: a statement, or else an expression."""
-        return HANDLERS.get(kind, ExpressionReading.children)
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """What reads each kind of node: statements, and expressions."""
+        return HANDLERS
 
     def module(self, root: Node) -> None:
         """Read a whole file; its top level is the function named ""."""
@@ -144,6 +149,7 @@ class StatementReading(ExpressionReading):
     def condition(self, node: Node, _use: Use) -> None:
         """`if … elif … else`: the conditions are read in order, each after the ones before fail."""
         self._visit_field(node, "condition")
+        asked, missing = asked_for(node.child_by_field_name("condition"))
         branches: list[tuple[Block, Block]] = [((), self.block(node.child_by_field_name("consequence")))]
         otherwise: Block = ()
         for clause in node.children_by_field_name("alternative"):
@@ -158,6 +164,8 @@ class StatementReading(ExpressionReading):
         else:
             for before, branch in reversed(branches):
                 otherwise = (*before, Choice((branch, otherwise))) if branch or otherwise else before
+        if asked and len(otherwise) == 1 and isinstance(otherwise[0], Choice) and len(branches) == 1:
+            otherwise = (replace(otherwise[0], asked=asked, missing=missing),)
         self.frame.steps.extend(otherwise)
 
     def _visit_field(self, node: Node, name: str) -> None:

@@ -5,11 +5,11 @@ A reader whose scope nothing shows is "unknown": said so, never guessed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
-from lint.source.access import Access, accesses
+from lint.source.access import Access, Models, accesses
 from lint.source.connections import Connections
 from lint.source.links import Link, models_of
 from lint.source.program import Program
@@ -69,6 +69,7 @@ class Readers:
     program: Program
     #: True when a listener binds the tenant to every session of SQLAlchemy.
     automatic: bool = False
+    models: Models = field(default_factory=Models)
 
     @property
     def wrapped(self) -> Mapping[str, tuple[int, int]]:
@@ -92,14 +93,14 @@ def reader_map(
     link = Link(catalogues, config)
     models = models_of(files, link, typescript_models)
     found = {source.path: accesses(source, models) if link.protected else () for source in sources}
-    return _map(Program(sources), link, config, found)
+    return replace(_map(Program(sources), link, config, found), models=models)
 
 
 def readers_of(sources: Sources) -> Readers:
     """Return the readers of the protected tables of a run, its migrations left out."""
     program = Program(sources.application, sources.graph)
     found = {source.path: sources.accesses(source) for source in sources.application}
-    return _map(program, sources.link, sources.config, found)
+    return replace(_map(program, sources.link, sources.config, found), models=sources.models)
 
 
 def _map(program: Program, link: Link, config: LintConfig, found: Mapping[str, Iterable[Access]]) -> Readers:

@@ -71,6 +71,8 @@ class Scopes:
             **dict.fromkeys(config.tenant_scopes, "tenant"),
             **dict.fromkeys(config.bypass_names, "bypass"),
         }
+        self._globbed: dict[str, bool] = {}
+        self._depending: dict[str, tuple[Call, ...]] = {}
         self._handed = dict(self._callbacks())
         self._aliases = dict(self._dependencies())
         self._regions: dict[FunctionId, tuple[_Region, ...]] = {}
@@ -105,7 +107,9 @@ class Scopes:
         return self.verb(call.receiver, source) if call.receiver is not None else None
 
     def _by_glob(self, name: str) -> Scope | None:
-        return "bypass" if matches(name, self._config.bypass_contexts) else None
+        if name not in self._globbed:
+            self._globbed[name] = matches(name, self._config.bypass_contexts)
+        return "bypass" if self._globbed[name] else None
 
     def at(self, source: Source, function: str, line: int) -> Reach:
         """Return the scope of a line of a function, by the innermost evidence."""
@@ -166,12 +170,17 @@ class Scopes:
 
     def _by_dependency(self, function: Function, source: Source) -> Reach | None:
         """Read `session = Depends(tenant_session)` in a function's signature."""
-        for call in source.calls:
-            if call.name in _DEPENDS and function.place.line <= call.place.line <= function.place.end_line:
+        for call in self._dependent_calls(source):
+            if function.place.line <= call.place.line <= function.place.end_line:
                 scope = self._given(call, source)
                 if scope is not None:
                     return Reach(scope, f"its dependency {call.arguments[0].text}")
         return None
+
+    def _dependent_calls(self, source: Source) -> tuple[Call, ...]:
+        if source.path not in self._depending:
+            self._depending[source.path] = tuple(call for call in source.calls if call.name in _DEPENDS)
+        return self._depending[source.path]
 
     def _given(self, call: Call, source: Source) -> Scope | None:
         for argument in call.arguments[:1]:
@@ -186,7 +195,7 @@ class Scopes:
         from lint.source.program import binds_of
 
         for source in self.program.sources:
-            calls = [call for call in source.calls if call.name in _DEPENDS and not call.function]
+            calls = [call for call in self._dependent_calls(source) if not call.function]
             if not calls:
                 continue
             for bind in binds_of(source.functions.get("")):
@@ -199,7 +208,7 @@ class Scopes:
         """Yield each function that is handed to a verb, with the scope it will run in."""
         for source in self.program.sources:
             for call in source.calls:
-                reach = self.verb(call, source)
+                reach = self.verb(call, source) if call.arguments else None
                 if reach is None:
                     continue
                 why = f"{call.name} runs it ({source.path}:{call.place.line})"

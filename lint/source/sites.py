@@ -103,6 +103,10 @@ class Choice:
     """One of the branches runs (if, match, switch, a ternary); an absent else is an empty block."""
 
     branches: tuple[Block, ...]
+    #: The name whose presence is asked for ("tenant" in `if tenant is None`), "" for any other condition.
+    asked: str = ""
+    #: Which branch runs when it is missing: none was given, or nothing.
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,20 +16,24 @@ from lint.source.graph import Graph
 from lint.source.interest import (
     ROUNDS,
     ROUNDS_NEAR,
+    ROUNDS_OF_SCOPES,
+    Marks,
     Words,
-    any_of,
     breaks_alone,
     bypass_words,
     connects,
     handler_words,
+    holds_service_key,
     is_script,
     leads,
+    login_words,
     scope_words,
     sets_something,
     statements_over,
     wanted_names,
     works_on_database,
 )
+from lint.source.interest_models import client_spellings, defines_models, takes_table, uses_name
 from lint.source.links import Link, python_models_of
 from lint.source.program import last
 from lint.source.read import read_source
@@ -54,10 +58,10 @@ class Sources:
         self.config = config
         self.link = Link(catalogues, config)
         self._names = tuple(name.encode() for name in config.bypass_names)
+        self._logins = login_words(config)
         self._words = Words(self.files)
         self._read: dict[str, Source] = {}
         self._accesses: dict[str, tuple[Access, ...]] = {}
-        self._migrations = {file.path for files in corpus.scripts.values() for file in files}
 
     # What is read
 
@@ -70,7 +74,8 @@ class Sources:
     @cached_property
     def breaking(self) -> tuple[tuple[SourceFile, Source], ...]:
         """The files that may break a rule by themselves."""
-        return tuple((file, self.read(file)) for file in self.files if breaks_alone(file, self._names))
+        chosen = (file for file in self.files if breaks_alone(file, self._names, self._logins))
+        return tuple((file, self.read(file)) for file in chosen)
 
     @cached_property
     def whole(self) -> tuple[Source, ...]:
@@ -79,13 +84,13 @@ class Sources:
         chosen |= {file.path: file for file in self._seeds()}
         if self._follows:
             self._follow(chosen)
+        self._words.forget()
         return tuple(self.read(file) for file in self.files if file.path in chosen)
 
     @cached_property
     def application(self) -> tuple[Source, ...]:
         """The program without its migrations, which run as the owner and for nobody."""
-        left_out = self._migrations | {file.path for file in self.files if file.is_revision}
-        return tuple(source for source in self.whole if source.path not in left_out)
+        return tuple(source for source in self.whole if source.path not in self._migrations)
 
     @cached_property
     def graph(self) -> Graph:
@@ -100,12 +105,18 @@ class Sources:
     @cached_property
     def models(self) -> Models:
         """What names stand for tables in the program's code."""
+        return Models(self.python_models, self._script_models) if self.link.protected else Models()
+
+    @cached_property
+    def _script_models(self) -> Mapping[str, str]:
+        """The tables behind the names of scripts: of clients, and of models defined in any of them."""
         from lint.source.orm_typescript import model_tables
 
-        typescript = [source for source in self._read.values() if source.language == "typescript"]
+        if True not in self._languages:
+            return {}
+        defining = (file for file in self.files if is_script(file) and defines_models(file))
         schemas = ((file.path, file.content) for file in self.corpus.schemas)
-        names = {**self.link.by_client_name(), **model_tables(typescript, schemas)}
-        return Models(self.python_models, names) if self.link.protected else Models()
+        return {**self.link.by_client_name(), **model_tables(map(self.read, defining), schemas)}
 
     @cached_property
     def python_models(self) -> tuple[Model, ...]:
@@ -127,37 +138,70 @@ class Sources:
 
     @cached_property
     def _follows(self) -> bool:
-        """True when callers matter: something bypasses, or tables are protected and a tenant is bound."""
-        return self.bypasses or (bool(self.link.protected) and self._binds)
+        """True when callers matter: something bypasses, or tables are protected and a tenant is bound.
+
+        A client with the service role's key bypasses as well: what matters is who is served through it.
+        """
+        reached = bool(self.link.protected) and (self._binds or any(map(holds_service_key, self.files)))
+        return self.bypasses or reached
+
+    @cached_property
+    def _migrations(self) -> frozenset[str]:
+        """The paths of what changes the schema, which runs as the owner and for nobody."""
+        scripts = {file.path for files in self.corpus.scripts.values() for file in files}
+        return frozenset(scripts | {file.path for file in self.files if file.is_revision})
+
+    @cached_property
+    def _setting(self) -> tuple[SourceFile, ...]:
+        """The files that may change a session's setting."""
+        return tuple(file for file in self.files if sets_something(file))
 
     @cached_property
     def _binds(self) -> bool:
         """True when a file may bind a tenant; without one there is no scope to be inside of."""
-        return any(sets_something(file) for file in self.files) or self._any_names(scope_words(self.config))
+        return bool(self._setting) or self._any_names(scope_words(self.config))
 
     def _any_names(self, words: frozenset[str]) -> bool:
-        spelled = [word.encode() for word in words]
-        return any(word in file.content for file in self.files for word in spelled)
+        return next(self._containing(words), None) is not None
+
+    def _containing(self, words: frozenset[str]) -> Iterator[SourceFile]:
+        """Yield the files that contain one of some words, be it as a part of another."""
+        marks = Marks(tuple(word.encode() for word in words))
+        return (file for file in self.files if marks.stand_in(file.content))
 
     def _seeds(self) -> Iterator[SourceFile]:
         """Yield the files that matter by their own words."""
-        yield from (file for file in self.files if sets_something(file))
+        yield from self._setting
         if self.link.protected:
-            yield from (file for file in self.files if connects(file))
-            yield from self._over_protected()
+            program = [file for file in self.files if file.path not in self._migrations]
+            yield from (file for file in program if connects(file))
+            yield from (file for file in self._over_protected() if file.path not in self._migrations)
         if self._follows:
-            words = any_of(self._every_scope | handler_words(self.config) | wanted_names(self.config))
-            yield from (file for file in self.files if words.search(file.content))
+            yield from self._containing(
+                self._every_scope | handler_words(self.config) | wanted_names(self.config)
+            )
 
     def _over_protected(self) -> Iterator[SourceFile]:
-        """Yield the files that name a protected table in SQL, or the model of one."""
+        """Yield the files that name a protected table in SQL, or the model of one where it counts."""
         tables = {table.name for table in self.link.protected.values()}
-        models = {model.name for model in self.python_models if self.link.table(model.table)}
-        yield from (file for file in self._words.spelling(models) if not is_script(file))
+        models = {model.name: model.path for model in self.python_models if self.link.table(model.table)}
+        defining = frozenset(models.values())
+        for file, names in self._words.spelling(models):
+            if not is_script(file) and (file.path in defining or uses_name(file, names)):
+                yield file
         written = statements_over(tables)
-        for file in self._words.spelling(tables):
+        for file, _ in self._words.spelling(tables):
             if is_script(file) in self._languages and written.search(file.content):
                 yield file
+        yield from self._taking(tables)
+
+    def _taking(self, tables: set[str]) -> Iterator[SourceFile]:
+        """Yield the scripts whose query builders may take a protected table."""
+        named = {name for name, table in self._script_models.items() if self.link.table(table)}
+        if named:
+            names = client_spellings(named | tables)
+            spelling = self._words.spelling(name.decode() for name in names)
+            yield from (file for file, _ in spelling if is_script(file) and takes_table(file, names))
 
     def _follow(self, chosen: dict[str, SourceFile]) -> None:
         """Add the files that name what leads to a bypass, a scope or a protected table, and so on."""
@@ -166,20 +210,26 @@ class Sources:
             chosen.setdefault(file.path, file)
         newest, needing, users = list(chosen.values()), set[str](), dict[str, set[str]]()
         for _ in range(self._rounds):
-            for source in map(self.read, newest):
+            for source in (self.read(file) for file in newest if file.path not in self._migrations):
                 needing.update(name for one in self._needing(source) for name in _names_of(one, source))
                 _note_users(source, users)
             leading = needing.union(*(users.get(name, ()) for name in wanted))
             new = self._words.telling(leading - wanted)
-            newest = [file for file in self._words.naming(new) if self._may_call(file, chosen)]
+            newest = list(self._calling(new, chosen))
             if not new:
                 break
             wanted |= new
             chosen |= {file.path: file for file in newest}
 
-    def _may_call(self, file: SourceFile, chosen: Mapping[str, SourceFile]) -> bool:
-        """Say whether a file is new and written in a language of which something is chosen already."""
-        return file.path not in chosen and is_script(file) in self._languages
+    def _calling(self, names: frozenset[str], chosen: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
+        """Yield the files not chosen yet, migrations left out, that may call what has one of some names."""
+        members = frozenset(name[1:].encode() for name in names if name.startswith("."))
+        plain = frozenset(name.encode() for name in names)
+        for file, found in self._words.naming(name.lstrip(".") for name in names):
+            if file.path in chosen or file.path in self._migrations or is_script(file) not in self._languages:
+                continue
+            if uses_name(file, found & plain, found & members):
+                yield file
 
     @cached_property
     def _languages(self) -> frozenset[bool]:
@@ -193,11 +243,14 @@ class Sources:
     @property
     def _rounds(self) -> int:
         handled = bool(self.config.handlers) or self._any_names(handler_words(self.config))
-        return ROUNDS if handled or self.link.protected else ROUNDS_NEAR
+        if handled:
+            return ROUNDS
+        return ROUNDS_OF_SCOPES if self.link.protected else ROUNDS_NEAR
 
     def _interpolated(self, files: Iterable[SourceFile]) -> frozenset[str]:
         """Return the names that stand in statements which change a setting."""
-        texts = (text for file in files if sets_something(file) for text in self.read(file).texts)
+        setting = {file.path for file in self._setting}
+        texts = (text for file in files if file.path in setting for text in self.read(file).texts)
         return frozenset(
             name.rpartition(".")[2] for text in texts if is_sql(text) for name in text.holes if name
         )
@@ -215,25 +268,37 @@ class Sources:
 
 
 def _names_of(function: str, source: Source) -> Iterator[str]:
-    """Yield the name a function is called by, and the class that its objects are made of."""
-    klass, _, own = function.partition(".<anonymous")[0].rpartition(".")
-    for name in (own, klass.rpartition(".")[2]):
-        if leads(name):
-            yield _spelled(name, source)
+    """Yield the name a function is called by, ".name" for a member, and the class its objects are made of.
+
+    What stands inside another function is called by nobody else, so that one's name counts.
+    """
+    holder, _, own = function.partition(".<anonymous")[0].rpartition(".")
+    while holder in source.functions and holder:
+        holder, _, own = holder.rpartition(".")
+    if leads(own):
+        yield _spelled(own, source, "." if holder else "")
+    klass = holder.rpartition(".")[2]
+    if leads(klass):
+        yield _spelled(klass, source)
 
 
-def _spelled(name: str, source: Source) -> str:
+def _spelled(name: str, source: Source, before: str = "") -> str:
     """Return a name as other files may write it: one that begins with `_` is for its own file."""
-    return f"{source.path}:{name}" if name.startswith("_") and source.language == "python" else name
+    private = name.startswith("_") and source.language == "python"
+    return f"{source.path}:{name}" if private else before + name
 
 
 def _note_users(source: Source, users: dict[str, set[str]]) -> None:
     """Note, by the name of what is called or handed on, the names of the functions that do it."""
     here = {name.rpartition(".")[2] for name in (*source.functions, *source.classes)}
     for call in source.calls:
+        names: tuple[str, ...] = ()
         given = (a.text for a in call.arguments if a.kind in {"name", "other"})
         for written in (call.written, *given):
             first, name = written.partition(".")[0], written.rpartition(".")[2]
             if "." in written or first in source.imports or name in here:
-                own = _spelled(last(source.imports.get(name, name)), source)
-                users.setdefault(own, set()).update(_names_of(call.function, source))
+                names = names or tuple(_names_of(call.function, source))
+                called = last(source.imports.get(name, name))
+                users.setdefault(_spelled(called, source), set()).update(names)
+                if "." in written:
+                    users.setdefault(_spelled(called, source, "."), set()).update(names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.source.access import Access, root_of, shown
+from lint.source.service_role import names_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,9 @@ def typescript_accesses(source: Source, models: Models) -> Iterator[Access]:
     for call in source.calls:
         if call.name in _KYSELY or call.name in _KYSELY_JOINS:
             yield from _by_name(call)
-        if call.name in _DRIZZLE:
+        if names_table(call):
+            yield _access(call.arguments[0].text, "select", call)
+        elif call.name in _DRIZZLE:
             yield from _by_variable(call, models)
         if call.name in _PRISMA or call.name in _SEQUELIZE:
             yield from _by_model(call, models)

@@ -38,24 +38,8 @@ _PRIVILEGED_KEY = re.compile(
 )
 #: Options by which the caller's own token is sent, whatever key made the client.
 _CALLERS_TOKEN = frozenset({"accessToken", "global.headers.Authorization", "cookies"})
-#: A file without any of these neither opens a connection, binds a tenant, bypasses nor runs SQL.
-_WORDS = tuple(
-    (
-        b"'pg'|\"pg\"|pg-|postgres|Postgres|prisma|Prisma|drizzle|kysely|Kysely|knex|Knex|equelize|typeorm|"
-        b"TypeORM|mikro-orm|slonik|@supabase/|tenant|Tenant|TENANT|set_config|row_security|BYPASSRLS|"
-        b"bypassrls|$queryRaw|$executeRaw|$transaction|sql`|.query(|.execute(|.raw(|.unsafe(|selectFrom|"
-        b"insertInto|updateTable|deleteFrom|SET LOCAL|SET ROLE|SET SESSION|SELECT |INSERT INTO|UPDATE |"
-        b"DELETE FROM|pool.|Pool|findMany|findFirst|findUnique|findAll|findByPk|createMany|"
-        b"createQueryBuilder|.select(|.insert(|.transaction("
-    ).split(b"|")
-)
 #: A line longer than this was written by a bundler: the source it was made from is what counts.
 _LONGEST_LINE = 30_000
-
-
-def worth_reading(content: bytes, names: Iterable[bytes] = ()) -> bool:
-    """Say whether a file could bear on tenancy, by its words alone; `names` are the project's own."""
-    return any(word in content for word in (*_WORDS, *names)) and not is_bundled(content)
 
 
 def is_bundled(content: bytes) -> bool:

@@ -36,6 +36,9 @@ _LAST_CHILD = frozenset({"type_assertion"})
 _NAMED_EXPRESSION_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "v": "\v"}
 _CODE_POINT = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\})")
 _LAST_CODE_POINT = 0x10FFFF
+#: `!x`, `x == null`, `x === undefined`, `x !== null`.
+_ASKED = re.compile(r"!\s*(?P<plain>\w+)|(?P<compared>\w+)\s*(?:(?P<not>!)|=)==?\s*(?:null|undefined)")
+_ASKING = frozenset({"identifier", "unary_expression", "binary_expression"})
 
 
 def text_of(node: Node | None, limit: int = TEXT_BYTES) -> str:
@@ -97,6 +100,17 @@ def _index(index: Node | None, indexes: list[Node]) -> str:
     if index is not None and index.type != "number":
         indexes.append(index)
     return "[]"
+
+
+def asked_for(condition: Node | None) -> tuple[str, int]:
+    """Return the name whose presence a condition asks for, and the branch (0, 1) taken when it is missing."""
+    inner = unwrapped(condition) if condition is not None else None
+    if inner is None or inner.type not in _ASKING:
+        return "", 0
+    if inner.type == "identifier":
+        return text_of(inner), 1
+    match = _ASKED.fullmatch(text_of(inner))
+    return (match["plain"] or match["compared"], int(match["not"] is not None)) if match else ("", 0)
 
 
 def string_value(node: Node) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How many names and keys of one expression are kept; more is a table of data, not code.
 NAMES_KEPT = 64
+#: How many visits are driven between two looks at the clock.
+_CHECKED_EVERY = 256
 #: How many of the calls around a string are kept: SQL stands close to what runs it.
 _CALLERS_KEPT = 8
 
@@ -80,8 +82,11 @@ def run(first: Visit) -> Value:
     """Drive a visit and all that it yields to its end."""
     stack = [first]
     result: Value | None = None
+    turns = 0
     while stack:
-        check_time()
+        turns += 1
+        if turns % _CHECKED_EVERY == 1:
+            check_time()
         try:
             following = stack[-1].send(result)  # type: ignore[arg-type]  # a new visit takes None
         except StopIteration as stop:

@@ -18,6 +18,7 @@ from lint.source.typescript_nodes import (
     CLASSES,
     CONSTANTS,
     FUNCTIONS,
+    asked_for,
     bound_names,
     chain_of,
     parts_of,
@@ -230,7 +231,8 @@ def _if(reader: Reader, node: Node, _: Use) -> Visit:
     then = yield from _body(reader, node.child_by_field_name("consequence"))
     otherwise = yield from _body(reader, node.child_by_field_name("alternative"))
     if then or otherwise:
-        reader.step(Choice((then, otherwise)))
+        asked, missing = asked_for(condition)
+        reader.step(Choice((then, otherwise), asked, missing))
     return NOTHING
 
 

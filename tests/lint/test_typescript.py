@@ -22,7 +22,7 @@ from lint.source.sites import (
     Within,
 )
 from lint.source.typescript import read_typescript
-from lint.source.typescript_db import is_bundled, opens_connection, worth_reading
+from lint.source.typescript_db import is_bundled, opens_connection
 
 
 def read(text: str, path: str = "src/jobs/sweep.ts") -> Source:
@@ -470,26 +470,6 @@ def test_no_bytes_raise(content: bytes) -> None:
 
 
 # What is read at all
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import { Pool } from 'pg';",
-        "await client.query(statement);",
-        "db.execute(sql`SELECT 1`);",
-        "withTenant(id, run);",
-        "createClient(url, key) // @supabase/supabase-js",
-    ],
-)
-def test_a_file_that_could_bear_on_tenancy_is_read(text: str) -> None:
-    assert worth_reading(text.encode())
-
-
-def test_a_file_of_buttons_is_not_read_but_the_projects_own_names_count() -> None:
-    text = b"export const Button = () => <button onClick={go}>Go</button>; asSuperUser();"
-    assert not worth_reading(text)
-    assert worth_reading(text, [b"asSuperUser"])
 
 
 def test_a_bundlers_output_is_told_by_its_lines() -> None:
