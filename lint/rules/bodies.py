@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.rules.expressions import body_text, called_functions
+from lint.rules.expressions import called_functions
+from lint.rules.results import body_text
 
 if TYPE_CHECKING:
     from sqlglot import expressions as exp

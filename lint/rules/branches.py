@@ -15,9 +15,11 @@ from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
 from lint.rules.bodies import calls_that_may_ask
-from lint.rules.expressions import called_functions, function_name, inlined_body, literal, uncast
+from lint.rules.expressions import arguments_of, called_functions, function_name, inlined_call, uncast
 from lint.rules.predicates import PredicateError, bare, constant, parse_predicate
+from lint.rules.results import result_of
 from lint.rules.scopes import columns_with_meaning
+from lint.rules.unset import true_when_unset
 
 if TYPE_CHECKING:
     from lint.catalogue import Policy, Table
@@ -32,7 +34,24 @@ _MAX_ALTERNATIVES = 256
 #: Roles as which a hosted platform's clients come; a test for one of them is passed by every tenant.
 _CLIENTS = frozenset({"authenticated", "anon"})
 _PUBLIC_ROLES = frozenset({PUBLIC, "authenticated"})
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+#: Comparisons that more than one tenant passes.
+_REFUSING = (exp.NEQ, exp.NullSafeNEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+#: What decides by its parts, so that a function's body is worth opening.
+_DECIDING = (exp.Or, exp.And, exp.Case)
+#: What a comparison is when it is denied.
+_DENIED: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.EQ: exp.NEQ,
+    exp.NEQ: exp.EQ,
+    exp.NullSafeEQ: exp.NullSafeNEQ,
+    exp.NullSafeNEQ: exp.NullSafeEQ,
+    exp.LT: exp.GTE,
+    exp.GTE: exp.LT,
+    exp.GT: exp.LTE,
+    exp.LTE: exp.GT,
+}
+#: Functions that call each other are opened so deep.
+_MAX_DEPTH = 4
+Way = tuple[exp.Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +111,44 @@ class Branches:
         ways = self._ways(bare(tree))[:_MAX_ALTERNATIVES]
         return tuple(Alternative(tuple(self._condition(node) for node in way)) for way in ways)
 
-    def _ways(self, node: exp.Expr) -> list[tuple[exp.Expr, ...]]:
-        node = bare(node)
+    def _ways(self, node: exp.Expr, call: exp.Expr | None = None, depth: int = 0) -> list[Way]:
+        """Return the ways of a node; inside the body of a `call`, what looks something up is the call."""
+        node = _decided(node)
         known = constant(node)
-        if known is not None:
+        if known is not None or isinstance(node, exp.Null):
             return [()] if known else []
         if isinstance(node, exp.Or):
-            return self._ways(node.this) + self._ways(node.expression)
+            return self._ways(node.this, call, depth) + self._ways(node.expression, call, depth)
         if isinstance(node, exp.And):
-            left, right = self._ways(node.this), self._ways(node.expression)
-            return [a + b for a, b in product(left[:_MAX_ALTERNATIVES], right[:16])]
+            return _all_of(self._ways(node.this, call, depth), self._ways(node.expression, call, depth))
         if isinstance(node, exp.Case) and node.this is None:
-            return self._case(node)
-        return [(node,)]
+            return self._case(node, call, depth)
+        body = self._body(node) if depth < _MAX_DEPTH else None
+        if body is not None:
+            return self._ways(body, call or node, depth + 1)
+        return [(call if call is not None and _has_query(node) else node,)]
 
-    def _case(self, node: exp.Case) -> list[tuple[exp.Expr, ...]]:
-        ways: list[tuple[exp.Expr, ...]] = []
+    def _case(self, node: exp.Case, call: exp.Expr | None, depth: int) -> list[Way]:
+        """Return the ways of each branch, with what its condition and those before it ask."""
+        ways: list[Way] = []
+        before: list[Way] = [()]
         for branch in node.args.get("ifs") or ():
-            ways += [
-                (*condition, *value)
-                for condition, value in product(self._ways(branch.this), self._ways(branch.args["true"]))
-            ]
+            holds = self._ways(branch.this, call, depth)
+            ways += _all_of(_all_of(before, holds), self._ways(branch.args["true"], call, depth))
+            before = _all_of(before, self._ways(exp.Not(this=branch.this.copy()), call, depth))
         default = node.args.get("default")
-        return ways + (self._ways(default) if default is not None else [])
+        return ways if default is None else ways + _all_of(before, self._ways(default, call, depth))
+
+    def _body(self, node: exp.Expr) -> exp.Expr | None:
+        """Return the expression that a call of a function of this database is, if it decides by itself."""
+        name = function_name(node)
+        functions = self.session.functions(name) if name is not None else []
+        if len(functions) != 1:
+            return None
+        body = result_of(functions[0], arguments_of(node))
+        if body is None or (_has_query(body) and not isinstance(_decided(body), _DECIDING)):
+            return None
+        return body
 
     def _condition(self, node: exp.Expr) -> Condition:
         return Condition(self._kind(node), node)
@@ -136,18 +170,21 @@ class Branches:
 
     def _body_passes_anyone(self, node: exp.Expr) -> bool:
         """Say the same of a function without arguments whose body is one such expression."""
-        name = function_name(bare(node))
-        bodies = [inlined_body(one) for one in self.session.functions(name)] if name else []
+        call = bare(node)
+        name = function_name(call)
+        bodies = [inlined_call(one, call) for one in self.session.functions(name)] if name else []
         return bool(bodies) and all(body is not None and self._passes_anyone(body) for body in bodies)
 
     def _row_kind(self, node: exp.Expr, row: frozenset[str], *, asks: bool) -> Kind:
         """Judge a condition that names a column of the protected row."""
         if _is_null_test(node):
             return "no_tenant" if row == {self.tenant_column} and not _negated(node) else "open"
-        if asks and self._own_value_stands_in(node):
+        if asks and (self._own_value_stands_in(node) or true_when_unset(node, self.session)):
             return "unset"
         if self._is_untied(node):
             return "untied"
+        if self._leaves_out(node):
+            return "open"
         if asks or _has_query(node) or calls_that_may_ask(node, self.session):
             return "tenant" if self.tenant_column in row else "row"
         if self.tenant_column in row and isinstance(bare(node), (exp.EQ, exp.In)):
@@ -157,19 +194,26 @@ class Branches:
     def _session_kind(self, node: exp.Expr) -> Kind:
         """Judge a condition on the session alone: is it true when nothing was set, or by a switch?"""
         inner = bare(node)
-        negated = isinstance(inner, exp.Not)
         while isinstance(inner, exp.Not):
             inner = bare(inner.this)
         if not self.session.switches_in(inner):
             return "state"
-        if _is_null_test(inner):
-            return "state" if negated or _negated(inner) else "unset"
-        if isinstance(inner, _COMPARISONS):
-            value = literal(inner.expression)
-            value = literal(inner.this) if value is None else value
-            if value == "" and isinstance(inner, (exp.EQ, exp.NullSafeEQ)):
-                return "unset"
-        return "switch"
+        if true_when_unset(node, self.session):
+            return "unset"
+        return "state" if _is_null_test(inner) else "switch"
+
+    def _leaves_out(self, node: exp.Expr) -> bool:
+        """Say whether a condition only refuses some rows or tenants, and lets every other through."""
+        inner = bare(node)
+        if isinstance(inner, exp.Not):
+            told = bare(inner.this)
+            looks_up = isinstance(told, exp.Exists) or (isinstance(told, exp.In) and _has_query(told))
+            return looks_up and told.find(exp.Not, exp.NEQ, exp.NullSafeNEQ) is None
+        sides = [uncast(inner.this), uncast(inner.expression)] if isinstance(inner, _REFUSING) else []
+        named = {name for side in sides if isinstance(side, exp.Column) for name in self.row_columns(side)}
+        if isinstance(inner, (exp.NEQ, exp.NullSafeNEQ)):
+            return bool(named)
+        return self.tenant_column in named
 
     def _is_untied(self, node: exp.Expr) -> bool:
         """Say whether a look-up in other tables lets the same rows through whoever is connected.
@@ -220,8 +264,11 @@ class Branches:
     def _own_value_stands_in(self, node: exp.Expr) -> bool:
         """Say whether the row is compared with coalesce(<setting>, <its own column>)."""
         return any(
-            self.row_columns(coalesce) and self.session.asks_session(coalesce)
+            self.row_columns(uncast(part))
             for coalesce in node.find_all(exp.Coalesce)
+            if self.session.asks_session(coalesce.this)
+            for part in coalesce.expressions
+            if isinstance(uncast(part), exp.Column)
         )
 
     def row_columns(self, node: exp.Expr) -> frozenset[str]:
@@ -231,6 +278,36 @@ class Branches:
             for _, meaning in columns_with_meaning(node, self.scope)
             if meaning is not None and meaning.depth == 0
         )
+
+
+def _all_of(left: list[Way], right: list[Way]) -> list[Way]:
+    """Return every way in which two conditions hold together."""
+    return [a + b for a, b in product(left[:_MAX_ALTERNATIVES], right[:16])]
+
+
+def _decided(node: exp.Expr) -> exp.Expr:
+    """Return a condition without outer parentheses and IS TRUE, a denial moved in to what it denies."""
+    node = bare(node)
+    while isinstance(node, exp.Is) and _plain(node.expression) is True and not node.args.get("negate"):
+        node = bare(node.this)
+    if not isinstance(node, exp.Not):
+        return node
+    denied = bare(node.this)
+    if isinstance(denied, exp.Not):
+        return _decided(denied.this)
+    if isinstance(denied, (exp.And, exp.Or)):
+        sides = (exp.Not(this=side.copy()) for side in (denied.this, denied.expression))
+        return (exp.Or if isinstance(denied, exp.And) else exp.And)(this=next(sides), expression=next(sides))
+    opposite = _DENIED.get(type(denied))
+    if opposite is not None:
+        return opposite(this=denied.this.copy(), expression=denied.expression.copy())
+    if _is_null_test(denied):
+        return exp.Is(this=denied.this.copy(), expression=exp.null(), negate=not _negated(denied))
+    return node
+
+
+def _plain(node: exp.Expr) -> bool | None:
+    return bool(node.this) if isinstance(node, exp.Boolean) else None
 
 
 def _without_casts_of_constants(node: exp.Expr) -> exp.Expr:

@@ -14,15 +14,15 @@ from lint.catalogue import written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import (
     IDENTITY_FUNCTIONS,
-    body_text,
     called_functions,
+    chooses_rows,
     function_name,
     literal,
-    looks_up,
     type_name,
     uncast,
 )
 from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.results import body_text
 from lint.rules.scopes import Scope, columns_with_meaning
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     from lint.rules.viewpoint import Viewpoint
 
 _TEXT_TYPES = ("text", "character varying", "varchar", "character", "char", "name", "citext")
+#: What compares a part, or a pattern, and what that lets a setting mean.
+_PATTERNS: dict[type[exp.Expr], str] = {
+    exp.Like: "LIKE, so a % in the setting means every tenant",
+    exp.ILike: "ILIKE, so a % in the setting means every tenant",
+    exp.RegexpLike: "a regular expression, so a . in the setting means every tenant",
+    exp.RegexpILike: "a regular expression, so a . in the setting means every tenant",
+    exp.StartsWith: "the beginning of it, so an empty setting means every tenant",
+    exp.StrPosition: "",
+}
 #: Settings that a gateway makes for every request, so that they are never empty there.
 _GATEWAY_SETTINGS = ("request.", "graphql.")
 
@@ -96,7 +105,7 @@ def _misses(
     if column is None:
         return
     name = column.name
-    for node in tree.find_all(exp.EQ, exp.In, exp.Like, exp.ILike, exp.Not, exp.NEQ):
+    for node in tree.find_all(exp.EQ, exp.In, exp.Not, exp.NEQ, *_PATTERNS):
         if not _names(node, name, scope):
             continue
         told = _missing(node, name, is_text=column.type.startswith(_TEXT_TYPES), view=view)
@@ -132,10 +141,8 @@ def _names(node: exp.Expr, column: str, scope: Scope) -> bool:
 
 def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> tuple[str, str] | None:
     """Return (what can miss, the fix) of one comparison with the tenant column, or None."""
-    if isinstance(node, (exp.Like, exp.ILike)):
-        if view.session.asks_session(node.expression):
-            return f"compares {column} with LIKE, so a % in the setting means every tenant", f"{column} = …"
-        return None
+    if type(node) in _PATTERNS:
+        return _by_pattern(node, column, view)
     if isinstance(node, exp.Not):
         return _not_in(node, column)
     value = _literal_tenant(node, column)
@@ -151,11 +158,22 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
     return None
 
 
+def _by_pattern(node: exp.Expr, column: str, view: Viewpoint) -> tuple[str, str] | None:
+    """Judge a tenant that a part of the setting, or a pattern in it, may name."""
+    if isinstance(node, exp.StrPosition):
+        whole = node.this
+        told = f"looks for {column} anywhere in the setting, so a part of another tenant's name is enough"
+    else:
+        whole = node.expression
+        told = f"compares {column} with {_PATTERNS[type(node)]}"
+    return (told, f"{column} = …") if view.session.asks_session(whole) else None
+
+
 def _told_as_text(node: exp.Expr, view: Viewpoint) -> bool:
     """Say whether a function of the database tells as text the tenant that was set, without a look-up."""
     return any(
         function.returns.lower().startswith(_TEXT_TYPES)
-        and not looks_up(body_text(function))
+        and not chooses_rows(body_text(function))
         and not view.session.settings_of(function.qualified).isdisjoint(view.tenancy.settings)
         for name, _ in called_functions(node)
         for function in view.session.functions(name)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from lint.catalogue import PUBLIC
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import body_text, called_functions, looks_up
+from lint.rules.expressions import called_functions, chooses_rows
 from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.results import body_text
 from lint.rules.scopes import Scope
 
 if TYPE_CHECKING:
@@ -378,10 +379,10 @@ def _unguarded(function: Function, view: Viewpoint) -> bool:
     """Say whether everybody may call a setter that was made to be more than SET, and asks nothing.
 
     SECURITY DEFINER says that a caller is not trusted with what it does; PUBLIC may call it all the same.
-    One that looks something up, wants a secret or asks who calls decides for itself.
+    One that chooses rows, wants a secret or asks who calls decides for itself.
     """
     body = body_text(function)
-    asks = looks_up(body) or view.session.asks_caller(function) or _SECRETS.search(body) is not None
+    asks = chooses_rows(body) or view.session.asks_caller(function) or _SECRETS.search(body) is not None
     return function.security_definer and PUBLIC in function.executors and not asks
 
 

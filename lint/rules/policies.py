@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
+from lint.catalogue import PUBLIC
 from lint.rules.branches import Branches
 from lint.rules.database_rules import (
     RLS006,
@@ -25,6 +26,7 @@ from lint.rules.database_rules import (
 from lint.rules.predicates import PredicateError, bare, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
+from lint.rules.unset import true_when_unset
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ _ORDERS = frozenset(
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
 #: Words in the names of columns that hold a person.
 _PERSON = frozenset({"user", "owner", "member", "actor", "profile", "author", "creator", "created", "person"})
+#: Roles that a client has before anybody has signed in.
+_ANYBODY = frozenset({PUBLIC, "anon"})
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
 _WITHOUT = {
     "select": "reads return 0 rows",
@@ -208,14 +212,16 @@ class TablePolicies:
         return self._ways[text]
 
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
+        if self._open_when_unset(policy, text):
+            yield self._unset(policy, clause, _short(text))
         for way in self._alternatives(text):
             if way.bound or way.first("literal") is not None:
                 unset = way.first("unset")
                 if unset is not None and self.branches.row_columns(unset.node):
-                    yield self._unset(policy, clause, way)
+                    yield self._unset(policy, clause, way.text)
                 continue
             if way.first("unset") is not None:
-                yield self._unset(policy, clause, way)
+                yield self._unset(policy, clause, way.text)
             elif way.first("switch") is not None:
                 yield self._switch(policy, clause, way)
             elif way.first("no_tenant") is not None:
@@ -223,15 +229,24 @@ class TablePolicies:
             elif way.first("state") is None:
                 yield from self._loose(policy, clause, way)
 
-    def _unset(self, policy: Policy, clause: str, way: Alternative) -> Finding:
+    def _open_when_unset(self, policy: Policy, text: str) -> bool:
+        """Say whether a whole clause is true where nobody is bound, and no single way says so."""
+        ways = self._alternatives(text)
+        if not ways or any(way.first("unset") is not None for way in ways):
+            return False
+        tree, session = parse_predicate(text), self.view.session
+        nobody = self.view.hosted and not _ANYBODY.isdisjoint(policy.roles)
+        return session.asks_session(tree) and true_when_unset(tree, session, nobody=nobody)
+
+    def _unset(self, policy: Policy, clause: str, told: str) -> Finding:
         return RLS016.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets every row through when no tenant "
-            f"is set ({way.text})",
+            f"is set ({told})",
             "take the branch away: an unset tenant must see no row",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
-            cause=f"open when unset: {way.text}",
+            cause=f"open when unset: {told}",
         )
 
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
@@ -400,6 +415,11 @@ def _is_for_all(*texts: str) -> bool:
     words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
     joined = any(re.search(r"built_?in", text, re.IGNORECASE) for text in texts)
     return joined or not words.isdisjoint(_SHARED_WORDS)
+
+
+def _short(text: str) -> str:
+    told = " ".join(text.split())
+    return told if len(told) <= 80 else f"{told[:77]}…"
 
 
 def _orders(name: str) -> bool:

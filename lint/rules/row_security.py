@@ -31,6 +31,9 @@ _HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
 _OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
 
+#: A setting that an application makes for itself; those of `request.` are the platform's gateway's.
+_OWN_SETTING = re.compile(r"current_setting\s*\(\s*'(?!request\.)\w+\.", re.IGNORECASE)
+
 #: Words in a policy's name that say that everybody is meant.
 _MEANT_FOR_ALL = frozenset(
     {
@@ -200,13 +203,19 @@ def not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
 
 
 def hosted(catalogue: Catalogue) -> bool:
-    """Say whether a hosted platform connects as its own roles, never as the owner of the tables."""
+    """Say whether a hosted platform connects as its own roles, never as the owner of the tables.
+
+    Policies that ask the platform who is signed in say so, unless a setting of the project's own stands
+    beside that question: then an application connects by itself too, and no role of the platform is named.
+    """
     if not _HOSTED_ROLES.isdisjoint(grant.grantee for grant in catalogue.grants):
         return True
     policies = [policy for table in catalogue.tables.values() for policy in table.policies]
     if any(not _HOSTED_ROLES.isdisjoint(policy.roles) for policy in policies):
         return True
     clauses = [clause for policy in policies for _, clause in policy.clauses()]
+    if any(_OWN_SETTING.search(clause) for clause in clauses):
+        return False
     return any(call in clause for clause in clauses for call in ("auth.uid(", "auth.jwt("))
 
 

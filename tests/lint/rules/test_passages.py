@@ -175,3 +175,20 @@ class TestHosted:
         assert [(f.rule, f.severity, f.cause) for f in report.findings] == [
             ("RLS032", "warning", "SECURITY DEFINER without a search_path")
         ] * 2
+
+
+def test_a_setter_that_reads_a_key_for_everyone_is_no_check(lint: Lint) -> None:
+    body = (
+        "DECLARE seal text; BEGIN SELECT one.seal INTO seal FROM seals one{chosen};\n"
+        "PERFORM set_config('app.tenant_id', whose, true); END"
+    )
+
+    def setter(chosen: str) -> str:
+        return (
+            "CREATE TABLE seals (seal text, login text);\n"
+            "CREATE FUNCTION bind(whose text, word text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER\n"
+            f"SET search_path = public, pg_temp AS $$ {body.format(chosen=chosen)} $$;\n"
+        )
+
+    assert "RLS035" in wrong(lint({"m/1.sql": CLEAN + setter("")}))
+    assert "RLS035" not in wrong(lint({"m/1.sql": CLEAN + setter(" WHERE one.login = word")}))
