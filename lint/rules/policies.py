@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from lint.catalogue import Command, Policy, Table
     from lint.report import Finding
-    from lint.rules.branches import Alternative
+    from lint.rules.branches import Alternative, Condition
     from lint.rules.viewpoint import Viewpoint
 
 _ASSERTING = frozenset(
@@ -222,6 +222,8 @@ class TablePolicies:
                 continue
             if way.first("unset") is not None:
                 yield self._unset(policy, clause, way.text)
+            elif (role := self._role_of_one_tenant(way)) is not None:
+                yield self._role_alone(policy, clause, role)
             elif way.first("switch") is not None:
                 yield self._switch(policy, clause, way)
             elif way.first("no_tenant") is not None:
@@ -262,16 +264,34 @@ class TablePolicies:
             cause=f"any session that sets {' or '.join(settings)}",
         )
 
+    def _role_of_one_tenant(self, way: Alternative) -> Condition | None:
+        return self.view.tenant_roles.of_one_tenant(way) if self.table.tenant_column else None
+
+    def _role_alone(self, policy: Policy, clause: str, role: Condition) -> Finding:
+        rule = RLS012 if clause == "WITH CHECK" else RLS011
+        done = "writes rows into any tenant" if rule is RLS012 else "reaches every tenant's rows"
+        return rule.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} asks for a role ({role.text}) and not "
+            f"for {self.table.tenant_column}, which stands beside that role elsewhere: who has it in one "
+            f"tenant {done}",
+            f"add {self.table.tenant_column} = <the bound tenant> AND …",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+        )
+
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
         column = self.table.column(self.table.tenant_column or "")
         if column is None or not column.nullable:
             return
-        writes = clause == "WITH CHECK" or (policy.check is None and policy.command in {"all", "update"})
+        written = policy.check in {None, policy.using} and policy.command in {"all", "update"}
+        writes = clause == "WITH CHECK" or written or policy.command == "delete"
+        done = "deleted" if policy.command == "delete" else "written"
         yield RLS016.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
             f"({column.name} IS NULL) "
-            f"{'be written by any tenant and read by every other' if writes else 'be read by every tenant'}",
+            f"{f'be {done} by any tenant, for every other' if writes else 'be read by every tenant'}",
             f"allow {column.name} IS NULL in a policy FOR SELECT only, if such rows are shared by design",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",

@@ -16,6 +16,7 @@ from lint.errors import LintError
 from lint.rules.expressions import Session
 from lint.rules.row_security import hosted, opened
 from lint.rules.tenancy import discover
+from lint.rules.tenant_roles import TenantRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,11 @@ class Viewpoint:
     def session(self) -> Session:
         """What the expressions of this database ask of the session."""
         return Session(self.catalogue)
+
+    @cached_property
+    def tenant_roles(self) -> TenantRoles:
+        """Which roles that policies ask for are roles within one tenant."""
+        return TenantRoles(self.catalogue, self.session)
 
     def place(self, *things: Placed | None) -> Place:
         """Return where the first of these was written, the catalogue's source when none was."""
