@@ -23,7 +23,8 @@ from lint.rules.database_rules import (
     RLS015,
     RLS016,
 )
-from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.own_rows import OwnRows
+from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
 from lint.rules.unset import true_when_unset
@@ -69,8 +70,6 @@ _ORDERS = frozenset(
 )
 #: Columns that say a row is meant for everyone, so that reading it needs no tenant.
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
-#: Words in the names of columns that hold a person.
-_PERSON = frozenset({"user", "owner", "member", "actor", "profile", "author", "creator", "created", "person"})
 #: Roles that a client has before anybody has signed in.
 _ANYBODY = frozenset({PUBLIC, "anon"})
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
@@ -175,7 +174,7 @@ class TablePolicies:
     # RLS010, RLS011, RLS015, RLS016: doors
 
     def _open(self, policy: Policy) -> Iterator[Finding]:
-        shut = all(self._restricted(command) for command in _commands(policy))
+        shut = all(self.restricted(command) for command in _commands(policy))
         if shut:
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
@@ -185,7 +184,7 @@ class TablePolicies:
             if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
 
-    def _restricted(self, command: Command) -> bool:
+    def restricted(self, command: Command) -> bool:
         """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
         return any(
             not policy.permissive
@@ -199,7 +198,8 @@ class TablePolicies:
         ways = self._read(text)
         return ways is not None and all(way.first("tenant", "literal") is not None for way in ways)
 
-    def _alternatives(self, text: str) -> tuple[Alternative, ...]:
+    def alternatives(self, text: str) -> tuple[Alternative, ...]:
+        """Return the ways a clause can be true; none where it cannot be parsed."""
         return self._read(text) or ()
 
     def _read(self, text: str) -> tuple[Alternative, ...] | None:
@@ -214,7 +214,7 @@ class TablePolicies:
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
-        for way in self._alternatives(text):
+        for way in self.alternatives(text):
             if way.bound or way.first("literal") is not None:
                 unset = way.first("unset")
                 if unset is not None and self.branches.row_columns(unset.node):
@@ -233,7 +233,7 @@ class TablePolicies:
 
     def _open_when_unset(self, policy: Policy, text: str) -> bool:
         """Say whether a whole clause is true where nobody is bound, and no single way says so."""
-        ways = self._alternatives(text)
+        ways = self.alternatives(text)
         if not ways or any(way.first("unset") is not None for way in ways):
             return False
         tree, session = parse_predicate(text), self.view.session
@@ -286,12 +286,13 @@ class TablePolicies:
             return
         written = policy.check in {None, policy.using} and policy.command in {"all", "update"}
         writes = clause == "WITH CHECK" or written or policy.command == "delete"
-        done = "deleted" if policy.command == "delete" else "written"
+        deletes = policy.command == "delete"
+        done = "deleted by any tenant" if deletes else "written by any tenant and read by every other"
         yield RLS016.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
             f"({column.name} IS NULL) "
-            f"{f'be {done} by any tenant, for every other' if writes else 'be read by every tenant'}",
+            f"be {done if writes else 'read by every tenant'}",
             f"allow {column.name} IS NULL in a policy FOR SELECT only, if such rows are shared by design",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
@@ -344,59 +345,12 @@ class TablePolicies:
 
     def _bound_by_user(self, policy: Policy) -> Iterator[Finding]:
         """RLS012 for a policy by which a user writes rows of his own into any tenant."""
-        column = self.table.tenant_column
-        text = policy.check or policy.using
-        if column is None or text is None or policy.command not in {"all", "insert"}:
-            return
-        if "insert" not in self.view.commands(self.table) or self._restricted("insert"):
-            return
-        way = next((way for way in self._alternatives(text) if self._is_users_own(way)), None)
-        if way is None:
-            return
-        yield RLS012.finding(
-            self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified} lets a user write where {way.text}, whatever "
-            f"{column} says: rows can be written into another tenant",
-            f"add {column} = <the bound tenant> AND … to its WITH CHECK",
-            table=self.table.qualified,
-            subject=f"{policy.name}:user",
-            severity="warning",
-            cause="policies that write and ask for the user alone",
-        )
-
-    def _is_users_own(self, way: Alternative) -> bool:
-        """Say whether a way asks who the user is and nothing that a tenant could be known by.
-
-        A key over the user and the tenant, or a trigger before INSERT, may settle the tenant instead.
-        """
-        if any(condition.kind not in {"row", "anyone", "open"} for condition in way.conditions):
-            return False
-        asked = [condition.node for condition in way.conditions if condition.kind == "row"]
-        if not asked or any(not self._asks_user(node) for node in asked):
-            return False
-        tenant = self.table.tenant_column
-        keyed = any(
-            tenant in key.columns and len(key.columns) > 1 and self._names(asked, key.columns)
-            for key in self.table.foreign_keys
-        )
-        settled = any("insert" in one.events and one.timing == "before" for one in self.table.triggers)
-        return not keyed and not settled and not self._names(asked, (tenant or "",))
-
-    def _names(self, nodes: Iterable[exp.Expr], columns: Iterable[str]) -> bool:
-        wanted = frozenset(columns)
-        return any(not wanted.isdisjoint(self.branches.row_columns(node)) for node in nodes)
-
-    def _asks_user(self, node: exp.Expr) -> bool:
-        """Say whether a condition is `<column of a person> = <who asks>`, and looks nothing up."""
-        if not isinstance(bare(node), exp.EQ) or node.find(exp.From) is not None:
-            return False
-        named = {word for name in self.branches.row_columns(node) for word in name.split("_")}
-        return self.view.session.asks_session(node) and not named.isdisjoint(_PERSON)
+        yield from OwnRows(self).findings(policy)
 
     def _tests(self, text: str) -> frozenset[tuple[str, str]]:
         """Return (column, setting) for each comparison of the row with a setting."""
         found: set[tuple[str, str]] = set()
-        for way in self._alternatives(text):
+        for way in self.alternatives(text):
             for condition in way.conditions:
                 if condition.kind in {"tenant", "row"} and condition.node.find(exp.From) is None:
                     columns = self.branches.row_columns(condition.node)

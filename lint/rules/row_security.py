@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import PUBLIC, Place
 from lint.config import path_matches
 from lint.rules.bypass_rules import BYP006
-from lint.rules.database_rules import RLS011
+from lint.rules.database_rules import RLS011, RLS012, RLS016
 from lint.rules.predicates import PredicateError, always_true
 from lint.rules.table_rules import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
 
@@ -249,8 +249,8 @@ def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> It
 
 
 def opened(findings: Iterable[Finding]) -> frozenset[str]:
-    """Return the tables whose policies let every tenant's rows through: row security binds nobody there."""
-    doors = {RLS010.code, RLS011.code}
+    """Return the tables whose policies let other tenants read or write: row security binds nobody there."""
+    doors = {RLS010.code, RLS011.code, RLS012.code, RLS016.code}
     return frozenset(
         one.table for one in findings if one.rule in doors and one.severity == "error" and one.table
     )

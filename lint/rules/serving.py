@@ -46,16 +46,31 @@ class Serving:
 
     roles: tuple[str, ...]
     origin: Origin
+    #: Those of a hosted project that the platform did not bring.
+    own: tuple[str, ...] = ()
 
 
 def serving_of(catalogue: Catalogue, config: LintConfig) -> Serving:
     """Return who serves tenants in a catalogue whose tenant columns are known."""
     if config.serving_roles:
         return Serving(config.serving_roles, "given")
-    if hosted(catalogue):
-        return Serving(HOSTED_CLIENTS, "hosted")
     named = _named(catalogue, config)
+    if hosted(catalogue):
+        return _hosted(catalogue, named)
     return Serving(named, "granted") if named else Serving((APPLICATION,), "assumed")
+
+
+def _hosted(catalogue: Catalogue, named: tuple[str, ...]) -> Serving:
+    """Return the platform's clients, and roles of the project's own that its policies are for.
+
+    A platform's role that no policy is for any more serves nobody, where others have taken over.
+    """
+    asked = {role for table in catalogue.tables.values() for one in table.permissive for role in one.roles}
+    own = tuple(role for role in named if role in asked and role not in HOSTED_CLIENTS)
+    clients = tuple(role for role in HOSTED_CLIENTS if not own or role in asked)
+    if PUBLIC in asked and not clients:
+        clients = HOSTED_CLIENTS[:1]
+    return Serving((*clients, *own), "hosted", own)
 
 
 def _named(catalogue: Catalogue, config: LintConfig) -> tuple[str, ...]:
@@ -223,7 +238,7 @@ def viewpoints(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> tu
             role,
             tenancy,
             config,
-            origin=serving.origin,
+            origin="granted" if role in serving.own else serving.origin,
             others=tuple(other for other in serving.roles if other != role),
         )
         for role in serving.roles
