@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.catalogue import DEFAULT_SCHEMA
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
 from lint.rules.keys import key_findings
@@ -90,7 +91,7 @@ def _is_judged(table: Table, view: Viewpoint) -> bool:
 
 def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS001 to RLS004: the switches of a table."""
-    if not table.inherits:
+    if not table.inherits and not _is_the_services(table, view):
         yield from unprotected(table)
         if "select" in view.commands(table):
             yield from unprotected_child(table, view.catalogue)
@@ -103,17 +104,36 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
 
 def _closed_to_clients(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS003 as information: on a hosted platform a table without a policy is mostly meant to be closed."""
-    closed = table.enabled and table.known and not table.policies and not table.parent
+    silent = not table.policies or _denies_by_order(table)
+    closed = table.enabled and table.known and silent and not table.parent
     if closed and view.hosted and view.from_history and view.commands(table):
         yield RLS003.finding(
             view.place(table) if table.security_place is None else table.security_place,
-            f"{table.qualified} has row security and no policy: clients of the platform reach no row of it, "
-            "only who bypasses row security does",
+            f"{table.qualified} has row security and no policy that lets a row through: clients "
+            "of the platform reach no row of it, only who bypasses row security does",
             f"nothing, if only the service is to have it; else CREATE POLICY … ON {table.written}",
             table=table.qualified,
             severity="info",
             cause="tables that are closed to clients: row security without a policy",
         )
+
+
+def _denies_by_order(table: Table) -> bool:
+    """Say whether all the policies of a table are restrictive and plainly false: closed, and said so."""
+    clauses = [text for policy in table.policies for _, text in policy.clauses()]
+    plain = bool(clauses) and all(text.strip(" ()").lower() == "false" for text in clauses)
+    return plain and not table.permissive
+
+
+def _is_the_services(table: Table, view: Viewpoint) -> bool:
+    """Say whether a table of a hosted project stands where its clients have no right to it.
+
+    The platform serves few schemas; elsewhere a table is its clients' only if it is granted to them.
+    """
+    if not (view.hosted and view.from_history) or table.schema == DEFAULT_SCHEMA:
+        return False
+    granted = view.catalogue.grants_on(table.qualified)
+    return bool(granted) and not view.privileges(table.qualified)
 
 
 def _closed_by_design(table: Table, view: Viewpoint) -> bool:
@@ -123,7 +143,7 @@ def _closed_by_design(table: Table, view: Viewpoint) -> bool:
     so where the serving role has no right to rows of the table anyway.
     """
     if table.policies:
-        return False
+        return view.from_history and _denies_by_order(table)
     if view.hosted:
         return True
     return view.from_history and not view.commands(table)

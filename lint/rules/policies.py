@@ -110,6 +110,9 @@ class TablePolicies:
             missing = _missing_clause(policy)
             if missing is None or not policy.permissive or policy.opaque:
                 continue
+            if self._others_let_through(policy):
+                yield self._adds_nothing(policy, missing)
+                continue
             yield RLS007.finding(
                 self.view.place(policy, self.table),
                 f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
@@ -119,6 +122,29 @@ class TablePolicies:
                 table=self.table.qualified,
                 subject=policy.name,
             )
+
+    def _others_let_through(self, policy: Policy) -> bool:
+        """Say whether every command of a policy has another permissive policy for the same roles."""
+        others = [one for one in self.table.permissive if one is not policy and _missing_clause(one) is None]
+        return all(
+            any(
+                one.command in {"all", command}
+                and (PUBLIC in one.roles or set(policy.roles) <= set(one.roles))
+                for one in others
+            )
+            for command in _commands(policy)
+        )
+
+    def _adds_nothing(self, policy: Policy, missing: str) -> Finding:
+        return RLS007.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has no "
+            f"{missing}: it lets no row through by itself, only another policy does",
+            f"ALTER POLICY {policy.name} ON {self.table.written} {missing} (…), or drop it",
+            table=self.table.qualified,
+            subject=policy.name,
+            severity="info",
+        )
 
     def _gaps(self) -> Iterator[Finding]:
         granted = self.view.commands(self.table)
@@ -161,6 +187,7 @@ class TablePolicies:
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
+        served = self.view.from_history and not set(self.view.serving).isdisjoint(roles)
         names = ", ".join(command.upper() for command in granted)
         return RLS008.finding(
             self.view.place(self.table.permissive[0], self.table),
@@ -169,13 +196,15 @@ class TablePolicies:
             f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.sql_role};",
             table=self.table.qualified,
             subject="roles",
+            severity="info" if served else None,
+            cause=f"granted to {self.view.role}, with policies for other roles" if served else "",
         )
 
     # RLS010, RLS011, RLS015, RLS016: doors
 
     def _open(self, policy: Policy) -> Iterator[Finding]:
         shut = all(self.restricted(command) for command in _commands(policy))
-        if shut:
+        if shut or (policy.using is None and policy.command == "update" and not self._finds_rows()):
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
         yield from proven
@@ -183,6 +212,11 @@ class TablePolicies:
         for clause, text in policy.clauses():
             if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
+
+    def _finds_rows(self) -> bool:
+        """Say whether any policy lets UPDATE find a row: without one, no WITH CHECK is ever asked."""
+        updating = self.view.permissive(self.table, "update")
+        return any(one.using is not None for one in updating)
 
     def restricted(self, command: Command) -> bool:
         """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
