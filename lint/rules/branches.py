@@ -7,6 +7,7 @@ its conditions say which: an unset setting, a switch that the session can set, o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Literal
@@ -15,14 +16,21 @@ from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
 from lint.rules.bodies import calls_that_may_ask
-from lint.rules.expressions import arguments_of, called_functions, function_name, inlined_call, uncast
+from lint.rules.expressions import (
+    arguments_of,
+    called_functions,
+    function_name,
+    inlined_call,
+    literal,
+    uncast,
+)
 from lint.rules.predicates import PredicateError, bare, constant, parse_predicate
 from lint.rules.results import result_of
 from lint.rules.scopes import columns_with_meaning
 from lint.rules.unset import true_when_unset
 
 if TYPE_CHECKING:
-    from lint.catalogue import Policy, Table
+    from lint.catalogue import Function, Policy, Table
     from lint.rules.expressions import Session
     from lint.rules.scopes import Scope
 
@@ -49,6 +57,10 @@ _DENIED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.GT: exp.LTE,
     exp.LTE: exp.GT,
 }
+#: What a value must hold to name a tenant: any digit but zero, or a word that is not one for nobody.
+_SOMEBODY = re.compile(
+    r"[1-9]|^(?!null$|none$|nobody$|unset$|undefined$|invalid$|anonymous$)[a-z]", re.IGNORECASE
+)
 #: Functions that call each other are opened so deep.
 _MAX_DEPTH = 4
 Way = tuple[exp.Expr, ...]
@@ -142,13 +154,23 @@ class Branches:
     def _body(self, node: exp.Expr) -> exp.Expr | None:
         """Return the expression that a call of a function of this database is, if it decides by itself."""
         name = function_name(node)
-        functions = self.session.functions(name) if name is not None else []
-        if len(functions) != 1:
+        function = self._meant(name, node) if name is not None else None
+        if function is None:
             return None
-        body = result_of(functions[0], arguments_of(node))
+        body = result_of(function, arguments_of(node))
         if body is None or (_has_query(body) and not isinstance(_decided(body), _DECIDING)):
             return None
         return body
+
+    def _meant(self, name: str, call: exp.Expr) -> Function | None:
+        """Return the function that a call means: the only one, or the overload for what it is handed."""
+        functions = self.session.functions(name)
+        if len(functions) == 1:
+            return functions[0]
+        handed = [uncast(one) for one in arguments_of(call)]
+        known = {one.name: one.type for columns in self.scope.relations.values() for one in columns or ()}
+        types = ", ".join(known.get(one.name, "") for one in handed if isinstance(one, exp.Column))
+        return next((one for one in functions if types and one.arguments == types), None)
 
     def _condition(self, node: exp.Expr) -> Condition:
         return Condition(self._kind(node), node)
@@ -278,6 +300,18 @@ class Branches:
             for _, meaning in columns_with_meaning(node, self.scope)
             if meaning is not None and meaning.depth == 0
         )
+
+
+def fallback_tenant(node: exp.Expr, session: Session) -> str | None:
+    """Return the constant tenant that a comparison takes where the setting is not made, or None.
+
+    A constant that stands for nobody, such as the uuid of zeros or a negative number, is none.
+    """
+    for coalesce in node.find_all(exp.Coalesce):
+        value = literal(coalesce.expressions[-1]) if coalesce.expressions else None
+        if value is not None and _SOMEBODY.search(value) and session.asks_session(coalesce.this):
+            return value
+    return None
 
 
 def _all_of(left: list[Way], right: list[Way]) -> list[Way]:

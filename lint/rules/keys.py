@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from sqlglot import expressions as exp
+
 from lint.catalogue import written_name
+from lint.history.values import HOLE
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+from lint.rules.expressions import literal, setting_reads
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.scopes import Scope
 from lint.rules.tenant_columns import TENANT_TABLES, singular, words
@@ -92,15 +96,37 @@ def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
             severity="info" if view.from_history else None,
             cause=f"{column.name} may be NULL",
         )
-    if column.default is not None and not column.generated and _CONSTANT.match(column.default):
+    yield from default_findings(table, view)
+
+
+def default_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS043 for a tenant column that is one tenant's where nobody said whose row it is."""
+    column = table.column(table.tenant_column or "")
+    if column is None or column.default is None or column.generated:
+        return
+    told = _constant_tenant(column.default)
+    if told is not None:
         yield RLS043.finding(
             view.place(column, table),
-            f"{table.qualified}.{column.name} defaults to {column.default}: rows written without a tenant "
+            f"{table.qualified}.{column.name} defaults to {told}: rows written without a tenant "
             "are filed under that one",
             f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} DROP DEFAULT;",
             table=table.qualified,
             subject="default",
+            cause=f"{column.name} defaults to {told}",
         )
+
+
+def _constant_tenant(default: str) -> str | None:
+    """Return the one tenant a default is, by itself or where a setting was not made; None for no tenant."""
+    if _CONSTANT.match(default):
+        return "a constant" if HOLE in default else default
+    try:
+        tree = parse_predicate(default)
+    except PredicateError:
+        return None
+    value = literal(tree.expressions[-1]) if isinstance(tree, exp.Coalesce) and tree.expressions else None
+    return f"'{value}'" if value and any(True for _ in setting_reads(tree)) else None
 
 
 def _without_tenant(table: Table, view: Viewpoint) -> Literal["unseen", "shared", "seen"]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import DEFAULT_SCHEMA
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
-from lint.rules.keys import key_findings
+from lint.rules.keys import default_findings, key_findings
 from lint.rules.passages import (
     child_findings,
     copy_findings,
@@ -81,6 +81,8 @@ def _tables(view: Viewpoint) -> Iterator[Finding]:
             yield from comparison_findings(table, view)
         if table.enabled and table.tenant_column and not table.parent:
             yield from key_findings(table, view)
+        elif table.tenant_column and table.known and not table.parent:
+            yield from default_findings(table, view)
 
 
 def _is_judged(table: Table, view: Viewpoint) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
-from lint.rules.branches import Branches
+from lint.rules.branches import Branches, fallback_tenant
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -143,7 +143,7 @@ class TablePolicies:
             f"ALTER POLICY {policy.name} ON {self.table.written} {missing} (…), or drop it",
             table=self.table.qualified,
             subject=policy.name,
-            severity="info",
+            severity="warning",
         )
 
     def _gaps(self) -> Iterator[Finding]:
@@ -187,7 +187,8 @@ class TablePolicies:
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
-        served = self.view.from_history and not set(self.view.serving).isdisjoint(roles)
+        granted_to = {grant.grantee for grant in self.view.catalogue.grants_on(self.table.qualified)}
+        served = self.view.from_history and not granted_to.isdisjoint({*roles} & {*self.view.serving})
         names = ", ".join(command.upper() for command in granted)
         return RLS008.finding(
             self.view.place(self.table.permissive[0], self.table),
@@ -249,21 +250,28 @@ class TablePolicies:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
         for way in self.alternatives(text):
+            if self.table.tenant_column:
+                yield from self._fallback(policy, clause, way)
             if way.bound or way.first("literal") is not None:
                 unset = way.first("unset")
                 if unset is not None and self.branches.row_columns(unset.node):
                     yield self._unset(policy, clause, way.text)
-                continue
-            if way.first("unset") is not None:
-                yield self._unset(policy, clause, way.text)
-            elif (role := self._role_of_one_tenant(way)) is not None:
-                yield self._role_alone(policy, clause, role)
-            elif way.first("switch") is not None:
-                yield self._switch(policy, clause, way)
-            elif way.first("no_tenant") is not None:
-                yield from self._without_tenant(policy, clause)
-            elif way.first("state") is None:
-                yield from self._loose(policy, clause, way)
+            else:
+                yield from self._unbound(policy, clause, way)
+
+    def _unbound(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """Judge a way that compares the row with nothing of the session."""
+        role = self.view.tenant_roles.of_one_tenant(way) if self.table.tenant_column else None
+        if way.first("unset") is not None:
+            yield self._unset(policy, clause, way.text)
+        elif role is not None:
+            yield self._role_alone(policy, clause, role)
+        elif way.first("switch") is not None:
+            yield self._switch(policy, clause, way)
+        elif way.first("no_tenant") is not None:
+            yield from self._without_tenant(policy, clause)
+        elif way.first("state") is None:
+            yield from self._loose(policy, clause, way)
 
     def _open_when_unset(self, policy: Policy, text: str) -> bool:
         """Say whether a whole clause is true where nobody is bound, and no single way says so."""
@@ -285,6 +293,26 @@ class TablePolicies:
             cause=f"open when unset: {told}",
         )
 
+    def _fallback(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """RLS016 for a comparison that takes one tenant where the setting was not made."""
+        column = self.table.tenant_column
+        asked = (one for one in way.conditions if one.kind == "tenant" and self._names(one, column))
+        value = next((v for one in asked if (v := fallback_tenant(one.node, self.view.session))), None)
+        if value is None:
+            return
+        yield RLS016.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} takes {column} {value} when no "
+            "tenant is set: whoever forgot to bind one reads, and may write, that tenant's rows",
+            "take the constant away: an unset tenant must see no row",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            cause=f"an unset tenant is taken for {value}",
+        )
+
+    def _names(self, condition: Condition, column: str | None) -> bool:
+        return column in self.branches.row_columns(condition.node)
+
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
@@ -297,9 +325,6 @@ class TablePolicies:
             subject=f"{policy.name}:{clause}",
             cause=f"any session that sets {' or '.join(settings)}",
         )
-
-    def _role_of_one_tenant(self, way: Alternative) -> Condition | None:
-        return self.view.tenant_roles.of_one_tenant(way) if self.table.tenant_column else None
 
     def _role_alone(self, policy: Policy, clause: str, role: Condition) -> Finding:
         rule = RLS012 if clause == "WITH CHECK" else RLS011
