@@ -91,7 +91,9 @@ def _is_judged(table: Table, view: Viewpoint) -> bool:
 def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS001 to RLS004: the switches of a table."""
     if not table.inherits:
-        yield from unprotected(table)
+        kept_from_clients = view.hosted and view.from_history and not view.commands(table)
+        for finding in unprotected(table):
+            yield replace(finding, severity="info") if kept_from_clients else finding
         if "select" in view.commands(table):
             yield from unprotected_child(table, view.catalogue)
     for finding in nothing_permitted(table, view.catalogue):

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
+from lint.rules.bodies import captured_argument
 from lint.rules.branches import Branches
+from lint.rules.claims import believed
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -23,16 +25,18 @@ from lint.rules.database_rules import (
     RLS015,
     RLS016,
 )
+from lint.rules.expressions import called_functions
 from lint.rules.predicates import PredicateError, bare, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
+from lint.rules.table_rules import RLS010
 from lint.rules.unset import true_when_unset
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lint.catalogue import Command, Policy, Table
+    from lint.catalogue import Command, Function, Policy, Table
     from lint.report import Finding
     from lint.rules.branches import Alternative
     from lint.rules.viewpoint import Viewpoint
@@ -73,6 +77,8 @@ _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template"
 _PERSON = frozenset({"user", "owner", "member", "actor", "profile", "author", "creator", "created", "person"})
 #: Roles that a client has before anybody has signed in.
 _ANYBODY = frozenset({PUBLIC, "anon"})
+#: Where a hosted platform keeps what is known of files.
+_FILES = "storage.objects"
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
 _WITHOUT = {
     "select": "reads return 0 rows",
@@ -179,11 +185,32 @@ class TablePolicies:
         if shut:
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
+        for clause, text in policy.clauses():
+            proven += self._captured(policy, clause, text)
         yield from proven
         told = {finding.subject.rpartition(":")[2] for finding in proven}
         for clause, text in policy.clauses():
             if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
+
+    def _captured(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
+        """RLS010 for a function in SQL whose argument is called as a column of the table it reads."""
+        try:
+            called = [name for name, _ in called_functions(parse_predicate(text))]
+        except PredicateError:
+            return
+        for function in (one for name in called for one in self.view.session.functions(name)):
+            taken = captured_argument(function, self.view.catalogue)
+            if taken is not None:
+                yield RLS010.finding(
+                    self.view.place(policy, self.table),
+                    f"policy {policy.name} on {self.table.qualified}: {clause} asks nothing of the row: "
+                    f"in {function.qualified} `{taken[0]}` means {taken[1]}.{taken[0]}, not the argument",
+                    f"write {function.name}.{taken[0]} in its body where the argument is meant, or rename it",
+                    table=self.table.qualified,
+                    subject=f"{policy.name}:{clause}",
+                )
+                return
 
     def _restricted(self, command: Command) -> bool:
         """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
@@ -215,6 +242,10 @@ class TablePolicies:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
         for way in self._alternatives(text):
+            claim = believed(way, self.view.session)
+            if claim is not None:
+                yield self._believed(policy, clause, claim, way)
+                continue
             if way.bound or way.first("literal") is not None:
                 unset = way.first("unset")
                 if unset is not None and self.branches.row_columns(unset.node):
@@ -228,6 +259,18 @@ class TablePolicies:
                 yield from self._without_tenant(policy, clause)
             elif way.first("state") is None:
                 yield from self._loose(policy, clause, way)
+
+    def _believed(self, policy: Policy, clause: str, claim: str, way: Alternative) -> Finding:
+        return RLS015.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} believes {claim} ({way.text}): "
+            "whoever asks chooses whose rows he gets",
+            "ask a membership table who may, or a claim that only the server writes (app_metadata)",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}:claim",
+            severity="error",
+            cause=f"policies believe {claim}",
+        )
 
     def _open_when_unset(self, policy: Policy, text: str) -> bool:
         """Say whether a whole clause is true where nobody is bound, and no single way says so."""
@@ -252,6 +295,10 @@ class TablePolicies:
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
+        named = node.function if node is not None and self.view.from_history else None
+        functions = self.view.session.functions(named) if named is not None else []
+        if functions:
+            return self._switch_in(functions[0], settings, policy, way)
         return RLS015.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
@@ -260,6 +307,20 @@ class TablePolicies:
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
             cause=f"any session that sets {' or '.join(settings)}",
+        )
+
+    def _switch_in(
+        self, function: Function, settings: Sequence[str], policy: Policy, way: Alternative
+    ) -> Finding:
+        """Tell of a switch that stands in a function once, however many policies call it."""
+        names = " or ".join(settings)
+        return RLS015.finding(
+            self.view.place(function),
+            f"function {function.qualified}, which policies ask, opens to any session that sets {names} "
+            f"({way.text}): among them policy {policy.name} on {self.table.qualified}",
+            "give the bypass a login role and a policy of its own (TO that role)",
+            subject=f"{function.qualified}:{names}",
+            cause=f"any session that sets {names}",
         )
 
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
@@ -283,15 +344,17 @@ class TablePolicies:
         """RLS011 for a row that is read, RLS012 for one that is written."""
         column = self.table.tenant_column
         if column is None:
+            yield from self._bucket(policy, clause, way)
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
         shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
-        untied = way.first("untied")
-        asked = (
-            f"looks rows up by what is not tied to who is connected ({untied.text})"
-            if untied is not None
-            else f"does not ask for {column} where {way.text}"
-        )
+        untied, elsewhere = way.first("untied"), way.first("elsewhere")
+        if untied is not None:
+            asked = f"looks rows up by what is not tied to who is connected ({untied.text})"
+        elif elsewhere is not None:
+            asked = f"asks who is connected in any tenant and not in the row's ({elsewhere.text})"
+        else:
+            asked = f"does not ask for {column} where {way.text}"
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
@@ -302,7 +365,28 @@ class TablePolicies:
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
-            severity="info" if shared else None,
+            severity="info" if shared else "warning" if elsewhere is not None else None,
+        )
+
+    def _bucket(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """RLS011 for files of a hosted platform that are told apart by nothing but their bucket."""
+        if self.table.qualified != _FILES or not way.conditions:
+            return
+        asked = [condition for condition in way.conditions if condition.kind != "anyone"]
+        if any(self.branches.row_columns(condition.node) != {"bucket_id"} for condition in asked):
+            return
+        changes = policy.command in {"all", "update", "delete"}
+        if policy.command == "select" and not _ANYBODY.isdisjoint(policy.roles):
+            return  # files that are shown to the whole world
+        done = "changes and deletes" if changes else "adds" if policy.command == "insert" else "reads"
+        yield RLS011.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} asks for the bucket alone "
+            f"({way.text}), so {' and '.join(policy.roles)} {done} every file in it, whoever's it is",
+            "compare a folder of the name with who asks: (storage.foldername(name))[1] = …",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            severity="warning" if changes else "info",
         )
 
     # RLS012: reading and writing disagree
@@ -326,10 +410,13 @@ class TablePolicies:
         """RLS012 for a policy by which a user writes rows of his own into any tenant."""
         column = self.table.tenant_column
         text = policy.check or policy.using
-        if column is None or text is None or policy.command not in {"all", "insert"}:
+        written = "update" if policy.command == "update" else "insert"
+        if column is None or text is None or policy.command not in {"all", "insert", "update"}:
             return
-        if "insert" not in self.view.commands(self.table) or self._restricted("insert"):
+        if written not in self.view.commands(self.table) or self._restricted(written):
             return
+        if written == "update" and not self._shows_users_own():
+            return  # a row that leaves its tenant has to be seen afterwards, too
         way = next((way for way in self._alternatives(text) if self._is_users_own(way)), None)
         if way is None:
             return
@@ -343,6 +430,12 @@ class TablePolicies:
             severity="warning",
             cause="policies that write and ask for the user alone",
         )
+
+    def _shows_users_own(self) -> bool:
+        """Say whether a policy shows a user rows of his own in any tenant."""
+        policies = self.view.permissive(self.table, "select")
+        ways = (way for policy in policies for way in self._alternatives(policy.using or "false"))
+        return any(self._is_users_own(way) for way in ways)
 
     def _is_users_own(self, way: Alternative) -> bool:
         """Say whether a way asks who the user is and nothing that a tenant could be known by.
