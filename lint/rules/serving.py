@@ -61,16 +61,21 @@ def serving_of(catalogue: Catalogue, config: LintConfig) -> Serving:
 
 
 def _named(catalogue: Catalogue, config: LintConfig) -> tuple[str, ...]:
-    """Return the roles that are given rows of protected tables, the most used first."""
+    """Return the roles that are given rows of protected tables, the most used first.
+
+    An owner of tables serves only where it is given rows of others' tables, too.
+    """
     counts: Counter[str] = Counter()
+    given: set[str] = set()
     holding = {t.qualified for t in catalogue.tables.values() if t.tenant_column or t.policies}
     for grant in catalogue.grants:
         if grant.relation in holding and grant.privilege in _ROWS:
             counts[grant.grantee] += 1
+            given.add(grant.grantee)
     for name in holding:
         for policy in catalogue.tables[name].permissive:
             counts.update(policy.roles)
-    owners = {table.owner for table in catalogue.tables.values()}
+    owners = {table.owner for table in catalogue.tables.values()} - given
     owners |= {function.owner for function in catalogue.functions.values() if function.security_definer}
     return tuple(
         role
