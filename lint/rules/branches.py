@@ -16,13 +16,22 @@ from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
 from lint.rules.bodies import calls_that_may_ask
-from lint.rules.expressions import arguments_of, called_functions, function_name, inlined_call, uncast
+from lint.rules.expressions import (
+    arguments_of,
+    called_functions,
+    function_name,
+    inlined_call,
+    is_connected_role,
+    uncast,
+)
 from lint.rules.predicates import PredicateError, bare, constant, parse_predicate
 from lint.rules.results import result_of
 from lint.rules.scopes import columns_with_meaning
 from lint.rules.unset import true_when_unset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lint.catalogue import Policy, Table
     from lint.rules.expressions import Session
     from lint.rules.scopes import Scope
@@ -62,7 +71,7 @@ _DENIED: dict[type[exp.Expr], type[exp.Expr]] = {
 }
 #: Words by which people of the platform are told from those of a tenant.
 _PLATFORM = re.compile(
-    r"super|platform|system|staff|root|global|internal|service|support|saas|operator|sysadmin|god",
+    r"super|platform|system|staff|root|global|internal|service|support|saas|operator|is_?admin|god",
     re.IGNORECASE,
 )
 #: Marks a condition with the function ("schema.name") in whose body it stands.
@@ -128,10 +137,14 @@ class Alternative:
 class Branches:
     """Reads the expressions of one table's policies."""
 
-    def __init__(self, scope: Scope, tenant_column: str | None, session: Session) -> None:
+    def __init__(
+        self, scope: Scope, tenant_column: str | None, session: Session, serving: Iterable[str] = ()
+    ) -> None:
         self.scope = scope
         self.tenant_column = tenant_column
         self.session = session
+        #: The roles that every tenant comes as.
+        self.serving = frozenset(serving)
 
     def alternatives(self, tree: exp.Expr) -> tuple[Alternative, ...]:
         """Return every way an expression can be true; none when it is false."""
@@ -199,7 +212,20 @@ class Branches:
 
     def _passes_anyone(self, node: exp.Expr) -> bool:
         """Say whether a condition on the session is true for every client, or whoever is signed in."""
-        return _names_clients(node) or (_is_signed_in(node) and self.session.asks_session(node))
+        if _names_clients(node) or self._names_serving(node):
+            return True
+        return _is_signed_in(node) and self.session.asks_session(node)
+
+    def _names_serving(self, node: exp.Expr) -> bool:
+        """Say whether a condition asks whether the connected role is the one that serves every tenant."""
+        inner = bare(node)
+        if isinstance(inner, (exp.EQ, exp.In)) and not _has_query(inner):
+            asks = is_connected_role(uncast(inner.this)) or is_connected_role(
+                uncast(inner.expression or inner)
+            )
+        else:
+            asks = (function_name(inner) or "").lower().removeprefix("pg_catalog.") == "pg_has_role"
+        return asks and any(one.this in self.serving for one in inner.find_all(exp.Literal) if one.is_string)
 
     def _body_passes_anyone(self, node: exp.Expr) -> bool:
         """Say the same of a function without arguments whose body is one such expression."""

@@ -97,7 +97,7 @@ class TablePolicies:
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
         self._ways: dict[str, tuple[Alternative, ...] | None] = {}
-        self.branches = Branches(scope, table.tenant_column, view.session)
+        self.branches = Branches(scope, table.tenant_column, view.session, view.serving)
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the policies, by policy and by command."""

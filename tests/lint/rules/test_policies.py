@@ -277,3 +277,36 @@ def test_a_check_that_counts_rows_of_its_own_table_ends(lint: Lint) -> None:
     assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + check + seen.format(BOUND)}))
     looks = f"{BOUND} AND EXISTS (SELECT 1 FROM invoice i WHERE i.tenant_id = seat.tenant_id)"
     assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + check + seen.format(looks)}))
+
+
+@pytest.mark.parametrize(
+    ("door", "found"),
+    [
+        ("current_user = 'app'", True),
+        ("'app' = (SELECT session_user)::text", True),
+        ("pg_has_role(current_user, 'app', 'member')", True),
+        ("current_user = 'auditor'", False),
+        ("pg_has_role(current_user, 'auditor', 'member')", False),
+    ],
+)
+def test_a_role_that_everyone_comes_as_tells_nobody_apart(lint: Lint, door: str, found: bool) -> None:
+    using = f"{BOUND} OR {door}"
+    assert ("RLS011" in wrong(lint({"m/1.sql": CLEAN + SEAT + protected("seat", using)}))) == found
+
+
+def test_a_member_who_joins_by_an_invitation_is_refused_by_a_circle(lint: Lint) -> None:
+    invited = "EXISTS (SELECT 1 FROM invitation i WHERE i.tenant_id = seat.tenant_id)"
+    sits = f"tenant_id IN (SELECT s.tenant_id FROM seat s WHERE s.user_id = {ME})"
+    tables = (
+        SEAT
+        + granted("seat")
+        + "CREATE TABLE invitation (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id));\n"
+        + protected("invitation", sits)
+        + granted("invitation")
+        + f"CREATE POLICY joins ON seat FOR INSERT WITH CHECK ({invited});\n"
+    )
+    own = "CREATE POLICY own ON seat FOR SELECT USING (user_id = {});\n"
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + tables + own.format(ME)}))
+    assert "RLS022" not in wrong(
+        lint({"m/1.sql": CLEAN + tables + own.format(ME.strip("()").split(" ", 1)[1])})
+    )
