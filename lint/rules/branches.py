@@ -21,6 +21,7 @@ from lint.rules.expressions import (
     called_functions,
     function_name,
     inlined_call,
+    is_connected_role,
     literal,
     uncast,
 )
@@ -30,12 +31,24 @@ from lint.rules.scopes import columns_with_meaning
 from lint.rules.unset import true_when_unset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lint.catalogue import Function, Policy, Table
     from lint.rules.expressions import Session
     from lint.rules.scopes import Scope
 
 Kind = Literal[
-    "tenant", "row", "unset", "switch", "state", "anyone", "untied", "no_tenant", "literal", "open"
+    "tenant",
+    "row",
+    "unset",
+    "switch",
+    "state",
+    "anyone",
+    "untied",
+    "elsewhere",
+    "no_tenant",
+    "literal",
+    "open",
 ]
 
 _MAX_ALTERNATIVES = 256
@@ -61,6 +74,15 @@ _DENIED: dict[type[exp.Expr], type[exp.Expr]] = {
 _SOMEBODY = re.compile(
     r"[1-9]|^(?!null$|none$|nobody$|unset$|undefined$|invalid$|anonymous$)[a-z]", re.IGNORECASE
 )
+#: Words by which people of the platform are told from those of a tenant.
+_PLATFORM = re.compile(
+    r"super|platform|system|staff|root|global|internal|service|support|saas|operator|is_?admin|god",
+    re.IGNORECASE,
+)
+#: Marks a condition with the function ("schema.name") in whose body it stands.
+_THROUGH = "through"
+#: Marks the body of a SECURITY DEFINER function.
+_AS_OWNER = "as_owner"
 #: Functions that call each other are opened so deep.
 _MAX_DEPTH = 4
 Way = tuple[exp.Expr, ...]
@@ -70,11 +92,18 @@ Way = tuple[exp.Expr, ...]
 class Condition:
     """One condition of an alternative: what kind of question it is, and its node.
 
-    "untied" looks the row up in other tables, and asks nowhere who is connected.
+    "untied" looks the row up in other tables, and asks nowhere who is connected; "elsewhere" asks who is
+    connected in a table of tenants, and nowhere for the row, so that any tenant of theirs will do.
     """
 
     kind: Kind
     node: exp.Expr
+
+    @property
+    def function(self) -> str | None:
+        """The function in whose body the condition stands, None where the policy says it itself."""
+        name: str | None = self.node.meta.get(_THROUGH)
+        return name
 
     @property
     def sql(self) -> str:
@@ -113,10 +142,14 @@ class Alternative:
 class Branches:
     """Reads the expressions of one table's policies."""
 
-    def __init__(self, scope: Scope, tenant_column: str | None, session: Session) -> None:
+    def __init__(
+        self, scope: Scope, tenant_column: str | None, session: Session, serving: Iterable[str] = ()
+    ) -> None:
         self.scope = scope
         self.tenant_column = tenant_column
         self.session = session
+        #: The roles that every tenant comes as.
+        self.serving = frozenset(serving)
 
     def alternatives(self, tree: exp.Expr) -> tuple[Alternative, ...]:
         """Return every way an expression can be true; none when it is false."""
@@ -138,7 +171,10 @@ class Branches:
         body = self._body(node) if depth < _MAX_DEPTH else None
         if body is not None:
             return self._ways(body, call or node, depth + 1)
-        return [(call if call is not None and _has_query(node) else node,)]
+        if call is None:
+            return [(node,)]
+        node.meta[_THROUGH] = function_name(call)
+        return [(call if _has_query(node) else node,)]
 
     def _case(self, node: exp.Case, call: exp.Expr | None, depth: int) -> list[Way]:
         """Return the ways of each branch, with what its condition and those before it ask."""
@@ -176,10 +212,13 @@ class Branches:
         return Condition(self._kind(node), node)
 
     def _kind(self, node: exp.Expr) -> Kind:
+        node = self._looked_up(node) or node
         row = self.row_columns(node)
         asks = self.session.asks_session(node)
         if row:
             return self._row_kind(node, row, asks=asks)
+        if self._is_elsewhere(node, asks=asks):
+            return "elsewhere"
         if self._passes_anyone(node) or self._body_passes_anyone(node):
             return "anyone"
         if not asks:
@@ -188,7 +227,20 @@ class Branches:
 
     def _passes_anyone(self, node: exp.Expr) -> bool:
         """Say whether a condition on the session is true for every client, or whoever is signed in."""
-        return _names_clients(node) or (_is_signed_in(node) and self.session.asks_session(node))
+        if _names_clients(node) or self._names_serving(node):
+            return True
+        return _is_signed_in(node) and self.session.asks_session(node)
+
+    def _names_serving(self, node: exp.Expr) -> bool:
+        """Say whether a condition asks whether the connected role is the one that serves every tenant."""
+        inner = bare(node)
+        if isinstance(inner, (exp.EQ, exp.In)) and not _has_query(inner):
+            asks = is_connected_role(uncast(inner.this)) or is_connected_role(
+                uncast(inner.expression or inner)
+            )
+        else:
+            asks = (function_name(inner) or "").lower().removeprefix("pg_catalog.") == "pg_has_role"
+        return asks and any(one.this in self.serving for one in inner.find_all(exp.Literal) if one.is_string)
 
     def _body_passes_anyone(self, node: exp.Expr) -> bool:
         """Say the same of a function without arguments whose body is one such expression."""
@@ -218,8 +270,8 @@ class Branches:
         inner = bare(node)
         while isinstance(inner, exp.Not):
             inner = bare(inner.this)
-        if not self.session.switches_in(inner):
-            return "state"
+        if _has_query(node) or not self.session.switches_in(inner):
+            return "unset" if true_when_unset(node, self.session) else "state"
         if true_when_unset(node, self.session):
             return "unset"
         return "state" if _is_null_test(inner) else "switch"
@@ -237,6 +289,48 @@ class Branches:
             return bool(named)
         return self.tenant_column in named
 
+    def _looked_up(self, node: exp.Expr) -> exp.Expr | None:
+        """Return the query that a call of a function of this database is, the row named in full in it."""
+        call = bare(node)
+        name = function_name(call)
+        functions = self.session.functions(name) if name is not None else []
+        if len(functions) != 1:
+            return None
+        body = result_of(functions[0], [self._named_in_full(one) for one in arguments_of(call)])
+        if body is None or not _has_query(body) or self._hides_the_row(body):
+            return None
+        if functions[0].security_definer:
+            body.meta[_AS_OWNER] = True
+        return body
+
+    def _named_in_full(self, node: exp.Expr) -> exp.Expr:
+        def named(part: exp.Expr) -> exp.Expr:
+            if isinstance(part, exp.Column) and not part.table and self.row_columns(part):
+                return exp.column(part.this.copy(), table=self._row_name)
+            return part
+
+        return node.copy().transform(named)
+
+    @property
+    def _row_name(self) -> str:
+        return next(iter(self.scope.relations))
+
+    def _hides_the_row(self, body: exp.Expr) -> bool:
+        """Say whether a body reads a relation that is called as the protected table is."""
+        return any(one.alias_or_name == self._row_name for one in body.find_all(exp.Table))
+
+    def _is_elsewhere(self, node: exp.Expr, *, asks: bool) -> bool:
+        """Say whether a look-up asks for a row of the caller's in a table of tenants, of whichever tenant.
+
+        One that names the people of the platform, or rows of no tenant, is left to its author.
+        """
+        if not asks or not _has_query(node) or _PLATFORM.search(node.sql("postgres")):
+            return False
+        tables = (one for one in self._tables_in(node) if one is not None)
+        columns = {one.tenant_column for one in tables if one.tenant_column}
+        nulls = (one.this for one in node.find_all(exp.Is) if _is_null_test(one) and not _negated(one))
+        return bool(columns) and not any(isinstance(one, exp.Column) and one.name in columns for one in nulls)
+
     def _is_untied(self, node: exp.Expr) -> bool:
         """Say whether a look-up in other tables lets the same rows through whoever is connected.
 
@@ -249,9 +343,17 @@ class Branches:
             return False
         if self.session.asks_session(self._without_anyone(node)):
             return False
+        as_owner = bool(node.meta.get(_AS_OWNER))
+        tables = self._tables_in(node)
+        return bool(tables) and all(
+            table is not None and (self._is_open(table) or (as_owner and table.known and not table.forced))
+            for table in tables
+        )
+
+    def _tables_in(self, node: exp.Expr) -> list[Table | None]:
+        """Return the tables that an expression reads, None for each that is not known."""
         names = [f"{one.db}.{one.name}" if one.db else one.name for one in node.find_all(exp.Table)]
-        tables = [self.scope.catalogue.table(name) for name in names]
-        return bool(tables) and all(table is not None and self._is_open(table) for table in tables)
+        return [self.scope.catalogue.table(name) for name in names]
 
     def _without_anyone(self, node: exp.Expr) -> exp.Expr:
         """Return a copy in which what every client passes is simply true."""

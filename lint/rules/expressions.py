@@ -160,6 +160,12 @@ def chooses_rows(body: str) -> bool:
     return _CHOOSES_ROWS.search(body) is not None
 
 
+def is_connected_role(node: exp.Expr) -> bool:
+    """Say whether a node is current_user, session_user or another word for the connected role."""
+    named = isinstance(node, exp.Column) and str(node.name).lower() in _USER_NAMES
+    return named or isinstance(node, _USER_NODES)
+
+
 def body_settings(function: Function) -> tuple[tuple[str, bool], ...]:
     """Return (setting, missing_ok) for each current_setting() in a function's source."""
     return tuple((name.lower(), bool(missing)) for name, missing in _BODY_READ.findall(body_text(function)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lint.catalogue import DEFAULT_SCHEMA
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
 from lint.rules.keys import default_findings, key_findings
@@ -29,6 +28,7 @@ from lint.rules.row_security import (
     unprotected,
     unprotected_child,
 )
+from lint.rules.storage import storage_findings
 from lint.rules.table_rules import RLS003
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def schema_findings(view: Viewpoint) -> list[Finding]:
     """Return what the rules find in a schema, whichever server it runs on."""
     return [
         *_tables(view),
+        *storage_findings(view),
         *setting_findings(view),
         *view_findings(view),
         *function_findings(view),
@@ -93,8 +94,10 @@ def _is_judged(table: Table, view: Viewpoint) -> bool:
 
 def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS001 to RLS004: the switches of a table."""
-    if not table.inherits and not _is_the_services(table, view):
-        yield from unprotected(table)
+    if not table.inherits:
+        kept_from_clients = view.hosted and view.from_history and not view.commands(table)
+        for finding in unprotected(table):
+            yield replace(finding, severity="info") if kept_from_clients else finding
         if "select" in view.commands(table):
             yield from unprotected_child(table, view.catalogue)
     for finding in nothing_permitted(table, view.catalogue):
@@ -125,17 +128,6 @@ def _denies_by_order(table: Table) -> bool:
     clauses = [text for policy in table.policies for _, text in policy.clauses()]
     plain = bool(clauses) and all(text.strip(" ()").lower() == "false" for text in clauses)
     return plain and not table.permissive
-
-
-def _is_the_services(table: Table, view: Viewpoint) -> bool:
-    """Say whether a table of a hosted project stands where its clients have no right to it.
-
-    The platform serves few schemas; elsewhere a table is its clients' only if it is granted to them.
-    """
-    if not (view.hosted and view.from_history) or table.schema == DEFAULT_SCHEMA:
-        return False
-    granted = view.catalogue.grants_on(table.qualified)
-    return bool(granted) and not view.privileges(table.qualified)
 
 
 def _closed_by_design(table: Table, view: Viewpoint) -> bool:

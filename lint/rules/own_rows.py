@@ -51,7 +51,7 @@ class OwnRows:
         commands = [one for one in _WRITING if policy.command in {"all", one} and self._may_change(one)]
         ways = self.policies.alternatives(text)
         command = next((one for one in commands if any(self._is_own(way, one) for way in ways)), None)
-        if command is None:
+        if command is None or (command == "update" and not self._are_shown()):
             return
         way = next(way for way in ways if self._is_own(way, command))
         does = "write" if command == "insert" else "change every column of a row"
@@ -66,6 +66,12 @@ class OwnRows:
             severity="warning",
             cause="policies that write and ask for the user alone",
         )
+
+    def _are_shown(self) -> bool:
+        """Say whether a policy shows a user rows of his own in any tenant, since a moved row must be seen."""
+        policies = self.view.permissive(self.table, "select")
+        ways = (way for policy in policies for way in self.policies.alternatives(policy.using or "false"))
+        return any(self._is_own(way, "select") for way in ways)
 
     def _may_change(self, command: Command) -> bool:
         """Say whether the role may write the tenant column by a command, and no policy forbids it."""

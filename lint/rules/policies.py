@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from lint.catalogue import PUBLIC
+from lint.rules.bodies import captured_argument
 from lint.rules.branches import Branches, fallback_tenant
+from lint.rules.claims import believed
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -23,17 +25,19 @@ from lint.rules.database_rules import (
     RLS015,
     RLS016,
 )
+from lint.rules.expressions import called_functions
 from lint.rules.own_rows import OwnRows
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
+from lint.rules.table_rules import RLS010
 from lint.rules.unset import true_when_unset
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lint.catalogue import Command, Policy, Table
+    from lint.catalogue import Command, Function, Policy, Table
     from lint.report import Finding
     from lint.rules.branches import Alternative, Condition
     from lint.rules.viewpoint import Viewpoint
@@ -90,7 +94,7 @@ class TablePolicies:
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
         self._ways: dict[str, tuple[Alternative, ...] | None] = {}
-        self.branches = Branches(scope, table.tenant_column, view.session)
+        self.branches = Branches(scope, table.tenant_column, view.session, view.serving)
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the policies, by policy and by command."""
@@ -208,6 +212,8 @@ class TablePolicies:
         if shut or (policy.using is None and policy.command == "update" and not self._finds_rows()):
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
+        for clause, text in policy.clauses():
+            proven += self._captured(policy, clause, text)
         yield from proven
         told = {finding.subject.rpartition(":")[2] for finding in proven}
         for clause, text in policy.clauses():
@@ -218,6 +224,25 @@ class TablePolicies:
         """Say whether any policy lets UPDATE find a row: without one, no WITH CHECK is ever asked."""
         updating = self.view.permissive(self.table, "update")
         return any(one.using is not None for one in updating)
+
+    def _captured(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
+        """RLS010 for a function in SQL whose argument is called as a column of the table it reads."""
+        try:
+            called = [name for name, _ in called_functions(parse_predicate(text))]
+        except PredicateError:
+            return
+        for function in (one for name in called for one in self.view.session.functions(name)):
+            taken = captured_argument(function, self.view.catalogue)
+            if taken is not None:
+                yield RLS010.finding(
+                    self.view.place(policy, self.table),
+                    f"policy {policy.name} on {self.table.qualified}: {clause} asks nothing of the row: "
+                    f"in {function.qualified} `{taken[0]}` means {taken[1]}.{taken[0]}, not the argument",
+                    f"write {function.name}.{taken[0]} in its body where the argument is meant, or rename it",
+                    table=self.table.qualified,
+                    subject=f"{policy.name}:{clause}",
+                )
+                return
 
     def restricted(self, command: Command) -> bool:
         """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
@@ -250,6 +275,10 @@ class TablePolicies:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
         for way in self.alternatives(text):
+            claim = believed(way, self.view.session)
+            if claim is not None:
+                yield self._believed(policy, clause, claim, way)
+                continue
             if self.table.tenant_column:
                 yield from self._fallback(policy, clause, way)
             if way.bound or way.first("literal") is not None:
@@ -272,6 +301,18 @@ class TablePolicies:
             yield from self._without_tenant(policy, clause)
         elif way.first("state") is None:
             yield from self._loose(policy, clause, way)
+
+    def _believed(self, policy: Policy, clause: str, claim: str, way: Alternative) -> Finding:
+        return RLS015.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} believes {claim} ({way.text}): "
+            "whoever asks chooses whose rows he gets",
+            "ask a membership table who may, or a claim that only the server writes (app_metadata)",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}:claim",
+            severity="error",
+            cause=f"policies believe {claim}",
+        )
 
     def _open_when_unset(self, policy: Policy, text: str) -> bool:
         """Say whether a whole clause is true where nobody is bound, and no single way says so."""
@@ -316,6 +357,10 @@ class TablePolicies:
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
+        named = node.function if node is not None and self.view.from_history else None
+        functions = self.view.session.functions(named) if named is not None else []
+        if functions:
+            return self._switch_in(functions[0], settings, policy, way)
         return RLS015.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
@@ -337,6 +382,20 @@ class TablePolicies:
             f"add {self.table.tenant_column} = <the bound tenant> AND …",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
+        )
+
+    def _switch_in(
+        self, function: Function, settings: Sequence[str], policy: Policy, way: Alternative
+    ) -> Finding:
+        """Tell of a switch that stands in a function once, however many policies call it."""
+        names = " or ".join(settings)
+        return RLS015.finding(
+            self.view.place(function),
+            f"function {function.qualified}, which policies ask, opens to any session that sets {names} "
+            f"({way.text}): among them policy {policy.name} on {self.table.qualified}",
+            "give the bypass a login role and a policy of its own (TO that role)",
+            subject=f"{function.qualified}:{names}",
+            cause=f"any session that sets {names}",
         )
 
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
@@ -366,12 +425,13 @@ class TablePolicies:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
         shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
-        untied = way.first("untied")
-        asked = (
-            f"looks rows up by what is not tied to who is connected ({untied.text})"
-            if untied is not None
-            else f"does not ask for {column} where {way.text}"
-        )
+        untied, elsewhere = way.first("untied"), way.first("elsewhere")
+        if untied is not None:
+            asked = f"looks rows up by what is not tied to who is connected ({untied.text})"
+        elif elsewhere is not None:
+            asked = f"asks who is connected in any tenant and not in the row's ({elsewhere.text})"
+        else:
+            asked = f"does not ask for {column} where {way.text}"
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
@@ -382,7 +442,7 @@ class TablePolicies:
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
-            severity="info" if shared else None,
+            severity="info" if shared else "warning" if elsewhere is not None else None,
         )
 
     # RLS012: reading and writing disagree

@@ -83,6 +83,15 @@ def result_of(function: Function, arguments: Sequence[exp.Expr] = ()) -> exp.Exp
         return None
 
 
+def query_of(function: Function) -> exp.Expr | None:
+    """Return the one expression of a function in SQL as it is written, None when it is more or unreadable."""
+    match = _SQL_BODY.match(body_text(function)) if function.language == "sql" else None
+    try:
+        return None if match is None or ";" in match[1] else parse_predicate(match[1])
+    except PredicateError:
+        return None
+
+
 def _arguments(function: Function, given: Sequence[exp.Expr]) -> dict[str, exp.Expr]:
     """Return the arguments of a call by name and by `$` and number."""
     values = {f"${number}": value for number, value in enumerate(given, 1)}

@@ -54,15 +54,16 @@ _MEANT_FOR_ALL = frozenset(
 def role_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
     """Yield the roles that migrations exempt from every policy, outside the verified package."""
     for role in catalogue.roles.values():
-        if not role.bypass_row_security or role.place is None:
+        if not (role.bypass_row_security or role.superuser) or role.place is None:
             continue
         if path_matches(role.place.path, config.verified_packages):
             continue
+        attribute = "SUPERUSER" if role.superuser else "BYPASSRLS"
         yield BYP006.finding(
             role.place,
-            f"role {role.name} is made BYPASSRLS: whoever may become it reads every tenant's rows, "
+            f"role {role.name} is made {attribute}: whoever may become it reads every tenant's rows, "
             "whatever the policies say",
-            f"ALTER ROLE {role.name} NOBYPASSRLS; and give it a policy of its own",
+            f"ALTER ROLE {role.name} NO{attribute}; and give it a policy of its own",
             subject=f"role:{role.name}",
         )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lint.rules.expressions import Session
 
 #: Conditions that ask the session for a word, and nothing of the row.
-_ASKED_ALONE = frozenset({"switch", "state"})
+_ASKED_ALONE = frozenset({"switch", "state", "elsewhere"})
 #: Words of roles and functions that speak of somebody above all tenants.
 _ABOVE = re.compile(r"super|platform|system|service|root|global|internal|staff|support|bypass", re.IGNORECASE)
 #: Who asks, as SQL, and the word that is asked for.

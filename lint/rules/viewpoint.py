@@ -19,9 +19,9 @@ from lint.rules.tenancy import discover
 from lint.rules.tenant_roles import TenantRoles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from lint.catalogue import Catalogue, Command, Function, Policy, Table
+    from lint.catalogue import Catalogue, Command, Function, Policy, Table, View
     from lint.config import LintConfig
     from lint.report import Coverage
     from lint.rules.tenancy import Tenancy
@@ -103,6 +103,30 @@ class Viewpoint:
     def owns(self, table: Table) -> bool:
         """Say whether the role has the rights of a table's owner."""
         return table.owner in self.rights
+
+    @cached_property
+    def views_over(self) -> Mapping[str, tuple[View, ...]]:
+        """The views that read a table when they are asked, by the table, directly or through other views."""
+        found: dict[str, tuple[View, ...]] = {}
+        for one in self.catalogue.views.values():
+            if not one.materialized:
+                for name in self.tables_below(one):
+                    found[name] = (*found.get(name, ()), one)
+        return found
+
+    def tables_below(self, one: View) -> frozenset[str]:
+        """Return the tables that a view reads, itself or through the views that it reads."""
+        found: set[str] = set()
+        waiting, seen = [one], {one.qualified}
+        while waiting:
+            for name in waiting.pop().reads:
+                inner = self.catalogue.views.get(name)
+                if inner is None:
+                    found.add(name)
+                elif name not in seen:
+                    seen.add(name)
+                    waiting.append(inner)
+        return frozenset(found)
 
     @cached_property
     def hosted(self) -> bool:

@@ -176,3 +176,22 @@ def test_a_part_of_a_tenant_is_not_the_tenant(lint: Lint, using: str) -> None:
 @pytest.mark.parametrize("using", [f"tenant_id = {SETTING}", f"tenant_id = {SETTING} AND name ~ '^a'"])
 def test_a_whole_tenant_beside_a_pattern_of_another_column_is_right(lint: Lint, using: str) -> None:
     assert told(lint, using, table=TEXT) == []
+
+
+def test_a_switch_in_a_function_is_told_once_where_the_function_is(lint: Lint) -> None:
+    body = f"SELECT current_setting('app.support', true) = 'on' OR whose = nullif({SETTING}, '')::uuid"
+    made = function(body, "boolean", "whose uuid", "sql")
+    second = TRIP.replace("trip", "stop")
+    policies = "".join(
+        f"CREATE POLICY some ON {name} USING (asked(tenant_id));\n" for name in ("trip", "stop")
+    )
+    report = lint({"migrations/1.sql": CLEAN + made + TRIP + second + policies})
+    (found,) = [one for one in report.findings if one.rule == "RLS015"]
+    assert found.line == (CLEAN + made).count("\n")
+    assert "app.support" in found.message
+
+
+def test_a_setting_that_only_names_what_is_looked_up_is_no_switch(lint: Lint) -> None:
+    permit = "CREATE TABLE permit (id text PRIMARY KEY);\n" + granted("permit")
+    asked = "EXISTS (SELECT 1 FROM permit p WHERE p.id = current_setting('app.permit', true))"
+    assert told(lint, f"{BOUND} OR {asked}", permit) == []
