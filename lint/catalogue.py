@@ -299,6 +299,8 @@ class Catalogue:
     database: str = ""
     #: `server_version_num`, such as 160014; None when no server was asked.
     server_version: int | None = None
+    #: Privileges that migrations took away, as (relation, privilege, role): a platform's own grants too.
+    revoked: frozenset[tuple[str, str, str]] = frozenset()
     #: Grants by relation, gathered when they are first asked for.
     _on_relations: dict[str, tuple[Grant, ...]] = field(
         init=False, default_factory=dict, compare=False, repr=False

@@ -69,6 +69,8 @@ class Function:
     executors: tuple[str, ...] = ()
     #: How many arguments a caller must give.
     required_arguments: int = 0
+    #: Names of its input arguments, in order, "" for one without.
+    argument_names: tuple[str, ...] = ()
 
     @property
     def qualified(self) -> str:

@@ -98,6 +98,9 @@ def _change_grants(
         state.grants = [
             g for g in state.grants if (g.relation, g.privilege, g.grantee, g.column) not in named
         ]
+    if kind == "relation" and column is None:
+        told = {(relation, privilege, grantee) for privilege in privileges for grantee in grantees}
+        (state.revoked.update if change.revoked else state.revoked.difference_update)(told)
     if change.revoked:
         _revoke_columns(state, named)
         return
@@ -188,6 +191,9 @@ def _default_privileges(state: State, change: facts.DefaultPrivileges) -> None:
         for privilege in privileges
         if grantee != owner
     ]
+    if change.objects == "tables":
+        told = {(one.schema, one.privilege, one.grantee) for one in made}
+        (state.withheld.update if change.revoked else state.withheld.difference_update)(told)
     others = [one for one in state.default_privileges if one not in made]
     state.default_privileges = others if change.revoked else [*others, *_told(made)]
 
@@ -203,9 +209,12 @@ def grant_defaults(state: State, key: str, objects: Literal["tables", "sequences
     A maker that is not known may be any role that default privileges name: projects write them for
     the role that runs their migrations.
     """
+    schema = key.partition(".")[0]
+    state.revoked = {one for one in state.revoked if one[0] != key}
+    withheld = ((what, role) for within, what, role in state.withheld if within in {None, schema})
+    state.revoked |= {(key, what, role) for what, role in withheld}
     if not state.default_privileges:
         return
-    schema = key.partition(".")[0]
     kind = _DEFAULT_KINDS[objects]
     known = {grant for grant in state.grants if grant.relation == key}
     for one in state.default_privileges:

@@ -31,6 +31,7 @@ def _create_function(state: State, change: facts.CreateFunction) -> None:
         arguments=state.signature_types(change.function.arguments),
         returns=state.type_name(change.function.returns) if change.function.returns else "",
         place=state.place,
+        argument_names=change.argument_names,
     )
     existing = state.functions.get(made.signature)
     if existing is not None:  # OR REPLACE keeps owner and privileges

@@ -70,6 +70,10 @@ class State:
         self.not_analysed: list[tuple[Place, str]] = []
         #: Publications that take in every table, those made later too.
         self.whole_publications: set[str] = set()
+        #: Privileges that were taken away, as (relation, privilege, role), given here or not.
+        self.revoked: set[tuple[str, str, str]] = set()
+        #: Privileges that new tables do not bring along, as (schema or None, privilege, role).
+        self.withheld: set[tuple[str | None, str, str]] = set()
         #: Roles ("" for unknown) whose new functions PUBLIC may not execute.
         self.closed_functions: set[str] = set()
         #: Names of the arguments of each function, by signature.
@@ -101,6 +105,7 @@ class State:
             (*self.publications, *self._published()),
             dict(self.types),
             dict(self.schemas),
+            revoked=frozenset(self.revoked),
         )
 
     def _execute_grants(self) -> Iterator[Grant]:
@@ -216,6 +221,7 @@ class State:
     def rename_relation(self, old: str, new: str) -> None:
         """Tell everything that names a relation its new name."""
         self.grants = [replace(g, relation=new) if g.relation == old else g for g in self.grants]
+        self.revoked = {(new if one == old else one, what, role) for one, what, role in self.revoked}
         self.publications = [replace(p, table=new) if p.table == old else p for p in self.publications]
         for name, sequence in self.sequences.items():
             owned = sequence.owned_by or ""

@@ -134,6 +134,9 @@ _FUNCTIONS = SQL("""
 SELECT n.nspname AS schema, p.proname AS name, p.prosecdef AS security_definer, p.prokind = 'p' AS procedure,
        pg_get_userbyid(p.proowner) AS owner, pg_get_function_identity_arguments(p.oid) AS arguments,
        ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) t) AS argument_types,
+       ARRAY(SELECT a.name FROM unnest(p.proargnames) WITH ORDINALITY a(name, at)
+              WHERE p.proargmodes IS NULL OR p.proargmodes[a.at] IN ('i', 'b', 'v')
+              ORDER BY a.at) AS argument_names,
        p.pronargs - p.pronargdefaults AS required_arguments, format_type(p.prorettype, NULL) AS returns,
        p.proretset AS returns_set, p.provolatile::text AS volatility, p.proleakproof AS leakproof,
        l.lanname AS language, {body} AS body, coalesce(p.proconfig, '{{}}') AS settings,

@@ -324,6 +324,7 @@ def _function(row: Any) -> Function:  # noqa: ANN401 - same
         settings=tuple(f"{name}={value}" for name, value in settings.items()),
         executors=tuple(row.executors),
         required_arguments=row.required_arguments,
+        argument_names=tuple(row.argument_names),
     )
 
 

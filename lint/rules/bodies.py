@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.rules.expressions import body_text, called_functions
+from lint.catalogue import Column
+from lint.rules.expressions import called_functions
+from lint.rules.results import body_text, query_of
+from lint.rules.scopes import Scope, captured_test
 
 if TYPE_CHECKING:
     from sqlglot import expressions as exp
 
-    from lint.catalogue import Function
+    from lint.catalogue import Catalogue, Function
     from lint.rules.expressions import Session
 
 _MAX_DEPTH = 4
@@ -54,3 +57,16 @@ def name_asks_only_arguments(name: str, session: Session, depth: int = 0) -> boo
 def calls_that_may_ask(tree: exp.Expr, session: Session) -> bool:
     """Say whether an expression calls a function that may ask more than it is handed."""
     return any(not name_asks_only_arguments(name, session) for name, _ in called_functions(tree))
+
+
+def captured_argument(function: Function, catalogue: Catalogue) -> tuple[str, str] | None:
+    """Return (argument, inner relation) of an argument of a function in SQL that a column hides.
+
+    PostgreSQL takes a name in such a function for a column where it can (manual, 38.5.1).
+    """
+    body = query_of(function)
+    if body is None or not function.argument_names:
+        return None
+    arguments = tuple(Column(name) for name in function.argument_names if name)
+    captured = captured_test(body, Scope({function.name: arguments}, catalogue))
+    return captured if captured is not None and captured[0] in function.argument_names else None

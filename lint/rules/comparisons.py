@@ -6,23 +6,24 @@ expression as if they stood in it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import written_name
+from lint.catalogue import DEFAULT_SCHEMA, written_name
 from lint.rules.database_rules import RLS014, RLS017, RLS018, RLS019, RLS020, RLS022
 from lint.rules.expressions import (
     IDENTITY_FUNCTIONS,
-    body_text,
     called_functions,
+    chooses_rows,
     function_name,
     literal,
-    looks_up,
     type_name,
     uncast,
 )
 from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.results import body_text
 from lint.rules.scopes import Scope, columns_with_meaning
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
     from lint.rules.viewpoint import Viewpoint
 
 _TEXT_TYPES = ("text", "character varying", "varchar", "character", "char", "name", "citext")
+#: What compares a part, or a pattern, and what that lets a setting mean.
+_PATTERNS: dict[type[exp.Expr], str] = {
+    exp.Like: "LIKE, so a % in the setting means every tenant",
+    exp.ILike: "ILIKE, so a % in the setting means every tenant",
+    exp.RegexpLike: "a regular expression, so a . in the setting means every tenant",
+    exp.RegexpILike: "a regular expression, so a . in the setting means every tenant",
+    exp.StartsWith: "the beginning of it, so an empty setting means every tenant",
+    exp.StrPosition: "",
+}
+_READ = re.compile(r"\b(?:from|join)\s+(?:only\s+)?([a-z_][\w$.]*)(?!\s*\()", re.IGNORECASE)
 #: Settings that a gateway makes for every request, so that they are never empty there.
 _GATEWAY_SETTINGS = ("request.", "graphql.")
 
@@ -73,6 +84,7 @@ def _clause_findings(
     if view.from_history:
         yield from _asked_per_row(tree, where, policy, table, scope, view)
     yield from _sub_selects(tree, where, policy, table, view)
+    yield from _endless(tree, where, policy, table, view)
 
 
 # RLS014
@@ -96,7 +108,7 @@ def _misses(
     if column is None:
         return
     name = column.name
-    for node in tree.find_all(exp.EQ, exp.In, exp.Like, exp.ILike, exp.Not, exp.NEQ):
+    for node in tree.find_all(exp.EQ, exp.In, exp.Not, exp.NEQ, *_PATTERNS):
         if not _names(node, name, scope):
             continue
         told = _missing(node, name, is_text=column.type.startswith(_TEXT_TYPES), view=view)
@@ -132,10 +144,8 @@ def _names(node: exp.Expr, column: str, scope: Scope) -> bool:
 
 def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> tuple[str, str] | None:
     """Return (what can miss, the fix) of one comparison with the tenant column, or None."""
-    if isinstance(node, (exp.Like, exp.ILike)):
-        if view.session.asks_session(node.expression):
-            return f"compares {column} with LIKE, so a % in the setting means every tenant", f"{column} = …"
-        return None
+    if type(node) in _PATTERNS:
+        return _by_pattern(node, column, view)
     if isinstance(node, exp.Not):
         return _not_in(node, column)
     value = _literal_tenant(node, column)
@@ -151,11 +161,22 @@ def _missing(node: exp.Expr, column: str, *, is_text: bool, view: Viewpoint) -> 
     return None
 
 
+def _by_pattern(node: exp.Expr, column: str, view: Viewpoint) -> tuple[str, str] | None:
+    """Judge a tenant that a part of the setting, or a pattern in it, may name."""
+    if isinstance(node, exp.StrPosition):
+        whole = node.this
+        told = f"looks for {column} anywhere in the setting, so a part of another tenant's name is enough"
+    else:
+        whole = node.expression
+        told = f"compares {column} with {_PATTERNS[type(node)]}"
+    return (told, f"{column} = …") if view.session.asks_session(whole) else None
+
+
 def _told_as_text(node: exp.Expr, view: Viewpoint) -> bool:
     """Say whether a function of the database tells as text the tenant that was set, without a look-up."""
     return any(
         function.returns.lower().startswith(_TEXT_TYPES)
-        and not looks_up(body_text(function))
+        and not chooses_rows(body_text(function))
         and not view.session.settings_of(function.qualified).isdisjoint(view.tenancy.settings)
         for name, _ in called_functions(node)
         for function in view.session.functions(name)
@@ -372,7 +393,7 @@ def _once(node: exp.Expr, scope: Scope) -> bool:
 def _sub_selects(
     tree: exp.Expr, where: str, policy: Policy, table: Table, view: Viewpoint
 ) -> Iterator[Finding]:
-    for name in _relations(tree):
+    for name in _relations(tree, view):
         other = view.catalogue.table(name)
         if other is None:
             continue
@@ -387,19 +408,21 @@ def _sub_selects(
             )
 
 
-def _relations(tree: exp.Expr) -> Iterator[str]:
+def _relations(tree: exp.Expr, view: Viewpoint) -> Iterator[str]:
+    """Yield what a policy reads, a view that has its caller's rights as the tables below it."""
     seen = set()
     for node in tree.find_all(exp.Table):
         name = f"{node.db}.{node.name}" if node.db else node.name
         if node.name and name not in seen:
             seen.add(name)
-            yield name
+            over = view.catalogue.views.get(name if node.db else f"{DEFAULT_SCHEMA}.{name}")
+            yield from sorted(view.tables_below(over)) if over and over.security_invoker else (name,)
 
 
 def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | None:
     """Return (what happens, the fix) when a policy's sub-select cannot answer, or None."""
     around = "read it through a SECURITY DEFINER function that checks the caller"
-    if other.enabled and _comes_back(other, table, view, frozenset()):
+    if _comes_back(other, view, frozenset({table.qualified})):
         return "its policy reads the first table again, so every query fails with 42P17", around
     if not other.known:
         return None
@@ -418,26 +441,85 @@ def _fault(table: Table, other: Table, view: Viewpoint) -> tuple[str, str] | Non
     return None
 
 
-def _comes_back(at: Table, start: Table, view: Viewpoint, seen: frozenset[str]) -> bool:
+def _comes_back(at: Table, view: Viewpoint, active: frozenset[str]) -> bool:
+    """Say whether the policies for SELECT that are put into a query are put into themselves.
+
+    PostgreSQL refuses a table whose policies have any sub-select, be it `(SELECT f())`, while the table is
+    already being read for a policy.
+    """
+    if not at.enabled:
+        return False
+    if at.qualified in active:
+        return any(tree.find(exp.Select) is not None for tree in _seen_by(at, view))
+    below = active | {at.qualified}
+    reads = (view.catalogue.table(name) for name in _reads_of(at, view))
+    return any(_comes_back(other, view, below) for other in reads if other is not None)
+
+
+def _reads_of(table: Table, view: Viewpoint) -> Mapping[str, None]:
+    """Return the relations that the policies for SELECT on a table read in place."""
+    found: dict[str, None] = {}
+    for tree in _seen_by(table, view):
+        found |= dict.fromkeys(_relations(tree, view))
+    return found
+
+
+def _seen_by(table: Table, view: Viewpoint) -> Iterator[exp.Expr]:
+    """Yield the expressions that decide what the role sees of a table."""
+    for policy in table.policies:
+        if policy.command in {"all", "select"} and policy.using and view.applies(policy):
+            try:
+                yield parse_predicate(policy.using)
+            except PredicateError:
+                continue
+
+
+# RLS022 through functions, which PostgreSQL notices only when they run
+
+
+def _endless(tree: exp.Expr, where: str, policy: Policy, table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Name a function that reads, as its caller, the table whose policy calls it."""
+    if policy.command not in {"all", "select"} or not table.enabled:
+        return
+    for name, _ in called_functions(tree):
+        for function in view.session.functions(name):
+            if any(_leads_to(other, table, view, frozenset()) for other in _read_as_caller(function, view)):
+                yield RLS022.finding(
+                    view.place(policy, table),
+                    f"{where} calls {function.qualified}, which reads {table.qualified} with its caller's "
+                    "rights, so that its policy calls it again: every query fails with 54001 or 42P17",
+                    f"ALTER FUNCTION {function.signature} SECURITY DEFINER; with a search_path, and let it "
+                    "ask who calls",
+                    table=table.qualified,
+                    subject=f"{policy.name}:{function.qualified}",
+                )
+                return
+
+
+def _leads_to(at: Table, start: Table, view: Viewpoint, seen: frozenset[str]) -> bool:
     if at.qualified == start.qualified:
         return True
     if not at.enabled or at.qualified in seen:
         return False
-    reads = _reads_of(at, view)
+    below = seen | {at.qualified}
     return any(
-        _comes_back(other, start, view, seen | {at.qualified})
-        for other in map(view.catalogue.table, reads)
-        if other is not None
+        _leads_to(other, start, view, below) for tree in _seen_by(at, view) for other in _all(tree, view)
     )
 
 
-def _reads_of(table: Table, view: Viewpoint) -> Mapping[str, None]:
-    """Return the relations that the policies for SELECT on a table read."""
-    found: dict[str, None] = {}
-    for policy in table.policies:
-        if policy.command in {"all", "select"} and policy.using and view.applies(policy):
-            try:
-                found |= dict.fromkeys(_relations(parse_predicate(policy.using)))
-            except PredicateError:
-                continue
-    return found
+def _all(tree: exp.Expr, view: Viewpoint) -> Iterator[Table]:
+    """Yield the tables that an expression reads as the role, in place and through functions."""
+    in_place = (view.catalogue.table(name) for name in _relations(tree, view))
+    yield from (table for table in in_place if table is not None)
+    for name, _ in called_functions(tree):
+        for function in view.session.functions(name):
+            yield from _read_as_caller(function, view)
+
+
+def _read_as_caller(function: Function, view: Viewpoint) -> Iterator[Table]:
+    if function.security_definer:
+        return
+    for name in dict.fromkeys(_READ.findall(body_text(function).replace('"', ""))):
+        table = view.catalogue.table(name)
+        if table is not None:
+            yield table

@@ -85,7 +85,9 @@ RLS011 = Rule(
     "error",
     "a permissive policy lets rows through without asking for the tenant",
     "Permissive policies are combined with OR. One that tests something else (a flag, a state, a date)\n"
-    "adds its rows to every tenant's, whatever the policy beside it says; so does an OR inside one.",
+    "adds its rows to every tenant's, whatever the policy beside it says; so does an OR inside one. A\n"
+    "member of any tenant, asked for without the row's own, is such a test (a warning), and so is a\n"
+    "comparison that only leaves some tenants out (`<>`, NOT IN).",
     "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));\n"
     "CREATE POLICY sent ON invoice USING (state = 'sent');",
     "CREATE POLICY tenant ON invoice USING (tenant_id = (SELECT app.current_tenant()));\n"
@@ -174,7 +176,8 @@ RLS015 = Rule(
     "a setting that any session can make opens the table",
     "A custom setting is no privilege: every session may set it, even inside one SELECT by\n"
     "set_config(), and REVOKE SET ON PARAMETER does not stop it. One injected statement reads every\n"
-    "tenant.",
+    "tenant. On a hosted platform the client needs not even that (an error): it sends the headers of\n"
+    "its requests, and each user writes the user_metadata in his own token.",
     "CREATE POLICY bypass ON invoice USING (current_setting('app.bypass_rls', true) = 'on');",
     "CREATE POLICY bypass ON invoice TO app_bypass USING (true);  -- a role of its own, granted to few",
     "the only setter is an audited bypass, and no tenant's input reaches SQL.",
@@ -401,7 +404,8 @@ RLS032 = Rule(
     "a SECURITY DEFINER function steps round row security",
     "It runs with its owner's rights: an owner that row security does not bind reads every tenant.\n"
     "Without a search_path of its own, whoever calls it decides which tables and operators its names\n"
-    "mean, by a temporary table for example.",
+    "mean, by a temporary table for example. One that changes rows by ids of its caller's choice changes\n"
+    "those of every tenant.",
     "CREATE FUNCTION find(i uuid) RETURNS SETOF invoice SECURITY DEFINER LANGUAGE sql\n"
     "  AS $$ SELECT * FROM invoice WHERE id = i $$;",
     "CREATE FUNCTION find(i uuid) RETURNS SETOF invoice SECURITY INVOKER LANGUAGE sql\n"

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.predicates import bare
+from lint.rules.results import body_text, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lint.catalogue import Catalogue, Function
 
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _BODY_READ = re.compile(r"\bcurrent_setting\s*\(\s*'([^']+)'(?:\s*::\s*\w+)?\s*(,\s*true)?", re.IGNORECASE)
-_SQL_BODY = re.compile(r"\s*(?:RETURN|SELECT)\s+(.*?);?\s*\Z", re.IGNORECASE | re.DOTALL)
-_PLPGSQL_BODY = re.compile(r"\s*BEGIN\s+RETURN\s+([^;]*);\s*END\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 _CALL = re.compile(r'\b([a-z_][\w$]*|"[^"]+")\s*\.\s*([a-z_][\w$]*|"[^"]+")\s*\(', re.IGNORECASE)
 _BARE_CALL = re.compile(r"(?<![\w.\"$])([a-z_][\w$]*)\s*\(")
 _LOOKS_UP = re.compile(r"\bfrom\s+[\w\"]", re.IGNORECASE)
+_CHOOSES_ROWS = re.compile(r"\bfrom\s+[\w\"][^;]*\b(?:where|on|using)\b", re.IGNORECASE)
 #: Functions of hosted platforms that tell who is connected; no catalog of ours shows their bodies.
 IDENTITY_FUNCTIONS = frozenset({"auth.uid", "auth.jwt", "auth.role", "auth.email"})
 _USER_NODES = tuple(
@@ -44,7 +43,7 @@ class SettingRead:
 
     name: str
     missing_ok: bool
-    #: True when '' is turned into NULL (nullif) before anything else is done with it.
+    #: True when '' is turned into NULL (nullif), or asked for, before anything else is done with it.
     nullif: bool
     #: The type it is cast to directly, "" for none; casts to text count as none.
     cast: str = ""
@@ -77,7 +76,7 @@ def setting_reads(tree: exp.Expr) -> Iterator[SettingRead]:
             continue
         missing = len(node.expressions) > 1 and _is_true(node.expressions[1])
         nullif, cast = _treatment(node)
-        yield SettingRead(name.lower(), missing, nullif, cast)
+        yield SettingRead(name.lower(), missing, nullif or _is_tested_before(node), cast)
 
 
 def _treatment(node: exp.Expr) -> tuple[bool, str]:
@@ -90,10 +89,22 @@ def _treatment(node: exp.Expr) -> tuple[bool, str]:
                 return nullif, kind
         elif isinstance(at, exp.Nullif):
             nullif = nullif or literal(at.expression) == ""
-        elif not isinstance(at, (exp.Paren, exp.Trim, exp.Lower)):
+        elif not isinstance(at, (exp.Paren, exp.Trim, exp.Lower, exp.Coalesce)):
             break
         at = at.parent
     return nullif, ""
+
+
+def _is_tested_before(node: exp.Expr) -> bool:
+    """Say whether a reading stands in a CASE of which a condition asks whether that setting is ''."""
+    case = node.find_ancestor(exp.Case)
+    while case is not None:
+        for branch in case.args.get("ifs") or ():
+            reads = any(one == node for one in branch.this.find_all(exp.Anonymous))
+            if reads and any(one.this == "" for one in branch.this.find_all(exp.Literal)):
+                return True
+        case = case.find_ancestor(exp.Case)
+    return False
 
 
 def _is_true(node: exp.Expr) -> bool:
@@ -136,14 +147,23 @@ def uncast(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def body_text(function: Function) -> str:
-    """Return a function's source without its comments."""
-    return _COMMENTS.sub(" ", function.body)
-
-
 def looks_up(body: str) -> bool:
     """Say whether a body without comments reads a relation."""
     return _LOOKS_UP.search(body) is not None
+
+
+def chooses_rows(body: str) -> bool:
+    """Say whether a body without comments reads rows of a relation that it chooses by a condition.
+
+    What is read whole, such as the one row that holds a signing key, depends on nobody.
+    """
+    return _CHOOSES_ROWS.search(body) is not None
+
+
+def is_connected_role(node: exp.Expr) -> bool:
+    """Say whether a node is current_user, session_user or another word for the connected role."""
+    named = isinstance(node, exp.Column) and str(node.name).lower() in _USER_NAMES
+    return named or isinstance(node, _USER_NODES)
 
 
 def body_settings(function: Function) -> tuple[tuple[str, bool], ...]:
@@ -151,19 +171,16 @@ def body_settings(function: Function) -> tuple[tuple[str, bool], ...]:
     return tuple((name.lower(), bool(missing)) for name, missing in _BODY_READ.findall(body_text(function)))
 
 
-def inlined_body(function: Function) -> exp.Expr | None:
-    """Return the expression that a function without arguments is, None when it is more than one."""
-    if function.arguments or function.language not in {"sql", "plpgsql"}:
-        return None
-    pattern = _SQL_BODY if function.language == "sql" else _PLPGSQL_BODY
-    match = pattern.match(body_text(function))
-    if match is None or ";" in match[1]:
-        return None
-    try:
-        tree = parse_predicate(match[1])
-    except PredicateError:
-        return None
-    return None if tree.find(exp.From) else tree
+def inlined_call(function: Function, call: exp.Expr) -> exp.Expr | None:
+    """Return what a call answers as one expression that reads no table, None when it is more than that."""
+    tree = result_of(function, arguments_of(call))
+    return None if tree is None or tree.find(exp.From) else tree
+
+
+def arguments_of(call: exp.Expr) -> list[exp.Expr]:
+    """Return the arguments of a call of a function sqlglot does not know."""
+    found: list[exp.Expr] = (call.expression if isinstance(call, exp.Dot) else call).expressions
+    return found
 
 
 def _homes(functions: Iterable[str]) -> dict[str, str]:
@@ -275,8 +292,8 @@ class Session:
         yield from setting_reads(tree)
         if depth >= _MAX_DEPTH:
             return
-        for name, _ in called_functions(tree):
+        for name, call in called_functions(tree):
             for function in self.functions(name):
-                body = inlined_body(function)
+                body = inlined_call(function, call)
                 if body is not None:
                     yield from self.reads_in(body, depth + 1)

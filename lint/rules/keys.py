@@ -7,11 +7,16 @@ keeps tenants apart there is the tenant column in the key.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from sqlglot import expressions as exp
+
 from lint.catalogue import written_name
+from lint.history.values import HOLE
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
+from lint.rules.expressions import literal, setting_reads
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.scopes import Scope
 from lint.rules.tenant_columns import TENANT_TABLES, singular, words
@@ -45,6 +50,7 @@ _LOST = {
 _OVERWRITES = frozenset({"SET NULL", "SET DEFAULT"})
 #: Last words of what is drawn by chance and given to a person.
 _HANDED_OUT = (["short", "code"], ["invite", "code"], ["share", "code"], ["recovery", "code"])
+_DRAWN = re.compile(r"\(*(?:\w+\.)?(?:gen_random_uuid|uuid_generate_v\d\w*|nextval)\s*\(", re.IGNORECASE)
 _CONSTANT = re.compile(r"\(*'[^']*'(?:::[\w .\"]+)?\)*\Z|-?\d+\Z")
 
 
@@ -92,15 +98,52 @@ def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
             severity="info" if view.from_history else None,
             cause=f"{column.name} may be NULL",
         )
-    if column.default is not None and not column.generated and _CONSTANT.match(column.default):
+    if column.default is not None and _DRAWN.match(column.default) and not _is_key(table, column):
         yield RLS043.finding(
             view.place(column, table),
             f"{table.qualified}.{column.name} defaults to {column.default}: rows written without a tenant "
-            "are filed under that one",
+            "are filed under one that does not exist, and nobody sees them",
             f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} DROP DEFAULT;",
             table=table.qualified,
             subject="default",
         )
+    yield from default_findings(table, view)
+
+
+def default_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS043 for a tenant column that is one tenant's where nobody said whose row it is."""
+    column = table.column(table.tenant_column or "")
+    if column is None or column.default is None or column.generated:
+        return
+    told = _constant_tenant(column.default)
+    if told is not None:
+        yield RLS043.finding(
+            view.place(column, table),
+            f"{table.qualified}.{column.name} defaults to {told}: rows written without a tenant "
+            "are filed under that one",
+            f"ALTER TABLE {table.written} ALTER COLUMN {written_name(column.name)} DROP DEFAULT;",
+            table=table.qualified,
+            subject="default",
+            cause=f"{column.name} defaults to {told}",
+        )
+
+
+def _is_key(table: Table, column: Column) -> bool:
+    """Say whether the column is a key by itself, as the tenant's own is, or refers to one that exists."""
+    unique = any(key.columns == (column.name,) and key.kind != "index" for key in table.keys)
+    return unique or any(column.name in foreign.columns for foreign in table.foreign_keys)
+
+
+def _constant_tenant(default: str) -> str | None:
+    """Return the one tenant a default is, by itself or where a setting was not made; None for no tenant."""
+    if _CONSTANT.match(default):
+        return "a constant" if HOLE in default else default
+    try:
+        tree = parse_predicate(default)
+    except PredicateError:
+        return None
+    value = literal(tree.expressions[-1]) if isinstance(tree, exp.Coalesce) and tree.expressions else None
+    return f"'{value}'" if value and any(True for _ in setting_reads(tree)) else None
 
 
 def _without_tenant(table: Table, view: Viewpoint) -> Literal["unseen", "shared", "seen"]:
@@ -127,7 +170,8 @@ def _ways(policy: Policy, branches: Branches) -> tuple[Alternative, ...]:
 
 
 def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator[Finding]:
-    if key.kind == "index" or not key.columns or column.name in key.columns:
+    named = key.columns or _named_in(key, table)
+    if key.kind == "index" or not named or column.name in named:
         return
     if any(re.search(rf"\b{re.escape(column.name)}\b", part) for part in (*key.parts, key.predicate or "")):
         return
@@ -135,7 +179,7 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         return
     if _is_handed_out(key):
         return
-    if view.from_history and _is_global_by_nature(table, key, column):
+    if view.from_history and _is_global_by_nature(table, replace(key, columns=named), column):
         return
     names = ", ".join(key.parts or key.columns)
     yield RLS050.finding(
@@ -148,6 +192,13 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
     )
 
 
+def _named_in(key: Key, table: Table) -> tuple[str, ...]:
+    """Return what the expressions of a key name: the columns, or the fields of a document in one."""
+    text = " ".join(key.parts)
+    fields = re.findall(r"->>?\s*'(\w+)'", text)
+    return tuple(dict.fromkeys(fields or [word for word in re.findall(r"\w+", text) if table.column(word)]))
+
+
 def _is_surrogate(table: Table, key: Key) -> bool:
     """Say whether a key is an id that the application makes, or another row's."""
     if key.kind == "primary" and len(key.columns) == 1:
@@ -156,7 +207,7 @@ def _is_surrogate(table: Table, key: Key) -> bool:
             f"{table.name.lower()}_id",
             f"{table.name.lower()}id",
         }
-    return any(set(key.columns) <= set(foreign.columns) for foreign in table.foreign_keys)
+    return any(key.columns and set(key.columns) <= set(one.columns) for one in table.foreign_keys)
 
 
 def _is_handed_out(key: Key) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
-from lint.rules.keys import key_findings
+from lint.rules.keys import default_findings, key_findings
 from lint.rules.passages import (
     child_findings,
     copy_findings,
@@ -28,6 +28,7 @@ from lint.rules.row_security import (
     unprotected,
     unprotected_child,
 )
+from lint.rules.storage import storage_findings
 from lint.rules.table_rules import RLS003
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def schema_findings(view: Viewpoint) -> list[Finding]:
     """Return what the rules find in a schema, whichever server it runs on."""
     return [
         *_tables(view),
+        *storage_findings(view),
         *setting_findings(view),
         *view_findings(view),
         *function_findings(view),
@@ -80,6 +82,8 @@ def _tables(view: Viewpoint) -> Iterator[Finding]:
             yield from comparison_findings(table, view)
         if table.enabled and table.tenant_column and not table.parent:
             yield from key_findings(table, view)
+        elif table.tenant_column and table.known and not table.parent:
+            yield from default_findings(table, view)
 
 
 def _is_judged(table: Table, view: Viewpoint) -> bool:
@@ -91,7 +95,9 @@ def _is_judged(table: Table, view: Viewpoint) -> bool:
 def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS001 to RLS004: the switches of a table."""
     if not table.inherits:
-        yield from unprotected(table)
+        kept_from_clients = view.hosted and view.from_history and not view.commands(table)
+        for finding in unprotected(table):
+            yield replace(finding, severity="info") if kept_from_clients else finding
         if "select" in view.commands(table):
             yield from unprotected_child(table, view.catalogue)
     for finding in nothing_permitted(table, view.catalogue):
@@ -103,17 +109,25 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
 
 def _closed_to_clients(table: Table, view: Viewpoint) -> Iterator[Finding]:
     """RLS003 as information: on a hosted platform a table without a policy is mostly meant to be closed."""
-    closed = table.enabled and table.known and not table.policies and not table.parent
+    silent = not table.policies or _denies_by_order(table)
+    closed = table.enabled and table.known and silent and not table.parent
     if closed and view.hosted and view.from_history and view.commands(table):
         yield RLS003.finding(
             view.place(table) if table.security_place is None else table.security_place,
-            f"{table.qualified} has row security and no policy: clients of the platform reach no row of it, "
-            "only who bypasses row security does",
+            f"{table.qualified} has row security and no policy that lets a row through: clients "
+            "of the platform reach no row of it, only who bypasses row security does",
             f"nothing, if only the service is to have it; else CREATE POLICY … ON {table.written}",
             table=table.qualified,
             severity="info",
             cause="tables that are closed to clients: row security without a policy",
         )
+
+
+def _denies_by_order(table: Table) -> bool:
+    """Say whether all the policies of a table are restrictive and plainly false: closed, and said so."""
+    clauses = [text for policy in table.policies for _, text in policy.clauses()]
+    plain = bool(clauses) and all(text.strip(" ()").lower() == "false" for text in clauses)
+    return plain and not table.permissive
 
 
 def _closed_by_design(table: Table, view: Viewpoint) -> bool:
@@ -123,7 +137,7 @@ def _closed_by_design(table: Table, view: Viewpoint) -> bool:
     so where the serving role has no right to rows of the table anyway.
     """
     if table.policies:
-        return False
+        return view.from_history and _denies_by_order(table)
     if view.hosted:
         return True
     return view.from_history and not view.commands(table)

@@ -7,17 +7,19 @@ whether the role that serves tenants can get there.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import PUBLIC
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS030, RLS031, RLS032, RLS033, RLS034, RLS035
-from lint.rules.expressions import body_text, called_functions, looks_up
+from lint.rules.expressions import called_functions, chooses_rows
 from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.results import body_text
 from lint.rules.scopes import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lint.catalogue import Catalogue, Function, Place, RewriteRule, Table, Trigger, View
     from lint.report import Finding
@@ -60,15 +62,40 @@ def view_findings(view: Viewpoint) -> Iterator[Finding]:
     for one in view.catalogue.views.values():
         if not view.privileges(one.qualified):
             continue
-        protected = [view.catalogue.tables[name] for name in one.reads if view.is_protected(name)]
-        if not protected:
+        if one.security_invoker and not one.materialized:
+            yield from _without_grants(one, _protected(one.reads, view), view)
             continue
-        if one.materialized:
-            yield _materialized(one, protected, view)
-        elif one.security_invoker:
-            yield from _without_grants(one, protected, view)
-        else:
-            yield from _as_owner(one, protected, view)
+        yield from _read_by(one, view)
+        yield from _through_another(one, view)
+
+
+def _protected(names: Iterable[str], view: Viewpoint) -> list[Table]:
+    return [view.catalogue.tables[name] for name in sorted(names) if view.is_protected(name)]
+
+
+def _through_another(one: View, view: Viewpoint, seen: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """RLS030 and RLS031 for a view that the role may not read by itself, and reads through another.
+
+    A view reads another with its owner's rights; the tables below are read with the rights of the inner
+    view's owner, or with those of who asks where that one has security_invoker.
+    """
+    for name in one.reads:
+        inner = view.catalogue.views.get(name)
+        if inner is None or name in seen or view.privileges(name) or inner.security_invoker:
+            continue
+        for finding in _read_by(inner, view):
+            told = f"{finding.message} ({view.role} reads it through {one.qualified})"
+            yield replace(finding, message=told)
+        yield from _through_another(inner, view, seen | {name})
+
+
+def _read_by(one: View, view: Viewpoint) -> Iterator[Finding]:
+    """Yield what a view shows that reads with its owner's rights."""
+    protected = _protected(view.tables_below(one) if one.materialized else one.reads, view)
+    if protected and one.materialized:
+        yield _materialized(one, protected, view)
+    elif protected:
+        yield from _as_owner(one, protected, view)
 
 
 def _materialized(one: View, tables: list[Table], view: Viewpoint) -> Finding:
@@ -234,10 +261,13 @@ def _has_parsed_body(function: Function) -> bool:
 
 
 def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
-    if function.is_trigger or (view.from_history and not _tells_rows(function, view)):
+    if function.is_trigger:
+        return
+    if view.from_history and not _tells_rows(function, view):
+        yield from _changes_as_owner(function, body, view, place)
         return
     for table in view.catalogue.tables.values():
-        if not _holds_secrets(table, view) or not names_relation(body, table.schema, table.name):
+        if not _holds_secrets(table, view) or not _reads(body, table, view):
             continue
         why = view.exempt(function.owner, table)
         if why is not None:
@@ -254,6 +284,14 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
             return
 
 
+def _reads(body: str, table: Table, view: Viewpoint) -> bool:
+    """Say whether a body names a table, or a view through which it is read."""
+    if names_relation(body, table.schema, table.name):
+        return True
+    over = view.views_over.get(table.qualified, ())
+    return any(names_relation(body, one.schema, one.name) for one in over)
+
+
 def _tells_rows(function: Function, view: Viewpoint) -> bool:
     """Say whether a function can tell its caller another tenant's rows, as far as its text shows.
 
@@ -264,6 +302,39 @@ def _tells_rows(function: Function, view: Viewpoint) -> bool:
     if returns in {"", "void", "boolean", "bool", "trigger"} or view.session.asks_caller(function):
         return False
     return _SECRETS.search(body_text(function)) is None
+
+
+def _changes_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
+    """RLS032 for a function that changes or deletes rows by an id its caller chooses, and tells none."""
+    asks = view.session.asks_caller(function) or _SECRETS.search(body) is not None
+    if asks or not _takes_ids(function) or not view.may_execute(function):
+        return
+    for table in view.tenant_tables():
+        if not _holds_secrets(table, view) or not _changes(body, table):
+            continue
+        why = view.exempt(function.owner, table)
+        if why is not None:
+            yield RLS032.finding(
+                place,
+                f"function {function.signature} changes rows of {table.qualified} as "
+                f"{view.owner_text(function.owner)}, and {why}: {view.role} may change every tenant's rows "
+                "by their ids",
+                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
+                table=table.qualified,
+                subject=function.signature,
+                severity="warning",
+            )
+            return
+
+
+def _changes(body: str, table: Table) -> bool:
+    """Say whether a body updates or deletes rows of a table."""
+    name = rf'(?:"?{re.escape(table.schema)}"?\s*\.\s*)?"?{re.escape(table.name)}\b(?!\s*\.)'
+    return re.search(rf"\b(?:update|delete\s+from)\s+(?:only\s+)?{name}", body, re.IGNORECASE) is not None
+
+
+def _takes_ids(function: Function) -> bool:
+    return not _IDS.isdisjoint(part.strip() for part in function.arguments.lower().split(","))
 
 
 def _answers_about_rows(function: Function, view: Viewpoint) -> Iterator[Finding]:
@@ -293,10 +364,9 @@ def _answers_about_rows(function: Function, view: Viewpoint) -> Iterator[Finding
 
 
 def _answers_anyone(function: Function, view: Viewpoint) -> bool:
-    takes_ids = not _IDS.isdisjoint(part.strip() for part in function.arguments.lower().split(","))
     boolean = function.returns.lower() in {"boolean", "bool"}
     asks = view.session.asks_caller(function) or _SECRETS.search(body_text(function)) is not None
-    return boolean and takes_ids and PUBLIC in function.executors and not asks
+    return boolean and _takes_ids(function) and PUBLIC in function.executors and not asks
 
 
 def _holds_secrets(table: Table, view: Viewpoint) -> bool:
@@ -343,6 +413,8 @@ def names_relation(body: str, schema: str, name: str) -> bool:
 
     Read as text because PL/pgSQL keeps no dependencies; a name made while it runs stays unseen.
     """
+    if name.lower() not in body.lower():
+        return False
     qualified = rf'\b{re.escape(schema)}"?\s*\.\s*"?{re.escape(name)}\b'
     bare = rf'{_RELATION_WORD}"?{re.escape(name)}\b(?!\s*\.)'
     return re.search(f"{qualified}|{bare}", body, re.IGNORECASE) is not None
@@ -378,10 +450,10 @@ def _unguarded(function: Function, view: Viewpoint) -> bool:
     """Say whether everybody may call a setter that was made to be more than SET, and asks nothing.
 
     SECURITY DEFINER says that a caller is not trusted with what it does; PUBLIC may call it all the same.
-    One that looks something up, wants a secret or asks who calls decides for itself.
+    One that chooses rows, wants a secret or asks who calls decides for itself.
     """
     body = body_text(function)
-    asks = looks_up(body) or view.session.asks_caller(function) or _SECRETS.search(body) is not None
+    asks = chooses_rows(body) or view.session.asks_caller(function) or _SECRETS.search(body) is not None
     return function.security_definer and PUBLIC in function.executors and not asks
 
 

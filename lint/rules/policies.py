@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.rules.branches import Branches
+from lint.catalogue import PUBLIC
+from lint.rules.bodies import captured_argument
+from lint.rules.branches import Branches, fallback_tenant
+from lint.rules.claims import believed
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -22,17 +25,21 @@ from lint.rules.database_rules import (
     RLS015,
     RLS016,
 )
-from lint.rules.predicates import PredicateError, bare, parse_predicate
+from lint.rules.expressions import called_functions
+from lint.rules.own_rows import OwnRows
+from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
+from lint.rules.table_rules import RLS010
+from lint.rules.unset import true_when_unset
 from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lint.catalogue import Command, Policy, Table
+    from lint.catalogue import Command, Function, Policy, Table
     from lint.report import Finding
-    from lint.rules.branches import Alternative
+    from lint.rules.branches import Alternative, Condition
     from lint.rules.viewpoint import Viewpoint
 
 _ASSERTING = frozenset(
@@ -67,8 +74,8 @@ _ORDERS = frozenset(
 )
 #: Columns that say a row is meant for everyone, so that reading it needs no tenant.
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
-#: Words in the names of columns that hold a person.
-_PERSON = frozenset({"user", "owner", "member", "actor", "profile", "author", "creator", "created", "person"})
+#: Roles that a client has before anybody has signed in.
+_ANYBODY = frozenset({PUBLIC, "anon"})
 _USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
 _WITHOUT = {
     "select": "reads return 0 rows",
@@ -87,7 +94,7 @@ class TablePolicies:
         self.bound = tuple(policy for policy in table.policies if view.applies(policy))
         scope = Scope.of_table(table, view.catalogue)
         self._ways: dict[str, tuple[Alternative, ...] | None] = {}
-        self.branches = Branches(scope, table.tenant_column, view.session)
+        self.branches = Branches(scope, table.tenant_column, view.session, view.serving)
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the policies, by policy and by command."""
@@ -107,6 +114,9 @@ class TablePolicies:
             missing = _missing_clause(policy)
             if missing is None or not policy.permissive or policy.opaque:
                 continue
+            if self._others_let_through(policy):
+                yield self._adds_nothing(policy, missing)
+                continue
             yield RLS007.finding(
                 self.view.place(policy, self.table),
                 f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
@@ -116,6 +126,29 @@ class TablePolicies:
                 table=self.table.qualified,
                 subject=policy.name,
             )
+
+    def _others_let_through(self, policy: Policy) -> bool:
+        """Say whether every command of a policy has another permissive policy for the same roles."""
+        others = [one for one in self.table.permissive if one is not policy and _missing_clause(one) is None]
+        return all(
+            any(
+                one.command in {"all", command}
+                and (PUBLIC in one.roles or set(policy.roles) <= set(one.roles))
+                for one in others
+            )
+            for command in _commands(policy)
+        )
+
+    def _adds_nothing(self, policy: Policy, missing: str) -> Finding:
+        return RLS007.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has no "
+            f"{missing}: it lets no row through by itself, only another policy does",
+            f"ALTER POLICY {policy.name} ON {self.table.written} {missing} (…), or drop it",
+            table=self.table.qualified,
+            subject=policy.name,
+            severity="warning",
+        )
 
     def _gaps(self) -> Iterator[Finding]:
         granted = self.view.commands(self.table)
@@ -158,6 +191,8 @@ class TablePolicies:
 
     def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
         roles = sorted({role for policy in self.table.permissive for role in policy.roles})
+        granted_to = {grant.grantee for grant in self.view.catalogue.grants_on(self.table.qualified)}
+        served = self.view.from_history and not granted_to.isdisjoint({*roles} & {*self.view.serving})
         names = ", ".join(command.upper() for command in granted)
         return RLS008.finding(
             self.view.place(self.table.permissive[0], self.table),
@@ -166,22 +201,50 @@ class TablePolicies:
             f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.sql_role};",
             table=self.table.qualified,
             subject="roles",
+            severity="info" if served else None,
+            cause=f"granted to {self.view.role}, with policies for other roles" if served else "",
         )
 
     # RLS010, RLS011, RLS015, RLS016: doors
 
     def _open(self, policy: Policy) -> Iterator[Finding]:
-        shut = all(self._restricted(command) for command in _commands(policy))
-        if shut:
+        shut = all(self.restricted(command) for command in _commands(policy))
+        if shut or (policy.using is None and policy.command == "update" and not self._finds_rows()):
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
+        for clause, text in policy.clauses():
+            proven += self._captured(policy, clause, text)
         yield from proven
         told = {finding.subject.rpartition(":")[2] for finding in proven}
         for clause, text in policy.clauses():
             if clause not in told and (clause == "USING" or text != policy.using):
                 yield from self._doors(policy, clause, text)
 
-    def _restricted(self, command: Command) -> bool:
+    def _finds_rows(self) -> bool:
+        """Say whether any policy lets UPDATE find a row: without one, no WITH CHECK is ever asked."""
+        updating = self.view.permissive(self.table, "update")
+        return any(one.using is not None for one in updating)
+
+    def _captured(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
+        """RLS010 for a function in SQL whose argument is called as a column of the table it reads."""
+        try:
+            called = [name for name, _ in called_functions(parse_predicate(text))]
+        except PredicateError:
+            return
+        for function in (one for name in called for one in self.view.session.functions(name)):
+            taken = captured_argument(function, self.view.catalogue)
+            if taken is not None:
+                yield RLS010.finding(
+                    self.view.place(policy, self.table),
+                    f"policy {policy.name} on {self.table.qualified}: {clause} asks nothing of the row: "
+                    f"in {function.qualified} `{taken[0]}` means {taken[1]}.{taken[0]}, not the argument",
+                    f"write {function.name}.{taken[0]} in its body where the argument is meant, or rename it",
+                    table=self.table.qualified,
+                    subject=f"{policy.name}:{clause}",
+                )
+                return
+
+    def restricted(self, command: Command) -> bool:
         """Say whether a RESTRICTIVE policy that binds everyone here asks every row for the tenant."""
         return any(
             not policy.permissive
@@ -195,7 +258,8 @@ class TablePolicies:
         ways = self._read(text)
         return ways is not None and all(way.first("tenant", "literal") is not None for way in ways)
 
-    def _alternatives(self, text: str) -> tuple[Alternative, ...]:
+    def alternatives(self, text: str) -> tuple[Alternative, ...]:
+        """Return the ways a clause can be true; none where it cannot be parsed."""
         return self._read(text) or ()
 
     def _read(self, text: str) -> tuple[Alternative, ...] | None:
@@ -208,35 +272,95 @@ class TablePolicies:
         return self._ways[text]
 
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
-        for way in self._alternatives(text):
+        if self._open_when_unset(policy, text):
+            yield self._unset(policy, clause, _short(text))
+        for way in self.alternatives(text):
+            claim = believed(way, self.view.session)
+            if claim is not None:
+                yield self._believed(policy, clause, claim, way)
+                continue
+            if self.table.tenant_column:
+                yield from self._fallback(policy, clause, way)
             if way.bound or way.first("literal") is not None:
                 unset = way.first("unset")
                 if unset is not None and self.branches.row_columns(unset.node):
-                    yield self._unset(policy, clause, way)
-                continue
-            if way.first("unset") is not None:
-                yield self._unset(policy, clause, way)
-            elif way.first("switch") is not None:
-                yield self._switch(policy, clause, way)
-            elif way.first("no_tenant") is not None:
-                yield from self._without_tenant(policy, clause)
-            elif way.first("state") is None:
-                yield from self._loose(policy, clause, way)
+                    yield self._unset(policy, clause, way.text)
+            else:
+                yield from self._unbound(policy, clause, way)
 
-    def _unset(self, policy: Policy, clause: str, way: Alternative) -> Finding:
+    def _unbound(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """Judge a way that compares the row with nothing of the session."""
+        role = self.view.tenant_roles.of_one_tenant(way) if self.table.tenant_column else None
+        if way.first("unset") is not None:
+            yield self._unset(policy, clause, way.text)
+        elif role is not None:
+            yield self._role_alone(policy, clause, role)
+        elif way.first("switch") is not None:
+            yield self._switch(policy, clause, way)
+        elif way.first("no_tenant") is not None:
+            yield from self._without_tenant(policy, clause)
+        elif way.first("state") is None:
+            yield from self._loose(policy, clause, way)
+
+    def _believed(self, policy: Policy, clause: str, claim: str, way: Alternative) -> Finding:
+        return RLS015.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} believes {claim} ({way.text}): "
+            "whoever asks chooses whose rows he gets",
+            "ask a membership table who may, or a claim that only the server writes (app_metadata)",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}:claim",
+            severity="error",
+            cause=f"policies believe {claim}",
+        )
+
+    def _open_when_unset(self, policy: Policy, text: str) -> bool:
+        """Say whether a whole clause is true where nobody is bound, and no single way says so."""
+        ways = self.alternatives(text)
+        if not ways or any(way.first("unset") is not None for way in ways):
+            return False
+        tree, session = parse_predicate(text), self.view.session
+        nobody = self.view.hosted and not _ANYBODY.isdisjoint(policy.roles)
+        return session.asks_session(tree) and true_when_unset(tree, session, nobody=nobody)
+
+    def _unset(self, policy: Policy, clause: str, told: str) -> Finding:
         return RLS016.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets every row through when no tenant "
-            f"is set ({way.text})",
+            f"is set ({told})",
             "take the branch away: an unset tenant must see no row",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
-            cause=f"open when unset: {way.text}",
+            cause=f"open when unset: {told}",
         )
+
+    def _fallback(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """RLS016 for a comparison that takes one tenant where the setting was not made."""
+        column = self.table.tenant_column
+        asked = (one for one in way.conditions if one.kind == "tenant" and self._names(one, column))
+        value = next((v for one in asked if (v := fallback_tenant(one.node, self.view.session))), None)
+        if value is None:
+            return
+        yield RLS016.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} takes {column} {value} when no "
+            "tenant is set: whoever forgot to bind one reads, and may write, that tenant's rows",
+            "take the constant away: an unset tenant must see no row",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            cause=f"an unset tenant is taken for {value}",
+        )
+
+    def _names(self, condition: Condition, column: str | None) -> bool:
+        return column in self.branches.row_columns(condition.node)
 
     def _switch(self, policy: Policy, clause: str, way: Alternative) -> Finding:
         node = way.first("switch")
         settings = sorted(self.view.session.settings_in(node.node)) if node is not None else []
+        named = node.function if node is not None and self.view.from_history else None
+        functions = self.view.session.functions(named) if named is not None else []
+        if functions:
+            return self._switch_in(functions[0], settings, policy, way)
         return RLS015.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} opens to any session that sets "
@@ -247,16 +371,46 @@ class TablePolicies:
             cause=f"any session that sets {' or '.join(settings)}",
         )
 
+    def _role_alone(self, policy: Policy, clause: str, role: Condition) -> Finding:
+        rule = RLS012 if clause == "WITH CHECK" else RLS011
+        done = "writes rows into any tenant" if rule is RLS012 else "reaches every tenant's rows"
+        return rule.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} asks for a role ({role.text}) and not "
+            f"for {self.table.tenant_column}, which stands beside that role elsewhere: who has it in one "
+            f"tenant {done}",
+            f"add {self.table.tenant_column} = <the bound tenant> AND …",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+        )
+
+    def _switch_in(
+        self, function: Function, settings: Sequence[str], policy: Policy, way: Alternative
+    ) -> Finding:
+        """Tell of a switch that stands in a function once, however many policies call it."""
+        names = " or ".join(settings)
+        return RLS015.finding(
+            self.view.place(function),
+            f"function {function.qualified}, which policies ask, opens to any session that sets {names} "
+            f"({way.text}): among them policy {policy.name} on {self.table.qualified}",
+            "give the bypass a login role and a policy of its own (TO that role)",
+            subject=f"{function.qualified}:{names}",
+            cause=f"any session that sets {names}",
+        )
+
     def _without_tenant(self, policy: Policy, clause: str) -> Iterator[Finding]:
         column = self.table.column(self.table.tenant_column or "")
         if column is None or not column.nullable:
             return
-        writes = clause == "WITH CHECK" or (policy.check is None and policy.command in {"all", "update"})
+        written = policy.check in {None, policy.using} and policy.command in {"all", "update"}
+        writes = clause == "WITH CHECK" or written or policy.command == "delete"
+        deletes = policy.command == "delete"
+        done = "deleted by any tenant" if deletes else "written by any tenant and read by every other"
         yield RLS016.finding(
             self.view.place(policy, self.table),
             f"policy {policy.name} on {self.table.qualified}: {clause} lets rows without a tenant "
             f"({column.name} IS NULL) "
-            f"{'be written by any tenant and read by every other' if writes else 'be read by every tenant'}",
+            f"be {done if writes else 'read by every tenant'}",
             f"allow {column.name} IS NULL in a policy FOR SELECT only, if such rows are shared by design",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
@@ -271,12 +425,13 @@ class TablePolicies:
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
         shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
-        untied = way.first("untied")
-        asked = (
-            f"looks rows up by what is not tied to who is connected ({untied.text})"
-            if untied is not None
-            else f"does not ask for {column} where {way.text}"
-        )
+        untied, elsewhere = way.first("untied"), way.first("elsewhere")
+        if untied is not None:
+            asked = f"looks rows up by what is not tied to who is connected ({untied.text})"
+        elif elsewhere is not None:
+            asked = f"asks who is connected in any tenant and not in the row's ({elsewhere.text})"
+        else:
+            asked = f"does not ask for {column} where {way.text}"
         rule = RLS012 if clause == "WITH CHECK" else RLS011
         done = (
             "rows can be written into another tenant" if rule is RLS012 else "every tenant reaches those rows"
@@ -287,7 +442,7 @@ class TablePolicies:
             f"add {column} = <the bound tenant> AND …, or make the policy RESTRICTIVE",
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
-            severity="info" if shared else None,
+            severity="info" if shared else "warning" if elsewhere is not None else None,
         )
 
     # RLS012: reading and writing disagree
@@ -309,59 +464,12 @@ class TablePolicies:
 
     def _bound_by_user(self, policy: Policy) -> Iterator[Finding]:
         """RLS012 for a policy by which a user writes rows of his own into any tenant."""
-        column = self.table.tenant_column
-        text = policy.check or policy.using
-        if column is None or text is None or policy.command not in {"all", "insert"}:
-            return
-        if "insert" not in self.view.commands(self.table) or self._restricted("insert"):
-            return
-        way = next((way for way in self._alternatives(text) if self._is_users_own(way)), None)
-        if way is None:
-            return
-        yield RLS012.finding(
-            self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified} lets a user write where {way.text}, whatever "
-            f"{column} says: rows can be written into another tenant",
-            f"add {column} = <the bound tenant> AND … to its WITH CHECK",
-            table=self.table.qualified,
-            subject=f"{policy.name}:user",
-            severity="warning",
-            cause="policies that write and ask for the user alone",
-        )
-
-    def _is_users_own(self, way: Alternative) -> bool:
-        """Say whether a way asks who the user is and nothing that a tenant could be known by.
-
-        A key over the user and the tenant, or a trigger before INSERT, may settle the tenant instead.
-        """
-        if any(condition.kind not in {"row", "anyone", "open"} for condition in way.conditions):
-            return False
-        asked = [condition.node for condition in way.conditions if condition.kind == "row"]
-        if not asked or any(not self._asks_user(node) for node in asked):
-            return False
-        tenant = self.table.tenant_column
-        keyed = any(
-            tenant in key.columns and len(key.columns) > 1 and self._names(asked, key.columns)
-            for key in self.table.foreign_keys
-        )
-        settled = any("insert" in one.events and one.timing == "before" for one in self.table.triggers)
-        return not keyed and not settled and not self._names(asked, (tenant or "",))
-
-    def _names(self, nodes: Iterable[exp.Expr], columns: Iterable[str]) -> bool:
-        wanted = frozenset(columns)
-        return any(not wanted.isdisjoint(self.branches.row_columns(node)) for node in nodes)
-
-    def _asks_user(self, node: exp.Expr) -> bool:
-        """Say whether a condition is `<column of a person> = <who asks>`, and looks nothing up."""
-        if not isinstance(bare(node), exp.EQ) or node.find(exp.From) is not None:
-            return False
-        named = {word for name in self.branches.row_columns(node) for word in name.split("_")}
-        return self.view.session.asks_session(node) and not named.isdisjoint(_PERSON)
+        yield from OwnRows(self).findings(policy)
 
     def _tests(self, text: str) -> frozenset[tuple[str, str]]:
         """Return (column, setting) for each comparison of the row with a setting."""
         found: set[tuple[str, str]] = set()
-        for way in self._alternatives(text):
+        for way in self.alternatives(text):
             for condition in way.conditions:
                 if condition.kind in {"tenant", "row"} and condition.node.find(exp.From) is None:
                     columns = self.branches.row_columns(condition.node)
@@ -400,6 +508,11 @@ def _is_for_all(*texts: str) -> bool:
     words = {word for text in texts for word in re.findall(r"[a-z]+", text.lower())}
     joined = any(re.search(r"built_?in", text, re.IGNORECASE) for text in texts)
     return joined or not words.isdisjoint(_SHARED_WORDS)
+
+
+def _short(text: str) -> str:
+    told = " ".join(text.split())
+    return told if len(told) <= 80 else f"{told[:77]}…"
 
 
 def _orders(name: str) -> bool:

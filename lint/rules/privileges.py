@@ -150,6 +150,13 @@ def _memberships(view: Viewpoint) -> Iterator[Finding]:
     for table in view.tenant_tables():
         if table.owner:
             owners.setdefault(table.owner, table.qualified)
+    if view.from_history and view.role in owners:
+        yield RLS054.finding(
+            view.place(view.catalogue.tables[owners[view.role]]),
+            f"{view.role} owns {owners[view.role]} and may switch its row security off",
+            f"ALTER TABLE {view.catalogue.tables[owners[view.role]].written} OWNER TO <who migrates>;",
+            subject="owner",
+        )
     for name in sorted(view.reachable - {view.role, PUBLIC}):
         role = view.catalogue.roles.get(name)
         why = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import PUBLIC, Place
 from lint.config import path_matches
 from lint.rules.bypass_rules import BYP006
-from lint.rules.database_rules import RLS011
+from lint.rules.database_rules import RLS011, RLS012, RLS016
 from lint.rules.predicates import PredicateError, always_true
 from lint.rules.table_rules import RLS001, RLS002, RLS003, RLS004, RLS010, RLS090
 
@@ -30,6 +30,9 @@ HOSTED_CLIENTS = ("authenticated", "anon")
 _HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
 _OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
+
+#: A setting that an application makes for itself; those of `request.` are the platform's gateway's.
+_OWN_SETTING = re.compile(r"current_setting\s*\(\s*'(?!request\.)\w+\.", re.IGNORECASE)
 
 #: Words in a policy's name that say that everybody is meant.
 _MEANT_FOR_ALL = frozenset(
@@ -51,15 +54,16 @@ _MEANT_FOR_ALL = frozenset(
 def role_findings(catalogue: Catalogue, config: LintConfig) -> Iterator[Finding]:
     """Yield the roles that migrations exempt from every policy, outside the verified package."""
     for role in catalogue.roles.values():
-        if not role.bypass_row_security or role.place is None:
+        if not (role.bypass_row_security or role.superuser) or role.place is None:
             continue
         if path_matches(role.place.path, config.verified_packages):
             continue
+        attribute = "SUPERUSER" if role.superuser else "BYPASSRLS"
         yield BYP006.finding(
             role.place,
-            f"role {role.name} is made BYPASSRLS: whoever may become it reads every tenant's rows, "
+            f"role {role.name} is made {attribute}: whoever may become it reads every tenant's rows, "
             "whatever the policies say",
-            f"ALTER ROLE {role.name} NOBYPASSRLS; and give it a policy of its own",
+            f"ALTER ROLE {role.name} NO{attribute}; and give it a policy of its own",
             subject=f"role:{role.name}",
         )
 
@@ -200,13 +204,19 @@ def not_forced(table: Table, *, owner_reads: bool) -> Iterator[Finding]:
 
 
 def hosted(catalogue: Catalogue) -> bool:
-    """Say whether a hosted platform connects as its own roles, never as the owner of the tables."""
+    """Say whether a hosted platform connects as its own roles, never as the owner of the tables.
+
+    Policies that ask the platform who is signed in say so, unless a setting of the project's own stands
+    beside that question: then an application connects by itself too, and no role of the platform is named.
+    """
     if not _HOSTED_ROLES.isdisjoint(grant.grantee for grant in catalogue.grants):
         return True
     policies = [policy for table in catalogue.tables.values() for policy in table.policies]
     if any(not _HOSTED_ROLES.isdisjoint(policy.roles) for policy in policies):
         return True
     clauses = [clause for policy in policies for _, clause in policy.clauses()]
+    if any(_OWN_SETTING.search(clause) for clause in clauses):
+        return False
     return any(call in clause for clause in clauses for call in ("auth.uid(", "auth.jwt("))
 
 
@@ -240,8 +250,8 @@ def policy_always_true(policy: Policy, table: Table, catalogue: Catalogue) -> It
 
 
 def opened(findings: Iterable[Finding]) -> frozenset[str]:
-    """Return the tables whose policies let every tenant's rows through: row security binds nobody there."""
-    doors = {RLS010.code, RLS011.code}
+    """Return the tables whose policies let other tenants read or write: row security binds nobody there."""
+    doors = {RLS010.code, RLS011.code, RLS012.code, RLS016.code}
     return frozenset(
         one.table for one in findings if one.rule in doors and one.severity == "error" and one.table
     )

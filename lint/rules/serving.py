@@ -38,6 +38,8 @@ _NOT_SERVING = re.compile(
     re.IGNORECASE,
 )
 _MOST_JUDGED = 4
+#: Relations from which on it shows whether a history grants by name.
+_ENOUGH = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +48,49 @@ class Serving:
 
     roles: tuple[str, ...]
     origin: Origin
+    #: Those of a hosted project that the platform did not bring.
+    own: tuple[str, ...] = ()
 
 
 def serving_of(catalogue: Catalogue, config: LintConfig) -> Serving:
     """Return who serves tenants in a catalogue whose tenant columns are known."""
     if config.serving_roles:
         return Serving(config.serving_roles, "given")
-    if hosted(catalogue):
-        return Serving(HOSTED_CLIENTS, "hosted")
     named = _named(catalogue, config)
+    if hosted(catalogue):
+        return _hosted(catalogue, named)
     return Serving(named, "granted") if named else Serving((APPLICATION,), "assumed")
 
 
+def _hosted(catalogue: Catalogue, named: tuple[str, ...]) -> Serving:
+    """Return the platform's clients, and roles of the project's own that its policies are for.
+
+    A platform's role that no policy is for any more serves nobody, where others have taken over.
+    """
+    asked = {role for table in catalogue.tables.values() for one in table.permissive for role in one.roles}
+    own = tuple(role for role in named if role in asked and role not in HOSTED_CLIENTS)
+    clients = tuple(role for role in HOSTED_CLIENTS if not own or role in asked)
+    if PUBLIC in asked and not clients:
+        clients = HOSTED_CLIENTS[:1]
+    return Serving((*clients, *own), "hosted", own)
+
+
 def _named(catalogue: Catalogue, config: LintConfig) -> tuple[str, ...]:
-    """Return the roles that are given rows of protected tables, the most used first."""
+    """Return the roles that are given rows of protected tables, the most used first.
+
+    An owner of tables serves only where it is given rows of others' tables, too.
+    """
     counts: Counter[str] = Counter()
+    given: set[str] = set()
     holding = {t.qualified for t in catalogue.tables.values() if t.tenant_column or t.policies}
     for grant in catalogue.grants:
         if grant.relation in holding and grant.privilege in _ROWS:
             counts[grant.grantee] += 1
+            given.add(grant.grantee)
     for name in holding:
         for policy in catalogue.tables[name].permissive:
             counts.update(policy.roles)
-    owners = {table.owner for table in catalogue.tables.values()}
+    owners = {table.owner for table in catalogue.tables.values()} - given
     owners |= {function.owner for function in catalogue.functions.values() if function.security_definer}
     return tuple(
         role
@@ -175,11 +197,28 @@ class HeadViewpoint(Viewpoint):
         if "all" in found:
             found |= _PRIVILEGES
         if self.hosted:
-            served = relation.partition(".")[0] in _SERVED_SCHEMAS
-            return found | frozenset(COMMANDS) if served else found
+            return found | self._given_by_platform(relation)
         if self.from_history and relation not in self._granted and not self._granted_here:
             return found | frozenset(COMMANDS)
         return found
+
+    def _given_by_platform(self, relation: str) -> frozenset[str]:
+        """Return what a hosted platform grants to its clients on each new relation, and nobody took away.
+
+        Where nearly everything is granted by name, as in a dump, the rest is not granted.
+        """
+        if relation.partition(".")[0] not in _SERVED_SCHEMAS or self._all_granted_here:
+            return frozenset()
+        return frozenset(
+            command for command in COMMANDS if (relation, command, self.role) not in self.catalogue.revoked
+        )
+
+    @cached_property
+    def _all_granted_here(self) -> bool:
+        """True when the history grants the role nine in ten of the relations of the served schema by name."""
+        made = (*self.catalogue.tables, *self.catalogue.views)
+        served = {name for name in made if name.startswith(f"{DEFAULT_SCHEMA}.")}
+        return len(served) >= _ENOUGH and len(served & self._granted) * 10 >= len(served) * 9
 
     def may_use(self, schema: str) -> bool:
         """Say whether the role may name objects of a schema."""
@@ -223,7 +262,7 @@ def viewpoints(catalogue: Catalogue, tenancy: Tenancy, config: LintConfig) -> tu
             role,
             tenancy,
             config,
-            origin=serving.origin,
+            origin="granted" if role in serving.own else serving.origin,
             others=tuple(other for other in serving.roles if other != role),
         )
         for role in serving.roles

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from lint.catalogue import tenant_column_of
-from lint.rules.expressions import Session, called_functions, setting_reads, uncast
+from lint.rules.expressions import (
+    Session,
+    arguments_of,
+    called_functions,
+    inlined_call,
+    setting_reads,
+    uncast,
+)
+from lint.rules.memberships import membership_columns
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.tenant_columns import NamedColumns, named_columns, words
 
@@ -94,6 +102,8 @@ def discover(
         named = named_columns(catalogue, config)
         learned = _learned_columns(catalogue, session)
         names = _spread(catalogue, learned)
+        if not named.by_table and not learned:
+            names = membership_columns(catalogue, session)
     tables = {}
     for key, table in catalogue.tables.items():
         column = named.by_table.get(key) or tenant_column_of(table.columns, names) or learned.get(key)
@@ -131,7 +141,7 @@ def _learned_columns(catalogue: Catalogue, session: Session) -> dict[str, str]:
     """Return, by table, the column that a permissive policy compares with a tenant's setting."""
     learned: dict[str, str] = {}
     for table in catalogue.tables.values():
-        for column, value, _ in _comparisons(table):
+        for column, value, _ in _comparisons(table, session):
             told = any(_carries_tenant(setting) for setting in session.settings_in(value))
             if told and _PERSON_WORDS.isdisjoint(words(column)):
                 learned.setdefault(table.qualified, column)
@@ -146,7 +156,7 @@ def _carries_tenant(setting: str) -> bool:
     return "." in setting and "bypass" not in words and _PERSON_WORDS.isdisjoint(words)
 
 
-def _comparisons(table: Table) -> Iterator[tuple[str, exp.Expr, Policy]]:
+def _comparisons(table: Table, session: Session) -> Iterator[tuple[str, exp.Expr, Policy]]:
     """Yield (column of the table, what it is compared with, policy) for each equality."""
     for policy in table.permissive:
         for _, clause in policy.clauses():
@@ -154,9 +164,18 @@ def _comparisons(table: Table) -> Iterator[tuple[str, exp.Expr, Policy]]:
                 tree = parse_predicate(clause)
             except PredicateError:
                 continue
-            for node in tree.find_all(exp.EQ, exp.NullSafeEQ, exp.NullSafeNEQ):
-                if node.find_ancestor(exp.From, exp.Exists) is None:
-                    yield from _sides(node, table, policy)
+            for part in (tree, *_inlined(tree, session)):
+                for node in part.find_all(exp.EQ, exp.NullSafeEQ, exp.NullSafeNEQ):
+                    if node.find_ancestor(exp.From, exp.Exists) is None:
+                        yield from _sides(node, table, policy)
+
+
+def _inlined(tree: exp.Expr, session: Session) -> Iterator[exp.Expr]:
+    """Yield what calls that are handed columns of the row are, where that is one expression."""
+    for name, call in called_functions(tree):
+        if any(True for one in arguments_of(call) if isinstance(uncast(one), exp.Column)):
+            bodies = (inlined_call(function, call) for function in session.functions(name))
+            yield from (body for body in bodies if body is not None)
 
 
 def _sides(node: exp.Expr, table: Table, policy: Policy) -> Iterator[tuple[str, exp.Expr, Policy]]:
@@ -175,7 +194,7 @@ def _uses(catalogue: Catalogue, session: Session) -> tuple[dict[str, frozenset[s
     by_table: dict[str, frozenset[str]] = {}
     through: dict[str, set[str]] = {}
     for table in catalogue.tables.values():
-        for column, value, _ in _comparisons(table):
+        for column, value, _ in _comparisons(table, session):
             if column != table.tenant_column:
                 continue
             for setting, function in _sources(value, session):

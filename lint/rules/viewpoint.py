@@ -16,11 +16,12 @@ from lint.errors import LintError
 from lint.rules.expressions import Session
 from lint.rules.row_security import hosted, opened
 from lint.rules.tenancy import discover
+from lint.rules.tenant_roles import TenantRoles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from lint.catalogue import Catalogue, Command, Function, Policy, Table
+    from lint.catalogue import Catalogue, Command, Function, Policy, Table, View
     from lint.config import LintConfig
     from lint.report import Coverage
     from lint.rules.tenancy import Tenancy
@@ -56,6 +57,11 @@ class Viewpoint:
     def session(self) -> Session:
         """What the expressions of this database ask of the session."""
         return Session(self.catalogue)
+
+    @cached_property
+    def tenant_roles(self) -> TenantRoles:
+        """Which roles that policies ask for are roles within one tenant."""
+        return TenantRoles(self.catalogue, self.session)
 
     def place(self, *things: Placed | None) -> Place:
         """Return where the first of these was written, the catalogue's source when none was."""
@@ -97,6 +103,30 @@ class Viewpoint:
     def owns(self, table: Table) -> bool:
         """Say whether the role has the rights of a table's owner."""
         return table.owner in self.rights
+
+    @cached_property
+    def views_over(self) -> Mapping[str, tuple[View, ...]]:
+        """The views that read a table when they are asked, by the table, directly or through other views."""
+        found: dict[str, tuple[View, ...]] = {}
+        for one in self.catalogue.views.values():
+            if not one.materialized:
+                for name in self.tables_below(one):
+                    found[name] = (*found.get(name, ()), one)
+        return found
+
+    def tables_below(self, one: View) -> frozenset[str]:
+        """Return the tables that a view reads, itself or through the views that it reads."""
+        found: set[str] = set()
+        waiting, seen = [one], {one.qualified}
+        while waiting:
+            for name in waiting.pop().reads:
+                inner = self.catalogue.views.get(name)
+                if inner is None:
+                    found.add(name)
+                elif name not in seen:
+                    seen.add(name)
+                    waiting.append(inner)
+        return frozenset(found)
 
     @cached_property
     def hosted(self) -> bool:

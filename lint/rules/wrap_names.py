@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lint.rules.database_rules import RLS019
-from lint.rules.expressions import body_text
+from lint.rules.results import body_text
 from lint.rules.tenancy import discover
 from lint.source.settings import is_tenant_setting
 

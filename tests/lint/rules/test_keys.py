@@ -143,3 +143,33 @@ def test_an_index_that_begins_with_the_tenant_serves_the_policy(
 ) -> None:
     note = "CREATE TABLE note (id uuid PRIMARY KEY, tenant_id uuid NOT NULL);" + index
     assert told(lint({"m/1.sql": CLEAN, "m/2.sql": note + protected("note") + granted("note")})) == codes
+
+
+@pytest.mark.parametrize(
+    ("index", "found"),
+    [
+        ("lower(code)", True),
+        ("(data ->> 'label')", True),
+        ("tenant_id, lower(code)", False),
+        ("lower(email)", False),
+        ("(data ->> 'subdomain')", False),
+        ("(data ->> 'person_id')", False),
+    ],
+)
+def test_an_expression_is_unique_over_all_tenants_too(lint: Lint, index: str, found: bool) -> None:
+    table = (
+        "CREATE TABLE shelf (tenant_id uuid NOT NULL, id uuid NOT NULL, code text, email text, data jsonb,\n"
+        f"  PRIMARY KEY (tenant_id, id));\nCREATE UNIQUE INDEX ON shelf ({index});\n"
+    )
+    report = lint({"m/1.sql": CLEAN + table + protected("shelf") + granted("shelf")})
+    assert ("RLS050" in wrong(report)) == found
+
+
+def test_a_tenant_drawn_by_chance_is_nobody(lint: Lint) -> None:
+    def told(column: str) -> list[str]:
+        table = f"CREATE TABLE shelf ({column}, id uuid NOT NULL, UNIQUE (tenant_id, id));\n"
+        return wrong(lint({"m/1.sql": CLEAN + table + protected("shelf") + granted("shelf")}))
+
+    assert told("tenant_id uuid NOT NULL DEFAULT gen_random_uuid()") == ["RLS043"]
+    assert told("tenant_id uuid PRIMARY KEY DEFAULT gen_random_uuid()") == []
+    assert told("tenant_id uuid NOT NULL DEFAULT gen_random_uuid() REFERENCES tenant") == []

@@ -175,3 +175,80 @@ class TestHosted:
         assert [(f.rule, f.severity, f.cause) for f in report.findings] == [
             ("RLS032", "warning", "SECURITY DEFINER without a search_path")
         ] * 2
+
+
+def test_a_setter_that_reads_a_key_for_everyone_is_no_check(lint: Lint) -> None:
+    body = (
+        "DECLARE seal text; BEGIN SELECT one.seal INTO seal FROM seals one{chosen};\n"
+        "PERFORM set_config('app.tenant_id', whose, true); END"
+    )
+
+    def setter(chosen: str) -> str:
+        return (
+            "CREATE TABLE seals (seal text, login text);\n"
+            "CREATE FUNCTION bind(whose text, word text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER\n"
+            f"SET search_path = public, pg_temp AS $$ {body.format(chosen=chosen)} $$;\n"
+        )
+
+    assert "RLS035" in wrong(lint({"m/1.sql": CLEAN + setter("")}))
+    assert "RLS035" not in wrong(lint({"m/1.sql": CLEAN + setter(" WHERE one.login = word")}))
+
+
+def test_a_view_over_a_view_shows_what_the_inner_one_reads(lint: Lint) -> None:
+    inner = "CREATE VIEW inner_one{options} AS SELECT * FROM invoice;\n"
+    outer = "CREATE VIEW outer_one AS SELECT * FROM inner_one;\nGRANT SELECT ON outer_one TO app;\n"
+    (found,) = [
+        one
+        for one in of_the_head(lint({"m/1.sql": CLEAN + inner.format(options="") + outer}))
+        if one.rule == "RLS030"
+    ]
+    assert (found.table, found.line) == ("public.inner_one", (CLEAN + inner).count("\n"))
+    assert "through public.outer_one" in found.message
+    asks = inner.format(options=" WITH (security_invoker = true)")
+    assert wrong(lint({"m/1.sql": CLEAN + asks + outer})) == []
+
+
+def test_a_materialized_view_stores_what_the_views_below_it_read(lint: Lint) -> None:
+    views = (
+        "CREATE VIEW some WITH (security_invoker = true) AS SELECT * FROM invoice;\n"
+        "CREATE MATERIALIZED VIEW kept AS SELECT * FROM some;\n"
+    )
+    assert "RLS031" not in wrong(lint({"m/1.sql": CLEAN + views}))
+    assert "RLS031" in wrong(lint({"m/1.sql": CLEAN + views + "GRANT SELECT ON kept TO app;\n"}))
+
+
+def definer(returns: str, body: str, arguments: str = "one uuid") -> str:
+    return (
+        f"CREATE FUNCTION act({arguments}) RETURNS {returns} LANGUAGE sql SECURITY DEFINER\n"
+        f"SET search_path = public, pg_temp AS $$ {body} $$;\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "body", ["DELETE FROM invoice WHERE id = one", "UPDATE public.invoice SET state = 'x' WHERE id = one"]
+)
+def test_a_definer_that_changes_any_row_by_its_id_is_told(lint: Lint, body: str) -> None:
+    (found,) = [
+        one for one in lint({"m/1.sql": HOSTED + definer("void", body)}).findings if one.rule == "RLS032"
+    ]
+    assert found.severity == "warning"
+    assert "may change every tenant's rows" in found.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        ("one uuid", "DELETE FROM invoice WHERE id = one AND tenant_id = (auth.jwt() ->> 'tenant')::uuid"),
+        ("one uuid, token text", "DELETE FROM invoice WHERE id = one AND number = token"),
+        ("", "DELETE FROM invoice WHERE state = 'old'"),
+        ("one uuid", "INSERT INTO note_of_calls SELECT one"),
+    ],
+)
+def test_a_definer_that_asks_or_chooses_no_row_is_right(lint: Lint, arguments: str, body: str) -> None:
+    assert "RLS032" not in wrong(lint({"m/1.sql": HOSTED + definer("void", body, arguments)}))
+
+
+def test_a_definer_reads_a_table_through_a_view_too(lint: Lint) -> None:
+    some = "CREATE VIEW some WITH (security_invoker = true) AS SELECT * FROM invoice;\n"
+    body = "SELECT json_agg(s) FROM some s WHERE s.id = one"
+    assert "RLS032" in wrong(lint({"m/1.sql": HOSTED + some + definer("json", body)}))

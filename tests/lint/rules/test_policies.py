@@ -232,3 +232,81 @@ def test_who_asks_is_asked_for_each_row_only_without_an_index(
 def test_a_table_without_its_baseline_is_judged_by_its_policies(lint: Lint, table: str) -> None:
     sql = policy("tenant_id = current_setting('app.tenant_id', true)::uuid", table=table)
     assert wrong(lint({"m/1.sql": sql})) == ["RLS017"]
+
+
+SEAT = (
+    "CREATE TABLE seat (tenant_id uuid NOT NULL, user_id uuid NOT NULL, PRIMARY KEY (tenant_id, user_id));\n"
+    "ALTER TABLE seat ENABLE ROW LEVEL SECURITY;\nALTER TABLE seat FORCE ROW LEVEL SECURITY;\n"
+    "GRANT SELECT ON seat TO app;\n"
+)
+ME = "(SELECT nullif(current_setting('app.user_id', true), '')::uuid)"
+SITS = f"EXISTS (SELECT 1 FROM {{}} s WHERE s.tenant_id = whose AND s.user_id = {ME})"
+
+
+def sits(rights: str = "", relation: str = "seat") -> str:
+    return (
+        f"CREATE FUNCTION sits(whose uuid) RETURNS boolean STABLE LANGUAGE plpgsql {rights} AS\n"
+        f"$$ BEGIN RETURN {SITS.format(relation)}; END $$;\n"
+    )
+
+
+def test_a_policy_that_calls_itself_through_a_function_never_ends(lint: Lint) -> None:
+    policy = "CREATE POLICY own ON seat FOR SELECT USING (sits(tenant_id));\n"
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + sits() + policy}))
+    as_owner = sits("SECURITY DEFINER SET search_path = public, pg_temp")
+    assert "RLS022" not in wrong(lint({"m/1.sql": CLEAN + SEAT + as_owner + policy}))
+    assert "RLS022" not in wrong(lint({"m/1.sql": CLEAN + SEAT + sits(relation="payment") + policy}))
+
+
+def test_a_policy_that_calls_itself_through_a_view_never_ends(lint: Lint) -> None:
+    view = "CREATE VIEW seats{} AS SELECT * FROM seat;\nGRANT SELECT ON seats TO app;\n"
+    mine = f"tenant_id IN (SELECT s.tenant_id FROM seats s WHERE s.user_id = {ME})"
+    policy = f"CREATE POLICY own ON seat FOR SELECT USING ({mine});\n"
+    invoker = view.format(" WITH (security_invoker = true)")
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + invoker + policy}))
+    simple = f"CREATE POLICY own ON seat FOR SELECT USING (user_id = {ME});\n"
+    assert "RLS022" not in wrong(lint({"m/1.sql": CLEAN + SEAT + invoker + simple}))
+
+
+def test_a_check_that_counts_rows_of_its_own_table_ends(lint: Lint) -> None:
+    few = "(SELECT count(*) FROM seat s) < 5"
+    check = f"CREATE POLICY few ON seat FOR INSERT WITH CHECK ({BOUND} AND {few});\n" + granted("seat")
+    seen = "CREATE POLICY own ON seat FOR SELECT USING ({});\n"
+    plain = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
+    assert "RLS022" not in wrong(lint({"m/1.sql": CLEAN + SEAT + check + seen.format(plain)}))
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + check + seen.format(BOUND)}))
+    looks = f"{BOUND} AND EXISTS (SELECT 1 FROM invoice i WHERE i.tenant_id = seat.tenant_id)"
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + SEAT + check + seen.format(looks)}))
+
+
+@pytest.mark.parametrize(
+    ("door", "found"),
+    [
+        ("current_user = 'app'", True),
+        ("'app' = (SELECT session_user)::text", True),
+        ("pg_has_role(current_user, 'app', 'member')", True),
+        ("current_user = 'auditor'", False),
+        ("pg_has_role(current_user, 'auditor', 'member')", False),
+    ],
+)
+def test_a_role_that_everyone_comes_as_tells_nobody_apart(lint: Lint, door: str, found: bool) -> None:
+    using = f"{BOUND} OR {door}"
+    assert ("RLS011" in wrong(lint({"m/1.sql": CLEAN + SEAT + protected("seat", using)}))) == found
+
+
+def test_a_member_who_joins_by_an_invitation_is_refused_by_a_circle(lint: Lint) -> None:
+    invited = "EXISTS (SELECT 1 FROM invitation i WHERE i.tenant_id = seat.tenant_id)"
+    sits = f"tenant_id IN (SELECT s.tenant_id FROM seat s WHERE s.user_id = {ME})"
+    tables = (
+        SEAT
+        + granted("seat")
+        + "CREATE TABLE invitation (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id));\n"
+        + protected("invitation", sits)
+        + granted("invitation")
+        + f"CREATE POLICY joins ON seat FOR INSERT WITH CHECK ({invited});\n"
+    )
+    own = "CREATE POLICY own ON seat FOR SELECT USING (user_id = {});\n"
+    assert "RLS022" in wrong(lint({"m/1.sql": CLEAN + tables + own.format(ME)}))
+    assert "RLS022" not in wrong(
+        lint({"m/1.sql": CLEAN + tables + own.format(ME.strip("()").split(" ", 1)[1])})
+    )

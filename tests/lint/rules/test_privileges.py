@@ -74,3 +74,19 @@ def test_an_administrator_is_not_taken_for_the_role_that_serves(lint: Lint) -> N
     assert told(lint({"m/1.sql": CLEAN, "m/2.sql": change})) == []
     named = LintConfig(serving_roles=("platform_admin",))
     assert "RLS053" in wrong(lint({"m/1.sql": CLEAN, "m/2.sql": change}, named))
+
+
+def test_who_serves_and_owns_a_table_may_switch_it_off(lint: Lint) -> None:
+    assert "RLS054" in wrong(lint({"m/1.sql": CLEAN + "ALTER TABLE invoice OWNER TO app;\n"}))
+    other = "CREATE ROLE keeper;\nALTER TABLE invoice OWNER TO keeper;\n"
+    assert "RLS054" not in wrong(lint({"m/1.sql": CLEAN + other}))
+
+
+def test_a_superuser_made_by_a_migration_is_past_every_policy(lint: Lint) -> None:
+    made = "CREATE ROLE helper LOGIN {};\n"
+
+    def rules(attribute: str) -> list[str]:
+        return [one.rule for one in lint({"m/1.sql": CLEAN + made.format(attribute)}).findings]
+
+    assert "BYP006" in rules("SUPERUSER")
+    assert "BYP006" not in rules("NOSUPERUSER")

@@ -15,6 +15,7 @@ from tests.lint.rules.shop import (
     Lint,
     granted,
     protected,
+    wrong,
 )
 
 FORCED = TENANT + INVOICE + PAYMENT + protected("invoice") + protected("payment")
@@ -298,3 +299,18 @@ class TestCauses:
         causes = {one.cause for one in report.findings if one.cause}
         assert causes
         assert all(" " in cause for cause in causes)
+
+
+def test_a_project_that_sets_its_own_tenant_connects_by_itself_too(lint: Lint) -> None:
+    table = "CREATE TABLE room (tenant_id uuid NOT NULL, id uuid, PRIMARY KEY (tenant_id, id));\n"
+    enabled = "ALTER TABLE room ENABLE ROW LEVEL SECURITY;\n"
+    claim = "nullif(auth.jwt() ->> 'tenant_id', '')::uuid"
+    own = "nullif(current_setting('app.tenant_id', true), '')::uuid"
+
+    def told(value: str, roles: str = "") -> list[str]:
+        policy = f"CREATE POLICY some ON room {roles} USING (tenant_id = (SELECT {value}));\n"
+        return wrong(lint({"m/1.sql": table + enabled + policy}))
+
+    assert told(f"coalesce({claim}, {own})") == ["RLS004"]
+    assert told(claim) == []
+    assert told(f"coalesce({claim}, {own})", "TO authenticated") == []

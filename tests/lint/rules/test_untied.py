@@ -76,7 +76,7 @@ def test_a_function_that_asks_neither_the_row_nor_the_caller_is_a_door(
 @pytest.mark.parametrize(
     ("arguments", "body", "using"),
     [
-        ("", "EXISTS (SELECT 1 FROM member m WHERE m.user_id = auth.uid())", "allowed()"),
+        ("", "EXISTS (SELECT 1 FROM elsewhere.seat s WHERE s.user_id = auth.uid())", "allowed()"),
         ("one uuid", "one = (auth.jwt() ->> 'tenant_id')::uuid", "allowed(tenant_id)"),
         ("one uuid", "kept_elsewhere(one)", "allowed(tenant_id)"),
         ("one uuid", "pg_has_role(one::text, 'member')", "allowed(tenant_id)"),
