@@ -179,8 +179,8 @@ def test_a_finding_stands_in_the_line_of_the_template(lint: Lint) -> None:
 
 def test_a_value_in_a_template_is_bound_and_only_a_name_is_one(tmp_path: Path) -> None:
     text = (
-        "export async function up(sql) {\n const table = 'orders', org = \"o'x\";\n await sql`CREATE POLICY p "
-        "ON shop.${sql(table)} USING (org = ${org})`;\n}"
+        "export async function up(sql) {\n const table = 'orders';\n const org = \"o'x\";\n"
+        " await sql`CREATE POLICY p ON shop.${sql(table)} USING (org = ${org})`;\n}"
     )
     (policy,) = replayed(tmp_path, {"migrations/1_a.ts": text}).tables["shop.orders"].policies
     assert policy.using == "org = 'o''x'"
