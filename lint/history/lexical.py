@@ -46,16 +46,14 @@ def _comment(inside: str = "") -> str:
 
 _COMMENT = _comment(_comment(_comment()))
 #: What PostgreSQL calls junk behind a number stays with it, so that no quote begins in its middle.
-_NUMBER = (
-    r"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?[\w$]*+|\w[\w$]*+"
-)
+_NUMBER = r"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
 _OPERATOR = r"[-+*/<>=~!@#%^&|`?]"
 _PLAIN = r"(?:(?!--|/\*)[-+*/<>=])"
 #: An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | `; none is longer than a name.
 #: `=%s`, `=%(a)s` and `=?` end in the placeholder of a program's SQL, not in an operator.
 _OPERATORS = (
     rf"{_PLAIN}{{0,62}}(?!%[s(])[~!@#%^&|`](?:(?!--|/\*|%[s(]|\?){_OPERATOR}|(?<=@)\?){{0,62}}"
-    rf"|{_PLAIN}{{0,62}}[*/<>=]|[-+]|\?[|&]?"
+    rf"|{_PLAIN}{{0,62}}(?!/\*)[*/<>=]|[-+]|\?[|&]?"
 )
 
 
@@ -72,9 +70,11 @@ _LEXEME = _lexeme()
 #: With a group, which makes the search for all at once return groups: for the few texts that need it.
 _LEXEME_OR_TAGGED = _lexeme(f"|{_tagged(1)}")
 _AFTER_E = r"(?<=[eE]')(?<![\w$][eE]')"
+#: Right behind a dollar quote E'…' may begin: the `$` before it is no part of a name.
+_DOLLAR_QUOTE = rf"(?<!\w)(?:{_DOLLARS}|{_tagged(1)})(?:[eE]{_ESCAPED})?"
 _RUN = re.compile(
     rf"""(?:[^;'"$/\-]++|'(?:{_AFTER_E}{_ESCAPED[1:]}|(?!{_AFTER_E}){_QUOTED[1:]})|{_NAME}|--[^\n\r]*+"""
-    rf"""|{_COMMENT}|(?<![\w$]){_DOLLARS}|(?<![\w$]){_tagged(1)}|(?<=[\w$])\$|\$(?!\$|[^\W\d]\w*+\$)"""
+    rf"""|{_COMMENT}|{_DOLLAR_QUOTE}|(?<=\w)\$[\w$]*+|\$(?!\$|[^\W\d]\w*+\$)"""
     rf"""|/(?!\*)|-(?!-)){{1,{_RUN_LENGTH}}}"""
 )
 _SPACE = re.compile(rf"(?:\s++|--[^\n\r]*+|{_COMMENT}){{1,{_RUN_LENGTH}}}")
