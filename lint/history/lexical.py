@@ -46,7 +46,8 @@ def _comment(inside: str = "") -> str:
 
 _COMMENT = _comment(_comment(_comment()))
 #: What PostgreSQL calls junk behind a number stays with it, so that no quote begins in its middle.
-_NUMBER = r"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
+_EXPONENT = r"(?:[eE][-+]?[0-9][0-9_]*+)?"
+_NUMBER = rf"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+){_EXPONENT}(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
 _OPERATOR = r"[-+*/<>=~!@#%^&|`?]"
 _PLAIN = r"(?:(?!--|/\*)[-+*/<>=])"
 #: An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | `; none is longer than a name.
