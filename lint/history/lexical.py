@@ -70,7 +70,7 @@ def _lexeme(tagged: str = "") -> re.Pattern[str]:
 _LEXEME = _lexeme()
 #: With a group, which makes the search for all at once return groups: for the few texts that need it.
 _LEXEME_OR_TAGGED = _lexeme(f"|{_tagged(1)}")
-_AFTER_E = r"(?<=[eE]')(?<![\w$][eE]')"
+_AFTER_E = r"(?<=[eE]')(?<!\w[eE]')(?<![\w$]\$[eE]')"
 #: Right behind a dollar quote E'…' may begin: the `$` before it is no part of a name.
 _DOLLAR_QUOTE = rf"(?<!\w)(?:{_DOLLARS}|{_tagged(1)})(?:[eE]{_ESCAPED})?"
 _RUN = re.compile(
