@@ -29,7 +29,9 @@ PEERS = Path(sys.executable).parent.parent / "peers" / "bin"
 #: sqlfluff reads some 20 KB a second; a sample says as much as the whole.
 SAMPLE_BYTES = 40_000
 TOKENIZER = "sqlglot tokenizer"
-FACTS = "our facts and replay"
+READING = "our statements and tokens"
+FACTS = "our facts"
+REPLAY = "our facts and replay"
 LINT = "posture lint, warm process"
 MIGRATION = """-- migration {n}
 CREATE TABLE IF NOT EXISTS core.table_{n} (
@@ -93,6 +95,23 @@ def written(folder: Path, count: int) -> Corpus:
     for n in range(count):
         (folder / "migrations" / f"{n:05}.sql").write_text(MIGRATION.format(n=n))
     return corpus_of(folder)
+
+
+def reading(text: str) -> int:
+    """Statements and their tokens alone."""
+    from lint.history.sql import Script, read_statements
+    from lint.history.statements import FIRST_WORDS
+
+    return sum(1 for _ in read_statements(Script(text), FIRST_WORDS, lambda *_: None))
+
+
+def our_facts(text: str) -> int:
+    """What each statement changes: what the prototype does, of more kinds of statement."""
+    from lint.history.sql import Script, read_statements
+    from lint.history.statements import FIRST_WORDS, statement_facts
+
+    read = read_statements(Script(text), FIRST_WORDS, lambda *_: None)
+    return sum(len(statement_facts(statement)) for statement in read if statement is not None)
 
 
 def front_end(text: str) -> int:
@@ -172,7 +191,9 @@ def rates(corpus: Corpus, scratch: Path | None) -> None:
 
     runs: dict[str, Callable[[], object]] = {
         TOKENIZER: lambda: [quietly(lambda t: sqlglot.tokenize(t, read="postgres"))(t) for t in corpus.texts],
-        FACTS: lambda: [front_end(t) for t in corpus.texts],
+        READING: lambda: [reading(t) for t in corpus.texts],
+        FACTS: lambda: [our_facts(t) for t in corpus.texts],
+        REPLAY: lambda: [front_end(t) for t in corpus.texts],
         LINT: lambda: lint_paths([corpus.root], root=corpus.root),
         "pglast, parse only": lambda: [quietly(parse_sql)(t) for t in corpus.texts],
         **dict(peers(corpus)),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Catalogue, Place
+from lint.collection import seldom_collected
 from lint.config import TENANT_COLUMNS, LintConfig
 from lint.coverage import coverage_of, merged
 from lint.limits import PROGRAM, PROGRAM_SECONDS, late_files, within_time
@@ -62,8 +63,9 @@ def lint_paths(
     from lint.files import gather
 
     settings, base = config or LintConfig(), Path(root)
-    corpus = gather([Path(path) for path in paths], base, settings.exclude)
-    return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
+    with seldom_collected():
+        corpus = gather([Path(path) for path in paths], base, settings.exclude)
+        return lint_corpus(corpus, settings, base, as_of or datetime.now(tz=UTC).date())
 
 
 def audit_paths(
@@ -93,7 +95,8 @@ def audit_paths(
 
 def lint_corpus(corpus: Corpus, settings: LintConfig, base: Path, as_of: date) -> Report:
     """Lint files already read, as `lint_paths` does."""
-    return _linted(corpus, settings, base, as_of)[0]
+    with seldom_collected():
+        return _linted(corpus, settings, base, as_of)[0]
 
 
 def _linted(

@@ -6,12 +6,12 @@ a dropped column goes as well; a renamed one is followed, since PostgreSQL keeps
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_tables import drop_readers, make_sequence, settled, with_constraints
-from lint.history.naming import named_key, names_of
+from lint.history.naming import key_name, names_of
 from lint.history.rewriting import column_renamed, names_column
 from lint.history.state import handles
 
@@ -212,10 +212,7 @@ def _changed_column(state: State, change: facts.ChangeColumn) -> None:
 
 def _change_column(state: State, name: facts.Name, column: str, changes: dict[str, object]) -> None:
     for table in list(state.family(state.table(name))):
-        columns = tuple(
-            replace(one, **changes) if one.name == column else one  # type: ignore[arg-type]
-            for one in table.columns
-        )
+        columns = tuple(replace(one, **changes) if one.name == column else one for one in table.columns)
         state.put(replace(table, columns=columns))
 
 
@@ -234,18 +231,19 @@ def _add_constraint(state: State, change: facts.AddConstraint) -> None:
         state.put(_indexed(state, table, change.keys[0]))
         return
     primary = {name for key in change.keys if key.kind == "primary" for name in key.columns}
-    columns = tuple(replace(c, nullable=False) if c.name in primary else c for c in table.columns)
-    table = replace(table, columns=columns)
+    if primary:
+        columns = tuple(replace(c, nullable=False) if c.name in primary else c for c in table.columns)
+        table = replace(table, columns=columns)
     state.put(with_constraints(state, table, change.keys, change.foreign_keys, change.constraints))
 
 
 def _indexed(state: State, table: Table, key: Key) -> Table:
     """Return a table with an index; operator classes that nobody named are PostgreSQL's default."""
-    named = named_key(key, table, is_constraint=False)
-    if not any(key.operator_classes):
-        named = replace(named, operator_classes=())
-    others = tuple(one for one in table.keys if one.name != named.name)
-    return replace(table, keys=(*others, replace(named, place=state.place)))
+    name = key_name(key, table, is_constraint=False)
+    classes = key.operator_classes if any(key.operator_classes) else ()
+    others = tuple(one for one in table.keys if one.name != name)
+    made = replace(key, name=name, operator_classes=classes, place=state.place)
+    return replace(table, keys=(*others, made))
 
 
 def _adopt_index(state: State, change: facts.AddConstraint, index: str) -> None:

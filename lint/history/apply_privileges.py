@@ -6,10 +6,10 @@ objects there are at that moment, since that is what PostgreSQL does.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import PUBLIC, DefaultPrivilege, Function, Grant, Membership, Role, Setting
+from lint.copying import replace
 from lint.history import facts
 from lint.history.state import handles
 
@@ -207,10 +207,12 @@ def grant_defaults(state: State, key: str, objects: Literal["tables", "sequences
         return
     schema = key.partition(".")[0]
     kind = _DEFAULT_KINDS[objects]
+    known = {grant for grant in state.grants if grant.relation == key}
     for one in state.default_privileges:
         if one.objects == objects and one.schema in {None, schema} and _is_maker(state, one.owner):
             grant = Grant(key, one.privilege, one.grantee, one.place, kind)
-            if grant not in state.grants and one.grantee != state.role:
+            if grant not in known and one.grantee != state.role:
+                known.add(grant)
                 state.grants.append(grant)
 
 
@@ -290,7 +292,7 @@ def _membership(state: State, role: str, member: str, change: facts.GrantRoles) 
     made = existing or Membership(role, member, inherit=attributes.inherit if attributes else True)
     values = {"inherit": change.inherit, "set_role": change.set_role, "admin": change.admin}
     given = {name: value for name, value in values.items() if value is not None}
-    state.memberships = [*others, replace(made, **given, place=state.place)]  # type: ignore[arg-type]
+    state.memberships = [*others, replace(made, **given, place=state.place)]
 
 
 @handles(facts.ReassignOwned)

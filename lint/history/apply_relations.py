@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import PublishedTable, Sequence, View, written_name
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_privileges import grant_defaults
 from lint.history.apply_tables import drop_readers, drop_table, move_table

@@ -5,10 +5,10 @@ Functions stand under their signature, so that overloads are told apart as Postg
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Function, RewriteRule, Table, Trigger
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_privileges import default_executors, functions_named
 from lint.history.rewriting import names_function
@@ -44,7 +44,7 @@ def _create_function(state: State, change: facts.CreateFunction) -> None:
 @handles(facts.AlterFunction)
 def _alter_function(state: State, change: facts.AlterFunction) -> None:
     for function in functions_named(state, change.routine):
-        altered = replace(function, **change.changes)  # type: ignore[arg-type]
+        altered = replace(function, **change.changes)
         for name in change.reset:
             altered = _reset(altered, name.lower())
         for setting in change.settings:

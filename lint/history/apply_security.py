@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Policy, Table
+from lint.copying import replace
 from lint.history import facts
 from lint.history.state import handles
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Column, Key, Sequence, Table, written_name
+from lint.copying import replace
 from lint.history import facts
 from lint.history.apply_privileges import grant_defaults
-from lint.history.naming import named_constraint, named_foreign_key, named_key, object_name
+from lint.history.naming import foreign_key_name, key_name, named_constraint, named_key, object_name
 from lint.history.rewriting import relation_renamed
 from lint.history.state import handles
 
@@ -170,21 +170,23 @@ def with_constraints(
         made = replace(named_constraint(constraint, table), place=place)
         table = replace(table, constraints=(*table.constraints, made))
     for key in distinct_keys(keys):
-        named = replace(named_key(key, table, is_constraint=True), place=place)
+        named = replace(key, name=key_name(key, table, is_constraint=True), place=place)
         table = replace(table, keys=(*table.keys, named))
     for foreign in foreign_keys:
         target = state.key(tuple(foreign.target.split(".")))
-        pointed = replace(
-            foreign, target=target, target_columns=_target_columns(state, foreign, target, table)
-        )
-        named_foreign = replace(named_foreign_key(pointed, table), place=place)
-        table = replace(table, foreign_keys=(*table.foreign_keys, named_foreign))
+        columns = _target_columns(state, foreign, target, table)
+        name = foreign_key_name(foreign, table)
+        pointed = replace(foreign, target=target, target_columns=columns, name=name, place=place)
+        table = replace(table, foreign_keys=(*table.foreign_keys, pointed))
     return table
 
 
 def distinct_keys(keys: Iterable[Key]) -> list[Key]:
     """Return keys, the primary one first, each set of columns once as PostgreSQL makes them."""
     found: dict[tuple[object, ...], Key] = {}
+    keys = list(keys)
+    if len(keys) < 2:
+        return keys
     for key in sorted(keys, key=lambda one: one.kind != "primary"):
         same = (key.columns, key.parts, key.nulls_distinct, key.predicate)
         prior = found.get(same)
@@ -212,6 +214,8 @@ def serial_name(table: str, column: str) -> str:
 def make_sequence(state: State, table: Table, column: Column) -> None:
     """Make the sequence of a serial or identity column of its own."""
     is_serial = column.default is not None and column.default.startswith("nextval('")
+    if column.identity is None and not is_serial:
+        return
     name = serial_name(table.qualified, column.name)
     if column.identity is None and not (is_serial and f"{name}'" in (column.default or "").replace('"', "")):
         return

@@ -10,9 +10,9 @@ chapter 43.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.copying import replace
 from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.expressions import Expressions, Value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import Column, Constraint, ForeignKey, Key
+from lint.copying import replace
 from lint.history.types import SERIALS, read_type
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Elements:
     def primary_not_null(self) -> tuple[Column, ...]:
         """Return the columns, those of the primary key as NOT NULL."""
         primary = {name for key in self.keys if key.kind == "primary" for name in key.columns}
+        if not primary:
+            return tuple(self.columns)
         return tuple(
             replace(column, nullable=False) if column.name in primary else column for column in self.columns
         )
@@ -293,7 +296,7 @@ def _operator_class(cursor: Cursor) -> str:
     return cursor.name()[-1]
 
 
-def index_key(cursor: Cursor, *, unique: bool) -> Key:
+def index_key(cursor: Cursor, name: str, *, unique: bool) -> Key:
     """Read an index from its name (or ON) to its end; the table's name was read by `cursor.name`."""
     method = cursor.identifier() if cursor.eat("USING") else "btree"
     parts = [index_part(element) for element in cursor.elements()]
@@ -304,7 +307,7 @@ def index_key(cursor: Cursor, *, unique: bool) -> Key:
     return Key(
         tuple(part.column for part in parts if part.column is not None),
         "unique" if unique else "index",
-        "",
+        name,
         tuple(part.text for part in parts),
         method,
         tuple(part.operator_class for part in parts),

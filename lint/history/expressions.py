@@ -13,7 +13,7 @@ from lint.history.lexical import fold, is_number, is_string, literal
 from lint.history.sql import split_commas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
 
@@ -74,7 +74,7 @@ class Expressions:
         for word, decisive in (("OR", True), ("AND", False)):
             parts = _split(tokens, words, word)
             if len(parts) > 1:
-                return _combined([self.truth(part) for part in parts], decisive=decisive)
+                return _combined(map(self.truth, parts), decisive=decisive)
         if words[0] == "NOT":
             inner = self.truth(tokens[1:])
             return None if inner is None else not inner
@@ -175,11 +175,14 @@ class Expressions:
 _NOT_COMPARED: Value = {"not": "compared"}
 
 
-def _combined(truths: list[bool | None], *, decisive: bool) -> bool | None:
-    """Combine with OR (decided by one True) or AND (decided by one False)."""
-    if decisive in truths:
-        return decisive
-    return None if None in truths else not decisive
+def _combined(truths: Iterable[bool | None], *, decisive: bool) -> bool | None:
+    """Combine with OR (decided by one True) or AND (decided by one False), asked no further than needed."""
+    unknown = False
+    for truth in truths:
+        if truth is decisive:
+            return decisive
+        unknown = unknown or truth is None
+    return None if unknown else not decisive
 
 
 def _joined(values: list[Value]) -> Value:

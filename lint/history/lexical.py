@@ -45,17 +45,16 @@ def _comment(inside: str = "") -> str:
 
 
 _COMMENT = _comment(_comment(_comment()))
-_NUMBER = (
-    r"0[xX][0-9a-fA-F_]++|0[oO][0-7_]++|0[bB][01_]++"
-    r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?"
-)
+#: What PostgreSQL calls junk behind a number stays with it, so that no quote begins in its middle.
+_EXPONENT = r"(?:[eE][-+]?[0-9][0-9_]*+)?"
+_NUMBER = rf"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+){_EXPONENT}(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
 _OPERATOR = r"[-+*/<>=~!@#%^&|`?]"
 _PLAIN = r"(?:(?!--|/\*)[-+*/<>=])"
 #: An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | `; none is longer than a name.
 #: `=%s`, `=%(a)s` and `=?` end in the placeholder of a program's SQL, not in an operator.
 _OPERATORS = (
     rf"{_PLAIN}{{0,62}}(?!%[s(])[~!@#%^&|`](?:(?!--|/\*|%[s(]|\?){_OPERATOR}|(?<=@)\?){{0,62}}"
-    rf"|{_PLAIN}{{0,62}}[*/<>=]|[-+]|\?[|&]?"
+    rf"|{_PLAIN}{{0,62}}(?!/\*)[*/<>=]|[-+]|\?[|&]?"
 )
 
 
@@ -63,7 +62,7 @@ def _lexeme(tagged: str = "") -> re.Pattern[str]:
     """Return the pattern of a token or comment with the space before it; frequent ones come first."""
     return re.compile(
         rf"\s*+(?:{_WORD}(?!['&])|[(),;\[\]]|[=*](?!{_OPERATOR})|\.(?![.0-9])|{_QUOTED}|--[^\n\r]*+|{_NAME}"
-        rf"|[eE]{_ESCAPED}|[bBxXnN]{_QUOTED}|[uU]&(?:{_QUOTED}|{_NAME})|{_WORD}|{_NUMBER}|\$[0-9]++|{_DOLLARS}"
+        rf"|[eE]{_ESCAPED}|[bBxXnN]{_QUOTED}|[uU]&(?:{_QUOTED}|{_NAME})|{_WORD}|{_NUMBER}|\$[0-9][\w$]*+|{_DOLLARS}"
         rf"{tagged}|{_COMMENT}|::|:=|\.\.|{_OPERATORS}|[^\s])"
     )
 
@@ -71,10 +70,12 @@ def _lexeme(tagged: str = "") -> re.Pattern[str]:
 _LEXEME = _lexeme()
 #: With a group, which makes the search for all at once return groups: for the few texts that need it.
 _LEXEME_OR_TAGGED = _lexeme(f"|{_tagged(1)}")
-_AFTER_E = r"(?<=[eE]')(?<![\w$][eE]')"
+_AFTER_E = r"(?<=[eE]')(?<!\w[eE]')(?<![\w$]\$[eE]')"
+#: Right behind a dollar quote E'…' may begin: the `$` before it is no part of a name.
+_DOLLAR_QUOTE = rf"(?<!\w)(?:{_DOLLARS}|{_tagged(1)})(?:[eE]{_ESCAPED})?"
 _RUN = re.compile(
     rf"""(?:[^;'"$/\-]++|'(?:{_AFTER_E}{_ESCAPED[1:]}|(?!{_AFTER_E}){_QUOTED[1:]})|{_NAME}|--[^\n\r]*+"""
-    rf"""|{_COMMENT}|(?<![\w$]){_DOLLARS}|(?<![\w$]){_tagged(1)}|(?<=[\w$])\$|\$(?!\$|[^\W\d]\w*+\$)"""
+    rf"""|{_COMMENT}|{_DOLLAR_QUOTE}|(?<=\w)\$[\w$]*+|\$(?!\$|[^\W\d]\w*+\$)"""
     rf"""|/(?!\*)|-(?!-)){{1,{_RUN_LENGTH}}}"""
 )
 _SPACE = re.compile(rf"(?:\s++|--[^\n\r]*+|{_COMMENT}){{1,{_RUN_LENGTH}}}")
@@ -136,9 +137,8 @@ def lexemes(text: str) -> list[str]:
     return _LEXEME.findall(text)
 
 
-def is_comment(lexeme: str) -> bool:
-    """Say whether what `lexemes` found, without its space, is a comment."""
-    return lexeme.startswith(("--", "/*"))
+#: What a comment among the lexemes begins with; no token does.
+COMMENTS = frozenset({"--", "/*"})
 
 
 # What a token means
@@ -172,7 +172,12 @@ _LOWER = str.maketrans({chr(upper): chr(upper + 32) for upper in range(ord("A"),
 def fold(token: str) -> str:
     """Return an identifier as PostgreSQL stores it: folded unless quoted, cut at 63 bytes."""
     if token.isascii():
-        name = literal(token) if token[-1] in "'\"$" else token.lower()
+        if token[-1] not in "'\"$":
+            name = token.lower()
+        elif token[0] == '"':
+            name = token[1:-1].replace('""', '"')
+        else:
+            name = literal(token)
         return name if len(name) <= MAX_IDENTIFIER_BYTES else _cut(name)
     return _cut(literal(token) if is_quoted(token) else token.translate(_LOWER))
 

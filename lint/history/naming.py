@@ -7,9 +7,9 @@ when taken (`makeObjectName` and `ChooseRelationName` in PostgreSQL's indexcmds.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lint.copying import replace
 from lint.history.lexical import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _CALL = re.compile(r'\(*\s*(?:"?[\w$]+"?\.)?"?([A-Za-z_][\w$]*)"?\s*\(')
 
 def object_name(table: str, column: str, label: str) -> str:
     """Join table, column and label by `_`, the longer of the first two cut to fit."""
+    plain = f"{table}_{column}_{label}" if column else f"{table}_{label}"
+    if len(plain) <= MAX_IDENTIFIER_BYTES and plain.isascii():
+        return plain
     first, second = table.encode(), column.encode()
     room = MAX_IDENTIFIER_BYTES - len(label) - 1 - (1 if column else 0)
     while len(first) + len(second) > room:
@@ -50,11 +53,16 @@ def names_of(table: Table) -> set[str]:
 
 def named_key(key: Key, table: Table, *, is_constraint: bool) -> Key:
     """Return a key with the name PostgreSQL gives it, unless it has one."""
+    return key if key.name else replace(key, name=key_name(key, table, is_constraint=is_constraint))
+
+
+def key_name(key: Key, table: Table, *, is_constraint: bool) -> str:
+    """Return the name of a key, its own or the one PostgreSQL gives it."""
     if key.name:
-        return key
+        return key.name
     column = "" if key.kind == "primary" else "_".join(_part_names(key))
     label = _LABELS[key.kind] if is_constraint else "idx"
-    return replace(key, name=chosen(table.name, column[:MAX_IDENTIFIER_BYTES], label, names_of(table)))
+    return chosen(table.name, column[:MAX_IDENTIFIER_BYTES], label, names_of(table))
 
 
 def _part_names(key: Key) -> list[str]:
@@ -73,11 +81,9 @@ def _part_names(key: Key) -> list[str]:
     return found
 
 
-def named_foreign_key(key: ForeignKey, table: Table) -> ForeignKey:
-    """Return a foreign key with the name PostgreSQL gives it, unless it has one."""
-    if key.name:
-        return key
-    return replace(key, name=chosen(table.name, "_".join(key.columns), "fkey", names_of(table)))
+def foreign_key_name(key: ForeignKey, table: Table) -> str:
+    """Return the name of a foreign key, its own or the one PostgreSQL gives it."""
+    return key.name or chosen(table.name, "_".join(key.columns), "fkey", names_of(table))
 
 
 def named_constraint(constraint: Constraint, table: Table) -> Constraint:

@@ -7,10 +7,11 @@ is `NotAnalysed`.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
+from lint.copying import replace
 from lint.history import facts
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts

@@ -18,13 +18,15 @@ from lint.history import (  # noqa: F401 - each registers what its facts do
     apply_security,
     apply_tables,
 )
-from lint.history.state import State
+from lint.history.state import HANDLERS, State
 from lint.history.steps import Step, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lint.history.facts import Fact
+
+    Told = tuple[Callable[[Step], None], ...]
 
 
 class Replay(State):
@@ -33,8 +35,8 @@ class Replay(State):
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self._watchers: tuple[Watcher, ...] = ()
-        self._before: tuple[Callable[[Step], None], ...] = ()
-        self._after: tuple[Callable[[Step], None], ...] = ()
+        #: Whom to tell before and after a change, by its kind.
+        self._told: dict[type, tuple[Told, Told]] = {}
 
     @property
     def watchers(self) -> tuple[Watcher, ...]:
@@ -44,9 +46,7 @@ class Replay(State):
     @watchers.setter
     def watchers(self, watchers: tuple[Watcher, ...]) -> None:
         self._watchers = watchers
-        listening = [(watcher, type(watcher)) for watcher in watchers]
-        self._before = tuple(w.before for w, kind in listening if kind.before is not Watcher.before)
-        self._after = tuple(w.after for w, kind in listening if kind.after is not Watcher.after)
+        self._told.clear()
 
     def begin_file(self, path: str = "") -> None:
         """Forget what one file's session had set: each migration gets the default search path."""
@@ -63,15 +63,21 @@ class Replay(State):
 
     def apply_one(self, change: Fact) -> None:
         """Apply one fact, and tell the watchers before and after."""
-        if not self._watchers:
-            super().apply_one(change)
-            return
+        kind = type(change)
+        before, after = self._told.get(kind) or self._whom_to_tell(kind)
         step = Step(change, self.place, self)
-        for before in self._before:
-            before(step)
-        super().apply_one(change)
-        for after in self._after:
-            after(step)
+        for tell in before:
+            tell(step)
+        HANDLERS[kind](self, change)
+        for tell in after:
+            tell(step)
+
+    def _whom_to_tell(self, kind: type) -> tuple[Told, Told]:
+        listening = [w for w in self._watchers if w.kinds is None or kind in w.kinds]
+        before = tuple(w.before for w in listening if type(w).before is not Watcher.before)
+        after = tuple(w.after for w in listening if type(w).after is not Watcher.after)
+        self._told[kind] = before, after
+        return before, after
 
     def note(self, reason: str) -> None:
         """Record that something was not analysed, and tell the watchers."""

@@ -6,10 +6,11 @@ FUNCTION), so both are read; its body stays text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lint.catalogue import Function, Trigger, written_name
+from lint.copying import replace
 from lint.history import facts
 from lint.history.lexical import is_quoted, literal
 from lint.history.queries import relations_in

@@ -22,6 +22,8 @@ _HEADINGS: tuple[tuple[str, str], ...] = (
 _UP = "|".join(up for up, _ in _HEADINGS)
 _DOWN = "|".join(down for _, down in _HEADINGS)
 _ANY_DOWN = re.compile(rf"^[ \t]*--[ \t]*(?:{_DOWN})", re.IGNORECASE | re.MULTILINE)
+#: One of them stands in every heading of a way down.
+_DOWN_WORDS = ("down", "undo", "drop below")
 _DOWN_SECTION = re.compile(
     rf"^[ \t]*--[ \t]*(?:{_DOWN}).*?(?=^[ \t]*--[ \t]*(?:{_UP})|\Z)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
@@ -37,7 +39,8 @@ def way_up(text: str) -> str:
     """Blank what a migration does only on its way down, or only for another database."""
     if "--" not in text:
         return text
-    if _ANY_DOWN.search(text):
+    lowered = text.lower()  # the pattern is tried at every letter, these are found at once
+    if any(word in lowered for word in _DOWN_WORDS) and _ANY_DOWN.search(text):
         text = _DOWN_SECTION.sub(lambda match: _blank(match[0]), text)
     if _LIQUIBASE.match(text):
         text = _CHANGESET.sub(lambda match: match[0] if _is_ours(match[1]) else _blank(match[0]), text)

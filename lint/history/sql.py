@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 from lint.errors import SqlUnreadableError
-from lint.history.lexical import Piece, first_word, fold, is_comment, is_string, lexemes, literal, pieces
+from lint.history.lexical import COMMENTS, Piece, first_word, fold, is_string, lexemes, literal, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -40,7 +41,8 @@ class Script:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(match.end() for match in re.finditer("\n", self.text))]
+        before = accumulate(map(len, self.text.split("\n")), initial=0)
+        return [*map(add, before, count())][:-1]
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return the 1-based line and column of a character offset."""
@@ -74,7 +76,7 @@ class Statement:
         found = lexemes(text)
         texts = [*map(str.lstrip, found)]
         if "--" in text or "/*" in text:
-            texts = [one for one in texts if not is_comment(one)]
+            texts = [one for one in texts if one[:2] not in COMMENTS]
         return cls(script, texts, None, (start, found))
 
     @classmethod
@@ -87,20 +89,27 @@ class Statement:
         """The offset of each token in the script."""
         if self._starts is None:
             at, found = self._found
-            ends = accumulate(map(len, found), initial=at)
-            next(ends)
-            written = zip(map(str.lstrip, found), ends, strict=True)
-            self._starts = [end - len(text) for text, end in written if not is_comment(text)]
+            ends = [*accumulate(map(len, found), initial=at)][1:]
+            if len(found) > len(self.texts):
+                texts = [*map(str.lstrip, found)]
+                ends = [end for text, end in zip(texts, ends, strict=True) if text[:2] not in COMMENTS]
+            self._starts = [*map(sub, ends, map(len, self.texts))]
         return self._starts
 
     @property
     def start(self) -> int:
         """The offset of the first character."""
+        at, found = self._found
+        if self._starts is None and len(found) == len(self.texts):  # no comment among them
+            return at + len(found[0]) - len(self.texts[0])
         return self.starts[0]
 
     @property
     def end(self) -> int:
         """The offset behind the last character."""
+        at, found = self._found
+        if self._starts is None and len(found) == len(self.texts):
+            return at + sum(map(len, found))
         return self.starts[-1] + len(self.texts[-1])
 
     @property

@@ -7,10 +7,10 @@ ALTER or CREATE POLICY mentions comes to be with `known=False`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lint.catalogue import DEFAULT_SCHEMA, Catalogue, Grant, Place, Table, written_name
+from lint.copying import replace
 from lint.history.types import BUILT_IN
 
 if TYPE_CHECKING:

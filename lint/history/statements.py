@@ -8,7 +8,6 @@ first word. A statement of a kind that matters which does not follow the grammar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
@@ -117,7 +116,7 @@ def _create_index(cursor: Cursor) -> list[Fact]:
     cursor.expect("ON")
     cursor.eat("ONLY")
     table = cursor.name()
-    key = replace(index_key(cursor, unique=unique), name=name)
+    key = index_key(cursor, name, unique=unique)
     return [facts.AddConstraint(table, (key,), if_not_exists=if_not_exists, is_index=True)]
 
 

@@ -33,7 +33,10 @@ class Step:
 
 
 class Watcher:
-    """Is told of every file and of every change of a replay; this one listens and does nothing."""
+    """Is told of every file and of the changes of a replay; this one listens and does nothing."""
+
+    #: The kinds of change that it wants to hear of, None for all.
+    kinds: tuple[type, ...] | None = None
 
     def begin_file(self, path: str) -> None:
         """Hear that the statements of a file follow, in a session of their own."""
@@ -161,6 +164,8 @@ class Closing:
 
 class Lives(Watcher):
     """The life of each table by "schema.name", through renames."""
+
+    kinds = (facts.CreateTable, facts.DropTable, facts.DropSchema, *_RENAMES)
 
     def __init__(self, moment: Moment) -> None:
         self.moment = moment

@@ -65,10 +65,23 @@ BUILT_IN = frozenset(
     | {"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "pg_lsn", "jsonpath"}
     | {"xid", "cid", "tid", "xid8", "refcursor", "language_handler", "fdw_handler", "unknown", '"char"'}
 )
+#: Types that are one word with nothing behind it, by that word: most columns have one of them.
+_PLAIN = {
+    word.upper(): _ALIASES.get(word, word)
+    for word in {"int", "int4", "int2", "int8", "integer", "smallint", "bigint", "bool", "boolean", "date"}
+    | {"varchar", "float4", "float8", "timestamptz", "timetz", "text", "uuid", "json", "jsonb", "bytea"}
+    | {"numeric"}
+}
+#: What makes more of it: a length, a schema, an array.
+_GOES_ON = frozenset({"(", ".", "[", "ARRAY"})
 
 
 def read_type(cursor: Cursor, *, modifiers: bool = True) -> str:
     """Read a type name; `modifiers` keeps a length or precision, as columns have and arguments not."""
+    plain = _PLAIN.get(cursor.word())
+    if plain is not None and cursor.word(1) not in _GOES_ON:
+        cursor.at += 1
+        return plain
     quoted = cursor.text[-1] == '"'
     name = cursor.name()
     if len(name) > 1 and name[-2] == "pg_catalog":

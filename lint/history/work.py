@@ -9,9 +9,10 @@ one of a single row.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lint.copying import replace
 from lint.history.lexical import fold, is_name, is_quoted, is_string, literal
 from lint.history.sql import Cursor, Statement
 from lint.history.values import HOLE
@@ -112,7 +113,9 @@ def acts(statement: Statement) -> list[Act]:
 
 def outside_transactions(text: str) -> list[Act]:
     """Return the fact that a file's own words ask its tool for no transaction."""
-    return [Transaction("none")] if "--" in text and _NO_TRANSACTION.search(text) else []
+    lowered = text.lower()  # the pattern is tried at every letter, these are found at once
+    is_marked = "--" in text and ("transaction" in lowered or "txmode" in lowered)
+    return [Transaction("none")] if is_marked and _NO_TRANSACTION.search(text) else []
 
 
 def loop_source(source: Cursor) -> list[Act]:
@@ -402,6 +405,8 @@ def _create(cursor: Cursor) -> list[Act]:
 
 def _filled(cursor: Cursor, verb: Verb) -> list[Act]:
     """Read the query of CREATE … AS, None of which runs WITH NO DATA."""
+    if "AS" not in cursor.words:
+        return []
     cursor.eat("IF", "NOT", "EXISTS")
     name = cursor.name()
     if not cursor.skip_to("AS") or cursor.words[-3:] == ["WITH", "NO", "DATA"]:

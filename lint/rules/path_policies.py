@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from lint.report import Finding, Severity
 
 _POLICY_FACTS = (facts.CreatePolicy, facts.AlterPolicy, facts.RenamePolicy, facts.DropPolicy)
+_CASCADING = (
+    facts.DropTable,
+    facts.DropView,
+    facts.DropColumn,
+    facts.DropConstraint,
+    facts.DropFunction,
+    facts.DropType,
+)
 _LOCKING = (facts.RowSecurityChange, *_POLICY_FACTS)
 
 
@@ -37,6 +45,8 @@ class Lost:
 
 class Cascades(Watcher):
     """RLS044: what CASCADE took, and what was skipped because it exists already."""
+
+    kinds = (*_CASCADING, facts.CreatePolicy)
 
     def __init__(self, config: LintConfig) -> None:
         self.config = config
@@ -169,6 +179,8 @@ class _Locked:
 class Locks(Watcher):
     """RLS045: one finding for each file that locks tables which were there before it."""
 
+    kinds = (SettingChange, *_LOCKING)
+
     def __init__(self, moment: Moment, lives: Lives) -> None:
         self.moment = moment
         self.lives = lives
@@ -226,6 +238,8 @@ def _count(number: int, what: str) -> str:
 
 class Namesakes(Watcher):
     """RLS046: row security for a table that no file creates, beside one of nearly that name."""
+
+    kinds = (facts.RowSecurityChange, facts.CreatePolicy)
 
     def __init__(self) -> None:
         self.written: dict[str, Place] = {}

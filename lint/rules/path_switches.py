@@ -42,44 +42,35 @@ class Switches(Watcher):
         self.moment = moment
         self.lives = lives
         self.windows: list[Finding] = []
-        #: The tables that a change is about, as they were; one change may run others.
-        self._before: list[dict[str, Table]] = []
+        #: The table that a change is about, as it was; one change may run others.
+        self._before: list[Table | None] = []
 
     def before(self, step: Step) -> None:
         """Remember the tables as they are."""
-        self._before.append({name: step.replay.tables[name] for name in self._touched(step)})
+        self._before.append(_touched(step))
 
     def after(self, step: Step) -> None:
         """See what a change took away, closed, opened or filled."""
-        before = self._before.pop()
-        for name in self._touched(step):
-            table = step.replay.tables[name]
-            earlier = before.get(name)
-            if earlier is not None:
-                self._losses(self.lives.of(name), earlier, table, step)
-                self._windows(self.lives.of(name), earlier, table, step)
-            self._filling(self.lives.of(name), table, step)
-
-    def _touched(self, step: Step) -> tuple[str, ...]:
-        change = step.change
-        if isinstance(change, Rows):
-            name = change.target
-        else:
-            name = getattr(change, "table", None) or getattr(change, "name", None)
-        if not isinstance(name, tuple):
-            return ()
-        key = step.replay.key(name)
-        return (key,) if key in step.replay.tables else ()
+        before, table = self._before.pop(), _touched(step)
+        if table is None:
+            return
+        life = self.lives.of(table.qualified)
+        if before is not None and before.qualified == table.qualified and _is_switched(before, table):
+            self._losses(life, before, table, step)
+            self._windows(life, before, table, step)
+        self._filling(life, table, step)
 
     # RLS005
 
     def _losses(self, life: Life, before: Table, after: Table, step: Step) -> None:
-        had = _protections(before)
-        has = _protections(after)
-        for kind in had:
-            if had[kind] and not has[kind]:
+        for kind, had, has in (
+            ("enable", before.enabled, after.enabled),
+            ("force", before.forced, after.forced),
+            ("policy", bool(before.permissive), bool(after.permissive)),
+        ):
+            if had and not has:
                 life.lost[kind] = Loss(step.place, before)
-            elif has[kind]:
+            elif has:
                 life.lost.pop(kind, None)
 
     # RLS042
@@ -136,8 +127,23 @@ class Switches(Watcher):
                 yield finding
 
 
-def _protections(table: Table) -> dict[str, bool]:
-    return {"enable": table.enabled, "force": table.forced, "policy": bool(table.permissive)}
+def _is_switched(before: Table, after: Table) -> bool:
+    """Say whether anything that protects a table may have changed; most changes leave it alone."""
+    return (
+        before.policies is not after.policies
+        or before.enabled != after.enabled
+        or before.forced != after.forced
+    )
+
+
+def _touched(step: Step) -> Table | None:
+    """Return the table that a change is about, as it is now."""
+    change = step.change
+    if isinstance(change, Rows):
+        name: object = change.target
+    else:
+        name = getattr(change, "table", None) or getattr(change, "name", None)
+    return step.replay.tables.get(step.replay.key(name)) if isinstance(name, tuple) else None
 
 
 def _still(kind: str, table: Table, life: Life) -> bool:

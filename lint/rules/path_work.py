@@ -48,6 +48,8 @@ _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 class Work(Watcher):
     """Judges each statement over rows, and each check of a foreign key, at its moment."""
 
+    kinds = (Rows,)
+
     def __init__(self, config: LintConfig, moment: Moment) -> None:
         self.config = config
         self.moment = moment

@@ -119,6 +119,7 @@ def test_deep_nesting_ends(lint: Lint) -> None:
         ("m/1.sql", f"CREATE POLICY p ON a USING ({'NOT ' * 20000}b);"),
         ("m/1.sql", f"DO $$ BEGIN {'IF a THEN ' * 20000} END $$;"),
         ("m/1.sql", f"CREATE SCHEMA a; {'/* ' * 100_000}"),
+        ("m/1.sql", f"CREATE POLICY p ON {' '.join(f'1$a{number}$' for number in range(100_000))}"),
         ("m/1.sql", f"CREATE SCHEMA a; {'$a$ $b$ ' * 50_000}$c$"),
         ("versions/1.py", f"down_revision = None\nx = {'-' * 50000}1"),
         ("versions/1.py", f"down_revision = None\nx = {'+'.join(['1'] * 20000)}"),
