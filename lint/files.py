@@ -45,8 +45,7 @@ _RUNS_SQL = re.compile(
 _EXPORTED_WAY_UP = re.compile(
     rb"\bexport\s+(?:default\s+)?(?:async\s+)?function\s*\*?\s*(?:up|run|migrate)\b"
     rb"|\bexport\s+(?:const|let|var)\s+(?:up|run|migrate)\b|\bexports\.(?:up|run|migrate)\s*="
-    rb"|(?:^|[{,;\s])(?:public\s+)?(?:async\s+)?(?:up|run|migrate)\s*(?:\?\s*)?(?:[,}:(=]|$)",
-    re.MULTILINE,
+    rb"|[{,]\s*(?:async\s+)?(?:run|migrate)\s*[:(]"
 )
 _EXPORTS = re.compile(rb"\bexport\b|\bexports\b")
 #: Names of files, or of the folders around them, that are those of migrations.
@@ -94,7 +93,7 @@ class SourceFile:
             self.location.suffix in SCRIPTS
             and bool(_MIGRATION.search(self.path))
             and bool(_EXPORTS.search(self.content))
-            and bool(_EXPORTED_WAY_UP.search(self.content))
+            and bool(_EXPORTED_WAY_UP.search(self.content) or _WAY_UP.search(self.content))
             and bool(_RUNS_SQL.search(self.content))
         )
 

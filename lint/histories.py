@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lint.catalogue import Place
 from lint.files import PYTHON
 from lint.history.replay import Replay
-from lint.programs import DEFINES
+from lint.programs import DEFINES, is_step
 from lint.rules.head import Head, judge_head
 from lint.rules.path import Path as PathOfHistory
 from lint.rules.table_rules import RLS090
@@ -75,8 +75,9 @@ def unread_findings(corpus: Corpus, histories: Iterable[History]) -> Iterator[Fi
         yield _nothing_read(folder, files)
     silent = {one.catalogue.source for one in histories if not (one.statements or one.gaps)}
     for folder, files in {**corpus.revisions, **corpus.scripts}.items():
-        if folder in silent and any(DEFINES.search(file.content) for file in files):
-            yield _nothing_read(folder, files)
+        steps = [file for file in files if is_step(file) and DEFINES.search(file.content)]
+        if folder in silent and steps:
+            yield _nothing_read(folder, steps)
 
 
 def _nothing_read(folder: str, files: Sequence[SourceFile]) -> Finding:

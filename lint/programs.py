@@ -130,12 +130,13 @@ def unread_folders(programs: Iterable[SourceFile]) -> dict[str, list[SourceFile]
     """Return the folders of migrations that define something and are read by nothing here."""
     folders: dict[str, list[SourceFile]] = {}
     for file in programs:
-        if _is_step(file) and (DEFINES.search(file.content) or _BUILDS.search(file.content)):
+        if is_step(file) and (DEFINES.search(file.content) or _BUILDS.search(file.content)):
             folders.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
     return folders
 
 
-def _is_step(file: SourceFile) -> bool:
+def is_step(file: SourceFile) -> bool:
+    """Say whether a file is named as a migration is, in a folder that is named for them."""
     parts = PurePosixPath(file.path).parts
     around = any(_FOLDER.search(part) for part in parts[-4:-1])
     return around and _STEP.match(file.location.name) is not None

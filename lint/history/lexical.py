@@ -46,7 +46,8 @@ def _comment(inside: str = "") -> str:
 
 _COMMENT = _comment(_comment(_comment()))
 #: What PostgreSQL calls junk behind a number stays with it, so that no quote begins in its middle.
-_NUMBER = r"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9][0-9_]*+)?(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
+_EXPONENT = r"(?:[eE][-+]?[0-9][0-9_]*+)?"
+_NUMBER = rf"(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+){_EXPONENT}(?:(?<=\w)[\w$]*+)?|\w[\w$]*+"
 _OPERATOR = r"[-+*/<>=~!@#%^&|`?]"
 _PLAIN = r"(?:(?!--|/\*)[-+*/<>=])"
 #: An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | `; none is longer than a name.
@@ -69,7 +70,7 @@ def _lexeme(tagged: str = "") -> re.Pattern[str]:
 _LEXEME = _lexeme()
 #: With a group, which makes the search for all at once return groups: for the few texts that need it.
 _LEXEME_OR_TAGGED = _lexeme(f"|{_tagged(1)}")
-_AFTER_E = r"(?<=[eE]')(?<![\w$][eE]')"
+_AFTER_E = r"(?<=[eE]')(?<!\w[eE]')(?<![\w$]\$[eE]')"
 #: Right behind a dollar quote E'…' may begin: the `$` before it is no part of a name.
 _DOLLAR_QUOTE = rf"(?<!\w)(?:{_DOLLARS}|{_tagged(1)})(?:[eE]{_ESCAPED})?"
 _RUN = re.compile(

@@ -173,10 +173,13 @@ class _Migration:
         self.evaluator: Evaluator | None = None
         #: True when the object that the migration is given is node-pg-migrate's.
         self.is_pgm = False
+        #: True when the file is a migration by its name or its words: any other may only lie beside them.
+        self.is_step = False
 
     def follow(self, source: bytes, file: SourceFile) -> None:
         """Follow `up`, whatever way the file exports it."""
         self.is_pgm = _PGM.search(source) is not None
+        self.is_step = file.is_script_migration or file.location.name[:1].isdigit()
         try:
             with file_deadline():
                 self._follow(self.modules.module(source, file.location))
@@ -189,9 +192,9 @@ class _Migration:
             self.program.apply([Transaction("none")])
         if isinstance(work, str):
             self._run(work)
-        elif work is None:
+        elif work is None and self.is_step:
             self.program.note("its `up` was not found, so nothing of it was read")
-        else:
+        elif work is not None:
             self.evaluator = Evaluator(module, self._effect)
             ended, result = self.evaluator.outcome(work, [Unknown(_INTERFACE), Unknown(_LIBRARY)])
             self._run(result)

@@ -322,3 +322,12 @@ def test_what_is_read_or_defines_nothing_is_not_told(name: str, text: str, lint:
 def test_a_history_of_which_no_statement_was_read_is_told(lint: Lint) -> None:
     text = "revision = 'a'\ndown_revision = None\ndef upgrade():\n    helper('CREATE TABLE a (org_id int)')\n"
     assert [f.rule for f in lint({"versions/1_a.py": text}).findings] == ["RLS090"]
+
+
+def test_a_program_beside_the_migrations_is_not_missed(lint: Lint) -> None:
+    """A runner has no way up of its own; a numbered file without one is told."""
+    runner = (
+        "import { step } from './step';\nexport const all = { run: 1 };\ndb.query('CREATE TABLE a ()');\n"
+    )
+    assert lint({"migrations/runner.ts": runner}).findings == ()
+    assert [f.rule for f in lint({"migrations/1_a.ts": runner}).findings] == ["RLS090"]
