@@ -103,7 +103,8 @@ SILENT = {
     + function("SELECT * FROM invoice WHERE id = i")
     + "REVOKE EXECUTE ON FUNCTION find(uuid) FROM PUBLIC;",
     "a table expression of a table's name": function(
-        "WITH payment AS (SELECT 1) SELECT i.* FROM public.invoice i, payment",
+        "WITH payment AS (SELECT 1) SELECT i.* FROM public.invoice i, payment "
+        "WHERE i.tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid",
         "SECURITY DEFINER SET search_path = ''",
     ),
     "a partition with its own": PARTS
