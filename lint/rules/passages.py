@@ -373,7 +373,11 @@ def _holds_secrets(table: Table, view: Viewpoint) -> bool:
     """Say whether a table under row security hides rows from the role at all."""
     if not view.is_protected(table.qualified):
         return False
-    return not (view.from_history and _shared(table, view))
+    if not view.from_history:
+        return True
+    if table.qualified not in view.shared:
+        view.shared[table.qualified] = _shared(table, view)
+    return not view.shared[table.qualified]
 
 
 def _shared(table: Table, view: Viewpoint) -> bool:

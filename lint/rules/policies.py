@@ -14,7 +14,7 @@ from sqlglot import expressions as exp
 from lint.catalogue import PUBLIC
 from lint.rules.bodies import captured_argument
 from lint.rules.branches import Branches
-from lint.rules.claims import believed
+from lint.rules.claims import believed, may_believe
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -241,8 +241,9 @@ class TablePolicies:
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
+        suspect = may_believe(text, self.view.session)
         for way in self._alternatives(text):
-            claim = believed(way, self.view.session)
+            claim = believed(way, self.view.session) if suspect else None
             if claim is not None:
                 yield self._believed(policy, clause, claim, way)
                 continue
