@@ -48,12 +48,21 @@ _COMMON_TABLE = re.compile(
 )
 #: What an UPDATE writes: values, and no question that a caller has to answer.
 _ASSIGNED = re.compile(r"\bset\b(?!\s*_config)[^;]*?\bwhere\b", re.IGNORECASE)
+#: A row that is added, which tells nobody another.
+_INSERTED = re.compile(r'\binsert\s+into\s+"?\w+"?(?:\s*\.\s*"?\w+"?)?', re.IGNORECASE)
 #: Types of ids.
 _IDS = frozenset({"uuid", "bigint", "integer", "int", "int4", "int8"})
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
 _NOT_RELATIONS = frozenset(
     {"select", "lateral", "unnest", "json", "jsonb", "new", "old", "strict", "set", "values", "of", "pg_temp"}
 )
+
+
+#: A partition whose name is put together, and what would protect it.
+_MADE_PARTITION = re.compile(
+    r'create\s+table\s[^;\']*?\bpartition\s+of\s+(?:("?\w+"?)\.)?"?(\w+)', re.IGNORECASE
+)
+_PROTECTS = re.compile(r"enable\s+row\s+level\s+security|revoke\b", re.IGNORECASE)
 
 
 # Views
@@ -271,19 +280,21 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
     for table in view.catalogue.tables.values():
         if not _holds_secrets(table, view) or not _reads(body, table, view):
             continue
+        told = _reads(_INSERTED.sub("", body), table, view)
         why = view.exempt(function.owner, table) or _either_way(function, table, view)
-        if why is not None:
-            yield RLS032.finding(
-                place,
-                f"function {function.signature} reads {table.qualified} as "
-                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches {_whose_rows(table)} "
-                "through it",
-                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
-                table=table.qualified,
-                subject=function.signature,
-                severity="info" if view.session.asks_caller(function) else "warning",
-            )
-            return
+        if why is None or not (told or _chooses_rows(function)):
+            continue
+        done = f"reaches {_whose_rows(table)} through it" if told else "may add rows of any id that it names"
+        yield RLS032.finding(
+            place,
+            f"function {function.signature} {'reads' if told else 'writes'} {table.qualified} as "
+            f"{view.owner_text(function.owner)}, and {why}: {view.role} {done}",
+            f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
+            table=table.qualified,
+            subject=function.signature,
+            severity="info" if view.session.asks_caller(function) else "warning",
+        )
+        return
 
 
 def _either_way(function: Function, table: Table, view: Viewpoint) -> str | None:
@@ -392,7 +403,11 @@ def _holds_secrets(table: Table, view: Viewpoint) -> bool:
     """Say whether a table under row security hides rows from the role at all."""
     if not view.is_protected(table.qualified):
         return False
-    return not (view.from_history and _shared(table, view))
+    if not view.from_history:
+        return True
+    if table.qualified not in view.shared:
+        view.shared[table.qualified] = _shared(table, view)
+    return not view.shared[table.qualified]
 
 
 def _shared(table: Table, view: Viewpoint) -> bool:
@@ -526,6 +541,38 @@ def child_findings(view: Viewpoint) -> Iterator[Finding]:
             f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
             table=table.qualified,
         )
+
+
+def made_partition_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS033 for functions that make partitions of a protected table while they run.
+
+    A partition gets no row security from its parent; what default privileges give, it answers with.
+    """
+    for function in view.catalogue.functions.values():
+        body = body_text(function)
+        for schema, name in _MADE_PARTITION.findall(body):
+            parent = view.catalogue.table(".".join(part.strip('"') for part in (schema, name) if part))
+            if parent is None or not view.is_protected(parent.qualified) or _PROTECTS.search(body):
+                continue
+            if not view.from_history or not _given_by_default(parent.schema, view):
+                continue
+            yield RLS033.finding(
+                view.place(function),
+                f"function {function.qualified} makes partitions of {parent.qualified} without row security, "
+                f"and {view.role} is granted each new table: every tenant's rows in it",
+                "enable row security in it, with a policy, or revoke the partition from who serves tenants",
+                table=parent.qualified,
+                subject=function.signature,
+            )
+
+
+def _given_by_default(schema: str, view: Viewpoint) -> bool:
+    """Say whether new tables of a schema are readable to the role as soon as they are made."""
+    given = (one for one in view.catalogue.default_privileges if one.objects == "tables")
+    return view.hosted or any(
+        one.grantee in view.rights and one.privilege == "select" and one.schema in {None, schema}
+        for one in given
+    )
 
 
 def _root_protected(name: str, view: Viewpoint) -> bool:
