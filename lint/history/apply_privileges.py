@@ -164,6 +164,9 @@ def functions_named(state: State, routine: Routine) -> list[Function]:
 def _execute(
     state: State, function: Function, grantees: tuple[str, ...], change: facts.GrantPrivileges
 ) -> None:
+    told = {(function.signature, "execute", grantee) for grantee in grantees}
+    if not change.option_only:
+        (state.revoked.update if change.revoked else state.revoked.difference_update)(told)
     left = tuple(one for one in function.executors if one not in grantees)
     if not change.revoked:
         left += tuple(one for one in grantees if one != function.owner)

@@ -22,7 +22,14 @@ _METADATA = re.compile(r"'[^']*\buser_metadata\b|\braw_user_meta_data\b")
 _REQUEST = re.compile(r"'request\.(?:headers?|cookies?)\b")
 #: Words of a value in a header that only the right caller has.
 _PROOF = re.compile(r"token|secret|password|api_?key|apikey|signature|hash|digest|crypt|hmac", re.IGNORECASE)
+#: What stands in every policy, or function that policies call, in which a client is believed.
+_MENTIONED = re.compile(r"user_meta|request\.(?:header|cookie)")
 _MAX_DEPTH = 4
+
+
+def may_believe(text: str, session: Session) -> bool:
+    """Say whether a policy's text, or a function it may call, speaks of what clients say at all."""
+    return _MENTIONED.search(text) is not None or session.mentions(_MENTIONED)
 
 
 def believed(way: Alternative, session: Session) -> str | None:

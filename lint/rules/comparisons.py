@@ -81,6 +81,7 @@ def _clause_findings(
     for name, node in called_functions(tree):
         for function in view.session.functions(name):
             yield from _volatility(function, node, where, policy, table, scope, view)
+            yield from _refused(function, where, policy, table, view)
     if view.from_history:
         yield from _asked_per_row(tree, where, policy, table, scope, view)
     yield from _sub_selects(tree, where, policy, table, view)
@@ -472,6 +473,32 @@ def _seen_by(table: Table, view: Viewpoint) -> Iterator[exp.Expr]:
                 yield parse_predicate(policy.using)
             except PredicateError:
                 continue
+
+
+def _refused(
+    function: Function, where: str, policy: Policy, table: Table, view: Viewpoint
+) -> Iterator[Finding]:
+    """RLS022 for a function that nobody whom the policy is for may execute."""
+    roles = [role for role in view.serving if view.applies(policy, role)]
+    if not view.from_history or not roles or not all(_may_not_call(function, role, view) for role in roles):
+        return
+    names = ", ".join(roles)
+    yield RLS022.finding(
+        view.place(policy, table),
+        f"{where} calls {function.qualified}, which {names} may not execute: every query fails with 42501",
+        f"GRANT EXECUTE ON FUNCTION {function.signature} TO {names};",
+        table=table.qualified,
+        subject=f"{policy.name}:{function.qualified}:execute",
+        cause=f"policies call {function.qualified}, which {names} may not execute",
+    )
+
+
+def _may_not_call(function: Function, role: str, view: Viewpoint) -> bool:
+    """Say whether EXECUTE was taken from a role; a hosted platform's own grant is one of its own."""
+    rights = view.rights_of(role)
+    if not function.language or function.owner in rights or not rights.isdisjoint(function.executors):
+        return False
+    return (function.signature, "execute", role) in view.catalogue.revoked or not view.hosted
 
 
 # RLS022 through functions, which PostgreSQL notices only when they run

@@ -206,6 +206,7 @@ class Session:
             self._functions.setdefault(function.qualified, []).append(function)
         self._settings: dict[str, frozenset[str]] = {}
         self._callers: dict[str, bool] = {}
+        self._mentioned: dict[re.Pattern[str], bool] = {}
         self._homes: dict[str, str] = {}
         if catalogue.server_version is None:  # a database qualifies every name of its own
             self._homes = _homes(self._functions)
@@ -227,6 +228,13 @@ class Session:
         for name in dict.fromkeys(names):
             if name in self._functions and name != function.qualified:
                 yield name
+
+    def mentions(self, pattern: re.Pattern[str]) -> bool:
+        """Say whether the body of any function has a pattern; asked once for each."""
+        if pattern not in self._mentioned:
+            bodies = (one.body for overloads in self._functions.values() for one in overloads)
+            self._mentioned[pattern] = any(pattern.search(body) for body in bodies)
+        return self._mentioned[pattern]
 
     def settings_of(self, name: str, depth: int = 0) -> frozenset[str]:
         """Return the settings that a function reads, itself or through functions it calls."""

@@ -16,6 +16,7 @@ from lint.rules.passages import (
     child_findings,
     copy_findings,
     function_findings,
+    made_partition_findings,
     publication_findings,
     view_findings,
 )
@@ -60,6 +61,7 @@ def schema_findings(view: Viewpoint) -> list[Finding]:
         *view_findings(view),
         *function_findings(view),
         *child_findings(view),
+        *made_partition_findings(view),
         *copy_findings(view),
         *publication_findings(view),
         *privilege_findings(view),

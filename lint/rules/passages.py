@@ -38,7 +38,7 @@ _SETS = re.compile(
 )
 #: Words of values that only the right caller knows.
 _SECRETS = re.compile(
-    r"\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)\w*\s*=|"
+    r"\b(?!errcode\b)\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)\w*\s*=|"
     r"=\s*\w*(?:token|secret|password|passcode|otp|code|hash|key|signature)",
     re.IGNORECASE,
 )
@@ -46,12 +46,23 @@ _SECRETS = re.compile(
 _COMMON_TABLE = re.compile(
     r"\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(", re.IGNORECASE
 )
+#: What an UPDATE writes: values, and no question that a caller has to answer.
+_ASSIGNED = re.compile(r"\bset\b(?!\s*_config)[^;]*?\bwhere\b", re.IGNORECASE)
+#: A row that is added, which tells nobody another.
+_INSERTED = re.compile(r'\binsert\s+into\s+"?\w+"?(?:\s*\.\s*"?\w+"?)?', re.IGNORECASE)
 #: Types of ids.
 _IDS = frozenset({"uuid", "bigint", "integer", "int", "int4", "int8"})
 _STRINGS = re.compile(r"'(?:[^']|'')*'")
 _NOT_RELATIONS = frozenset(
     {"select", "lateral", "unnest", "json", "jsonb", "new", "old", "strict", "set", "values", "of", "pg_temp"}
 )
+
+
+#: A partition whose name is put together, and what would protect it.
+_MADE_PARTITION = re.compile(
+    r'create\s+table\s[^;\']*?\bpartition\s+of\s+(?:("?\w+"?)\.)?"?(\w+)', re.IGNORECASE
+)
+_PROTECTS = re.compile(r"enable\s+row\s+level\s+security|revoke\b", re.IGNORECASE)
 
 
 # Views
@@ -269,19 +280,31 @@ def _reads_as_owner(function: Function, body: str, view: Viewpoint, place: Place
     for table in view.catalogue.tables.values():
         if not _holds_secrets(table, view) or not _reads(body, table, view):
             continue
-        why = view.exempt(function.owner, table)
-        if why is not None:
-            yield RLS032.finding(
-                place,
-                f"function {function.signature} reads {table.qualified} as "
-                f"{view.owner_text(function.owner)}, and {why}: {view.role} reaches {_whose_rows(table)} "
-                "through it",
-                f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
-                table=table.qualified,
-                subject=function.signature,
-                severity="info" if view.session.asks_caller(function) else "warning",
-            )
-            return
+        told = _reads(_INSERTED.sub("", body), table, view)
+        why = view.exempt(function.owner, table) or _either_way(function, table, view)
+        if why is None or not (told or _chooses_rows(function)):
+            continue
+        done = f"reaches {_whose_rows(table)} through it" if told else "may add rows of any id that it names"
+        yield RLS032.finding(
+            place,
+            f"function {function.signature} {'reads' if told else 'writes'} {table.qualified} as "
+            f"{view.owner_text(function.owner)}, and {why}: {view.role} {done}",
+            f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
+            table=table.qualified,
+            subject=function.signature,
+            severity="info" if view.session.asks_caller(function) else "warning",
+        )
+        return
+
+
+def _either_way(function: Function, table: Table, view: Viewpoint) -> str | None:
+    """Return what is wrong with reading a forced table as an owner that no migration names, or None.
+
+    A plain owner is bound by FORCE and finds nothing, so that a function which works has another.
+    """
+    if not view.from_history or function.owner is not None or not table.forced or not table.tenant_column:
+        return None
+    return "only a superuser or BYPASSRLS finds any row of a forced table that way"
 
 
 def _reads(body: str, table: Table, view: Viewpoint) -> bool:
@@ -306,10 +329,10 @@ def _tells_rows(function: Function, view: Viewpoint) -> bool:
 
 def _changes_as_owner(function: Function, body: str, view: Viewpoint, place: Place) -> Iterator[Finding]:
     """RLS032 for a function that changes or deletes rows by an id its caller chooses, and tells none."""
-    asks = view.session.asks_caller(function) or _SECRETS.search(body) is not None
-    if asks or not _takes_ids(function) or not view.may_execute(function):
+    asks = view.session.asks_caller(function) or _SECRETS.search(_ASSIGNED.sub(" where ", body)) is not None
+    if asks or not _chooses_rows(function) or not view.may_execute(function):
         return
-    for table in view.tenant_tables():
+    for table in view.catalogue.tables.values():
         if not _holds_secrets(table, view) or not _changes(body, table):
             continue
         why = view.exempt(function.owner, table)
@@ -317,7 +340,7 @@ def _changes_as_owner(function: Function, body: str, view: Viewpoint, place: Pla
             yield RLS032.finding(
                 place,
                 f"function {function.signature} changes rows of {table.qualified} as "
-                f"{view.owner_text(function.owner)}, and {why}: {view.role} may change every tenant's rows "
+                f"{view.owner_text(function.owner)}, and {why}: {view.role} may change {_whose_rows(table)} "
                 "by their ids",
                 f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or ask in it who calls",
                 table=table.qualified,
@@ -331,6 +354,13 @@ def _changes(body: str, table: Table) -> bool:
     """Say whether a body updates or deletes rows of a table."""
     name = rf'(?:"?{re.escape(table.schema)}"?\s*\.\s*)?"?{re.escape(table.name)}\b(?!\s*\.)'
     return re.search(rf"\b(?:update|delete\s+from)\s+(?:only\s+)?{name}", body, re.IGNORECASE) is not None
+
+
+def _chooses_rows(function: Function) -> bool:
+    """Say whether a caller hands ids over, one or several, or a value that is called so."""
+    lists = {part.strip().removesuffix("[]") for part in function.arguments.lower().split(",")}
+    named = any(name.lower().endswith(("id", "ids", "_uuid")) for name in function.argument_names)
+    return not _IDS.isdisjoint(lists) or named
 
 
 def _takes_ids(function: Function) -> bool:
@@ -373,7 +403,11 @@ def _holds_secrets(table: Table, view: Viewpoint) -> bool:
     """Say whether a table under row security hides rows from the role at all."""
     if not view.is_protected(table.qualified):
         return False
-    return not (view.from_history and _shared(table, view))
+    if not view.from_history:
+        return True
+    if table.qualified not in view.shared:
+        view.shared[table.qualified] = _shared(table, view)
+    return not view.shared[table.qualified]
 
 
 def _shared(table: Table, view: Viewpoint) -> bool:
@@ -507,6 +541,38 @@ def child_findings(view: Viewpoint) -> Iterator[Finding]:
             f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
             table=table.qualified,
         )
+
+
+def made_partition_findings(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS033 for functions that make partitions of a protected table while they run.
+
+    A partition gets no row security from its parent; what default privileges give, it answers with.
+    """
+    for function in view.catalogue.functions.values():
+        body = body_text(function)
+        for schema, name in _MADE_PARTITION.findall(body):
+            parent = view.catalogue.table(".".join(part.strip('"') for part in (schema, name) if part))
+            if parent is None or not view.is_protected(parent.qualified) or _PROTECTS.search(body):
+                continue
+            if not view.from_history or not _given_by_default(parent.schema, view):
+                continue
+            yield RLS033.finding(
+                view.place(function),
+                f"function {function.qualified} makes partitions of {parent.qualified} without row security, "
+                f"and {view.role} is granted each new table: every tenant's rows in it",
+                "enable row security in it, with a policy, or revoke the partition from who serves tenants",
+                table=parent.qualified,
+                subject=function.signature,
+            )
+
+
+def _given_by_default(schema: str, view: Viewpoint) -> bool:
+    """Say whether new tables of a schema are readable to the role as soon as they are made."""
+    given = (one for one in view.catalogue.default_privileges if one.objects == "tables")
+    return view.hosted or any(
+        one.grantee in view.rights and one.privilege == "select" and one.schema in {None, schema}
+        for one in given
+    )
 
 
 def _root_protected(name: str, view: Viewpoint) -> bool:

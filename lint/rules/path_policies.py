@@ -52,6 +52,8 @@ class Cascades(Watcher):
         self.config = config
         self.lost: dict[str, Lost] = {}
         self.skipped: list[Finding] = []
+        #: Names that were dropped and that the table never had, by table and file.
+        self.missed: dict[tuple[str, str], str] = {}
         self._before: list[dict[str, tuple[Policy, ...]]] = []
 
     def before(self, step: Step) -> None:
@@ -61,6 +63,8 @@ class Cascades(Watcher):
             self._before.append(
                 {name: one.policies for name, one in step.replay.tables.items() if one.policies}
             )
+        elif isinstance(change, facts.DropPolicy):
+            self._missed(change, step)
         elif isinstance(change, facts.CreatePolicy):
             table = step.replay.tables.get(step.replay.key(change.table))
             existing = table.policy(change.policy.name) if table is not None else None
@@ -68,6 +72,30 @@ class Cascades(Watcher):
                 self._skipped(change.policy, existing, table, step.place)
             elif table is not None:
                 self.lost.pop(table.qualified, None)
+                self._beside(change.policy, table, step.place)
+
+    def _missed(self, change: facts.DropPolicy, step: Step) -> None:
+        table = step.replay.tables.get(step.replay.key(change.table))
+        if table is not None and table.policies and table.policy(change.policy) is None:
+            self.missed[table.qualified, step.place.path] = change.policy
+
+    def _beside(self, new: Policy, table: Table, place: Place) -> None:
+        """Note a policy that was to replace one, which stays because the DROP named another."""
+        dropped = self.missed.get((table.qualified, place.path))
+        old = next((one for one in table.policies if _same_question(one, new)), None)
+        if dropped is None or old is None or old.opaque or _same(old, new):
+            return
+        self.skipped.append(
+            RLS044.finding(
+                place,
+                f"DROP POLICY {dropped} on {table.qualified} drops nothing: there is none of that name. "
+                f"{new.name} comes beside {old.name}, which asks the same and stays as it was",
+                f"DROP POLICY {written_name(old.name)} ON {table.written};",
+                table=table.qualified,
+                subject=f"{new.name}:beside",
+                cause="policies that a DROP by a wrong name left beside the new ones",
+            )
+        )
 
     def after(self, step: Step) -> None:
         """Note which policies went along with what a CASCADE dropped."""
@@ -141,6 +169,21 @@ def _named(text: str, word: str, *, before: str = r"(?<!\w)", after: str = r"(?!
 def _same(one: Policy, other: Policy) -> bool:
     """Say whether two policies mean the same, spelling of white space and case aside."""
     return _meaning(one) == _meaning(other)
+
+
+def _same_question(one: Policy, other: Policy) -> bool:
+    """Say whether two policies ask the same for the same, an empty or missing setting aside."""
+    shape = (one.permissive, one.command, set(one.roles)) == (
+        other.permissive,
+        other.command,
+        set(other.roles),
+    )
+    return shape and bool(one.using) and _question(one.using or "") == _question(other.using or "")
+
+
+def _question(text: str) -> str:
+    plain = re.sub(r"::\s*\w+|\bnullif\b|\bselect\b|\btrue\b|''", "", text, flags=re.IGNORECASE)
+    return re.sub(r"[\s(),]+", "", plain).lower()
 
 
 def _meaning(policy: Policy) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from sqlglot import expressions as exp
 from lint.catalogue import PUBLIC
 from lint.rules.bodies import captured_argument
 from lint.rules.branches import Branches, fallback_tenant
-from lint.rules.claims import believed
+from lint.rules.claims import believed, may_believe
 from lint.rules.database_rules import (
     RLS006,
     RLS007,
@@ -274,8 +274,9 @@ class TablePolicies:
     def _doors(self, policy: Policy, clause: str, text: str) -> Iterator[Finding]:
         if self._open_when_unset(policy, text):
             yield self._unset(policy, clause, _short(text))
+        suspect = may_believe(text, self.view.session)
         for way in self.alternatives(text):
-            claim = believed(way, self.view.session)
+            claim = believed(way, self.view.session) if suspect else None
             if claim is not None:
                 yield self._believed(policy, clause, claim, way)
                 continue
@@ -422,6 +423,7 @@ class TablePolicies:
         """RLS011 for a row that is read, RLS012 for one that is written."""
         column = self.table.tenant_column
         if column is None:
+            yield from self._for_anybody(policy, clause, way)
             return
         columns = {name for condition in way.conditions for name in self.branches.row_columns(condition.node)}
         shared = policy.command == "select" and _is_for_all(*columns, *(one.sql for one in way.conditions))
@@ -443,6 +445,22 @@ class TablePolicies:
             table=self.table.qualified,
             subject=f"{policy.name}:{clause}",
             severity="info" if shared else "warning" if elsewhere is not None else None,
+        )
+
+    def _for_anybody(self, policy: Policy, clause: str, way: Alternative) -> Iterator[Finding]:
+        """RLS010 for a table without a tenant that whoever is signed in or bound may change."""
+        changes = policy.command in {"all", "update", "delete"}
+        asked = way.conditions and all(condition.kind == "anyone" for condition in way.conditions)
+        if not (changes and asked and self.table.known):
+            return
+        yield RLS010.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: {clause} asks nothing of the row "
+            f"({way.text}), so whoever is anybody may change or delete every row",
+            "ask in it whose row it is, or write such rows as a role of its own and let everybody read only",
+            table=self.table.qualified,
+            subject=f"{policy.name}:{clause}",
+            severity="warning",
         )
 
     # RLS012: reading and writing disagree

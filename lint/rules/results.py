@@ -73,7 +73,15 @@ def body_text(function: Function) -> str:
 
 
 def result_of(function: Function, arguments: Sequence[exp.Expr] = ()) -> exp.Expr | None:
-    """Return what a call with these arguments answers as one expression, None when that is not known."""
+    """Return what a call with these arguments answers as one expression, None when that is not known.
+
+    The tree is shared: copy before changing.
+    """
+    return _result_of(function, tuple(arguments))
+
+
+@lru_cache(maxsize=4096)
+def _result_of(function: Function, arguments: tuple[exp.Expr, ...]) -> exp.Expr | None:
     values = _arguments(function, arguments)
     try:
         if function.language == "sql":

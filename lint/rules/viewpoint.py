@@ -105,6 +105,11 @@ class Viewpoint:
         return table.owner in self.rights
 
     @cached_property
+    def shared(self) -> dict[str, bool]:
+        """Whether a policy gives the role every row of a table to read, by the table, as far as asked."""
+        return {}
+
+    @cached_property
     def views_over(self) -> Mapping[str, tuple[View, ...]]:
         """The views that read a table when they are asked, by the table, directly or through other views."""
         found: dict[str, tuple[View, ...]] = {}

@@ -94,7 +94,8 @@ SILENT = {
     + granted("v", "SELECT"),
     "a materialized view nobody is granted": "CREATE MATERIALIZED VIEW m AS SELECT * FROM invoice;",
     "an invoker function": function("SELECT * FROM invoice WHERE id = i", ""),
-    "a definer that policies bind": function("SELECT * FROM invoice WHERE id = i"),
+    "a definer that policies bind": function("SELECT * FROM invoice WHERE id = i")
+    + "CREATE ROLE clerk; ALTER FUNCTION find(uuid) OWNER TO clerk;",
     "a definer that asks who calls": UNFORCED
     + function(
         "SELECT * FROM invoice WHERE id = i AND tenant_id::text = current_setting('app.tenant_id', true)"
@@ -103,7 +104,8 @@ SILENT = {
     + function("SELECT * FROM invoice WHERE id = i")
     + "REVOKE EXECUTE ON FUNCTION find(uuid) FROM PUBLIC;",
     "a table expression of a table's name": function(
-        "WITH payment AS (SELECT 1) SELECT i.* FROM public.invoice i, payment",
+        "WITH payment AS (SELECT 1) SELECT i.* FROM public.invoice i, payment "
+        "WHERE i.tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid",
         "SECURITY DEFINER SET search_path = ''",
     ),
     "a partition with its own": PARTS

@@ -40,3 +40,27 @@ def test_a_key_over_user_and_tenant_settles_the_tenant(lint: Lint) -> None:
 
 def test_who_may_not_insert_writes_no_row(lint: Lint) -> None:
     assert told(lint, f"USING ({ME})", privileges="SELECT") == []
+
+
+SHOWN = f"CREATE POLICY shown ON seat FOR SELECT USING ({ME});\n"
+KEPT = (
+    "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN new; END $$;\n"
+    "CREATE TRIGGER keep BEFORE UPDATE ON seat FOR EACH ROW EXECUTE FUNCTION keep();\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "privileges", "expected"),
+    [
+        ("", "SELECT, UPDATE", ["warning"]),
+        (KEPT.format("new.updated_at := now();"), "SELECT, UPDATE", ["warning"]),
+        (KEPT.format("new.tenant_id := old.tenant_id;"), "SELECT, UPDATE", []),
+        ("GRANT UPDATE (role) ON seat TO app;\n", "SELECT", []),
+    ],
+)
+def test_a_users_own_row_may_be_moved_by_an_update(
+    lint: Lint, more: str, privileges: str, expected: list[str]
+) -> None:
+    seat = SEAT.format(more="") + granted("seat", privileges) + SHOWN + more
+    report = lint({"migrations/1.sql": f"{CLEAN}{seat}CREATE POLICY own ON seat FOR UPDATE USING ({ME});\n"})
+    assert [one.severity for one in report.findings if one.rule == "RLS012"] == expected
