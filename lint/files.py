@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PASSED_OVER = frozenset(
     {"venv", "node_modules", "bower_components", "__pycache__", "site-packages", "dist", "build"}
     | {"vendor", "coverage", "target", "storybook-static", "tests", "test", "__tests__", "__mocks__"}
+    | {"e2e", "e2e-tests", "e2e_tests", "integration-tests", "integration_tests", "cypress", "playwright"}
 )
 #: Generated code holds no decision of the project's; SQL in such a folder may still be a history.
 _GENERATED_FOLDERS = frozenset({"generated", "__generated__", "gen"})

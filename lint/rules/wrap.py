@@ -32,7 +32,7 @@ def findings_of(
     readers: Readers, corpus: Corpus, catalogues: Sequence[Catalogue], config: LintConfig
 ) -> Iterator[Finding]:
     """Yield the findings over readers that were found before."""
-    yield from outside_scope(readers, config)
+    yield from outside_scope(readers, catalogues, config)
     yield from service_role_reads(readers, config)
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)

@@ -9,45 +9,99 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, path_matches
+from lint.rules.wrap_asked import Asked
 from lint.rules.wrap_rules import WRAP001
 from lint.source.connections import opens_connection, takes_connection
+from lint.source.dependencies import settings_within
+from lint.source.handed import handed_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from lint.catalogue import Catalogue, Place
     from lint.config import LintConfig
-    from lint.report import Finding, Severity
+    from lint.report import Finding
+    from lint.source.handed import Handed
+    from lint.source.modules import FunctionId
     from lint.source.readers import Reader, Readers
-    from lint.source.sites import Source
+    from lint.source.sites import Call, Source
 
 _VERBS = {"select": "reads", "insert": "writes to", "update": "changes", "delete": "deletes from"}
 
 
-def outside_scope(readers: Readers, config: LintConfig) -> Iterator[Finding]:
+def outside_scope(readers: Readers, catalogues: Sequence[Catalogue], config: LintConfig) -> Iterator[Finding]:
     """Yield WRAP001 for readers and connections outside the scopes of a project that has scopes."""
     if not readers.link.protected:
         return
     if not readers.scopes.any_tenant_scope:
         yield from _no_scope_at_all(readers)
         return
-    for reader in readers.readers:
-        if reader.scope == "raw" and not reader.allowed:
-            yield _reader(reader, config)
-    ours = _surely_ours(readers, config)
+    asked = Asked(catalogues, config)
+    unbound = [one for one in readers.readers if one.scope == "raw" and _meets_nothing(one, readers, asked)]
+    yield from (_reader(reader, config) for reader in unbound if not reader.allowed)
+    yield from _handed(readers, asked, config)
     for source in readers.program.sources:
         if not path_matches(source.path, (*config.entry_points, *config.verified_packages)):
-            yield from _connections(source, None if source.path in ours else "info")
+            here = [reader for reader in unbound if reader.path == source.path]
+            yield from _connections(source, here, readers, config)
 
 
-def _surely_ours(readers: Readers, config: LintConfig) -> frozenset[str]:
-    """Return the files whose connections surely are to the tenants' database.
+def _meets_nothing(reader: Reader, readers: Readers, asked: Asked) -> bool:
+    """Say whether a raw reader's table asks for something that nothing on its way has set.
 
-    Those are where a file touches their tables, and all where a project has said which files may open
-    any; else it may be to another database, such as a customer's own.
+    A table whose policies let everyone in is read alike with a tenant bound and without. What a framework
+    runs for the same request may have bound the session that it gives.
     """
-    if config.entry_points != ENTRY_POINTS:
-        return frozenset(source.path for source in readers.program.sources)
-    return frozenset(reader.path for reader in readers.readers)
+    settings = asked.settings(reader.table, reader.command)
+    if settings is None:
+        return False
+    taker = readers.connections.taker(reader.executor, reader.function, reader.path)
+    return taker is None or _is_unset(settings, taker, readers)
+
+
+def _is_unset(settings: frozenset[str], function: FunctionId, readers: Readers) -> bool:
+    """Say whether nothing that runs for a request of a function sets one of these settings."""
+    running = readers.connections.dependencies.running(function)
+    bound = settings_within(readers.settings, running)
+    return bool(settings) and bound is not None and bound.isdisjoint(settings)
+
+
+def _handed(readers: Readers, asked: Asked, config: LintConfig) -> Iterator[Finding]:
+    """Yield the calls that hand a connection with no tenant bound to what reads a protected table."""
+    told: set[tuple[Place, str]] = set()
+    for one in handed_on(readers):
+        call, table = one.call, one.reader.table
+        settings = asked.settings(table, one.reader.command)
+        taker = readers.connections.taker(one.name, call.function, one.source.path)
+        if settings is None or (taker is not None and not _is_unset(settings, taker, readers)):
+            continue
+        elsewhere = path_matches(call.place.path, (*config.entry_points, *config.verified_packages))
+        if not elsewhere and (call.place, table) not in told:
+            told.add((call.place, table))
+            yield _given(one, config)
+
+
+def _given(handed: Handed, config: LintConfig) -> Finding:
+    call, reader = handed.call, handed.reader
+    how = f"leaves {handed.name} to its default" if handed.left_out else f"hands it {handed.name}"
+    return WRAP001.finding(
+        call.place,
+        f"{call.written} {_VERBS.get(reader.command, 'uses')} {reader.table} ({reader.path}:{reader.line}) "
+        f"outside any tenant's scope: the call {how}, a connection with no tenant bound, which meets 0 rows "
+        "where the policy applies, and every tenant's where it does not",
+        f"run it inside {_scope(config)}, and hand on the session that it gives",
+        table=reader.table,
+        subject=f"{call.function.partition('<anonymous')[0]}:{call.written}:{reader.table}",
+        cause=_cause(reader),
+    )
+
+
+def _cause(reader: Reader) -> str:
+    return f"{reader.table} is reached on a connection with no tenant bound"
+
+
+def _scope(config: LintConfig) -> str:
+    return config.tenant_scopes[0] if config.tenant_scopes else "the tenant's scope"
 
 
 def _no_scope_at_all(readers: Readers) -> Iterator[Finding]:
@@ -70,33 +124,54 @@ def _no_scope_at_all(readers: Readers) -> Iterator[Finding]:
 
 
 def _reader(reader: Reader, config: LintConfig) -> Finding:
-    scope = config.tenant_scopes[0] if config.tenant_scopes else "the tenant's scope"
     return WRAP001.finding(
         reader.place,
         f"{reader.written} {_VERBS.get(reader.command, 'uses')} {reader.table} outside any tenant's scope "
         f"({reader.why}): it meets 0 rows where the policy applies, and every tenant's where it does not",
-        f"run it inside {scope}, on the session that it gives",
+        f"run it inside {_scope(config)}, on the session that it gives",
         table=reader.table,
         subject=f"{reader.function}:{reader.table}:{reader.command}",
+        cause=_cause(reader),
     )
 
 
-def _connections(source: Source, severity: Severity | None) -> Iterator[Finding]:
+def _connections(
+    source: Source, unbound: Sequence[Reader], readers: Readers, config: LintConfig
+) -> Iterator[Finding]:
     for call in source.calls:
+        opened = opens_connection(call, source)
+        if not (opened or takes_connection(call, source)) or _is_bound_at_once(call, source, readers):
+            continue
         where = call.function or "the module's top level"
-        if opens_connection(call, source):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {where} opens a connection that has no tenant bound",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.callee}",
-                severity=severity,
-            )
-        elif takes_connection(call, source):
-            yield WRAP001.finding(
-                call.place,
-                f"{call.written} in {where} takes a connection around the tenant scope",
-                "receive a session from the tenant scope, or add the file to lint.entry_points",
-                subject=f"{call.function}:{call.written}",
-                severity=severity,
-            )
+        does = "opens a connection that has no tenant bound" if opened else "takes a connection around the "
+        yield WRAP001.finding(
+            call.place,
+            f"{call.written} in {where} {does}{'' if opened else 'tenant scope'}",
+            "receive a session from the tenant scope, or add the file to lint.entry_points",
+            subject=f"{call.function}:{call.callee if opened else call.written}",
+            severity=None if _is_ours(call, unbound, config) else "info",
+        )
+
+
+def _is_ours(call: Call, unbound: Sequence[Reader], config: LintConfig) -> bool:
+    """Say whether a connection surely is to the tenants' database, and used with nobody bound.
+
+    It is where their tables are read on one that was opened there, and anywhere if a project has said
+    which files may open any; else it may be to another database, or for tables that belong to nobody.
+    """
+    if config.entry_points != ENTRY_POINTS:
+        return True
+    return any(
+        not call.function
+        or reader.function == call.function
+        or reader.function.startswith(f"{call.function}.")
+        or call.function.startswith(f"{reader.function}.")
+        for reader in unbound
+    )
+
+
+def _is_bound_at_once(call: Call, source: Source, readers: Readers) -> bool:
+    """Say whether the function that opens a connection binds a tenant itself."""
+    return (
+        bool(call.function) and readers.program.graph.owner(source, call.function) in readers.scopes.binders
+    )

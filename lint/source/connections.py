@@ -8,12 +8,14 @@ A name holds a raw connection when it is bound to such a call, or to a method of
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from lint.source import typescript_db
 from lint.source.access import covers, root_of
-from lint.source.holders import steps_of
-from lint.source.modules import module_parts
+from lint.source.dependencies import Dependencies
+from lint.source.holders import around, steps_of
+from lint.source.modules import Symbol, module_parts
 from lint.source.sites import Leave, Within
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ _METHODS = {
 }
 #: Methods of a raw holder whose result is raw again.
 _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
+#: Methods by which every query of a Prisma client gets code of the project's around it.
+_EXTENDS = frozenset({"$extends", "$use"})
 #: Methods that run a callback in a transaction of their own.
 _TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"})
 
@@ -85,6 +89,35 @@ class Connections:
                 self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
         for source in program.sources:
             self._spread(source, bindings[source.path])
+        self.dependencies = Dependencies(program)
+        #: (path, function, parameter) of the sessions that a framework takes from a function that opens one.
+        self.given = frozenset(self._given())
+
+    def _given(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the parameters whose dependency hands out a raw connection, and note what they hold."""
+        giving: dict[FunctionId, bool] = {}
+        for source, function, name, target in self.dependencies.parameters():
+            if target not in giving:
+                giving[target] = target in self.openers or self._hands_out(target)
+            if giving[target]:
+                self._held[source.path].setdefault(name, set()).add(function)
+                yield source.path, function, name
+
+    def taker(self, name: str, function: str, path: str) -> FunctionId | None:
+        """Return the function around here that a framework gives a raw connection by that name."""
+        return next(((path, one) for one in around(function) if (path, one, name) in self.given), None)
+
+    def _hands_out(self, target: FunctionId) -> bool:
+        """Say whether a function yields or returns a name that holds a raw connection in it."""
+        source, function = self._program.source(target[0]), self._program.function(*target)
+        if source is None or function is None or target in self._bound:
+            return False
+        return any(
+            isinstance(step, Leave)
+            and step.kind in {"return", "yield"}
+            and any(self.holds(name, target[1], source) for name in step.values)
+            for step in steps_of(function.body)
+        )
 
     def holds(self, name: str, function: str, source: Source) -> bool:
         """Say whether a name holds a raw connection in a function of a file."""
@@ -93,7 +126,7 @@ class Connections:
         where = self._held.get(source.path, {}).get(name, set())
         if any(not one or function == one or function.startswith(f"{one}.") for one in where):
             return True
-        return self._is_imported(name, source)
+        return self._is_imported(name, source) or self._is_client(name, function, source)
 
     def opens(self, call: Call, source: Source) -> bool:
         """Say whether a call gives a raw connection, by itself or through a function of the project."""
@@ -111,6 +144,33 @@ class Connections:
             if module_parts(other.path)[-len(wanted) :] == wanted[-len(module_parts(other.path)) :]:
                 return True
         return False
+
+    def _is_client(self, name: str, function: str, source: Source) -> bool:
+        """Say whether a name holds an object of a class of the project that is a Prisma client itself.
+
+        A client that its own file extends may bind a tenant to every query, so it proves nothing.
+        """
+        if source.language != "typescript":
+            return False
+        klass = self._program.graph.holders.held(source, function, name)
+        return klass is not None and klass in self._clients
+
+    @cached_property
+    def _clients(self) -> frozenset[Symbol]:
+        """The classes of the program that are derived from Prisma's client."""
+        modules = self._program.graph.modules
+        written = (
+            Symbol(source.path, name, is_class=True)
+            for source in self._program.sources
+            for name in (source.classes if source.language == "typescript" else ())
+        )
+        return frozenset(one for one in written if any(map(self._is_plain_client, modules.bases(*one.id))))
+
+    def _is_plain_client(self, klass: Symbol) -> bool:
+        source = self._program.graph.modules.sources[klass.path]
+        known = source.classes.get(klass.name)
+        derived = known is not None and any(_PRISMA_CLIENT.search(base) for base in known.bases)
+        return derived and not any(call.name in _EXTENDS for call in source.calls)
 
     def _opening_functions(self) -> Iterator[FunctionId]:
         """Yield the functions that return or yield what they opened."""

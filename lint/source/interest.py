@@ -93,6 +93,9 @@ _SCRIPT_CONNECTIONS = _marks(
 )
 _CLIENT = _marks("@supabase/")
 _SERVICE_KEY = _marks("SERVICE_ service_role service_key erviceRole erviceKey SECRET_KEY sb_secret_")
+_INDEX = re.compile(r"(?:^|/)index\.[cm]?[jt]sx?\Z")
+_HANDS_ON = re.compile(rb"^export\s[^;'\"]*\sfrom\s", re.MULTILINE)
+_FOLDERS_UP = 4
 #: What a TypeScript program imports to reach a database.
 _SCRIPT_DATABASE = _marks(
     "'pg' \"pg\" 'pg- \"pg- 'postgres' \"postgres\" drizzle-orm kysely knex sequelize typeorm slonik "
@@ -138,6 +141,20 @@ def connects(file: SourceFile) -> bool:
 def holds_service_key(file: SourceFile) -> bool:
     """Say whether a script may make a client of Supabase with the service role's key."""
     return is_script(file) and _CLIENT.stand_in(file.content) and _SERVICE_KEY.stand_in(file.content)
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """Yield the folders that a file stands in, nearest first, as far up as a package hands things on."""
+    for _ in range(_FOLDERS_UP):
+        path = path.rpartition("/")[0]
+        if not path:
+            return
+        yield path
+
+
+def hands_on(file: SourceFile) -> bool:
+    """Say whether a script is its folder's index, and hands on what other files define."""
+    return _INDEX.search(file.path) is not None and _HANDS_ON.search(file.content) is not None
 
 
 def statements_over(tables: Iterable[str]) -> re.Pattern[bytes]:

@@ -8,10 +8,11 @@ the folder nearest to the importing file, or from a folder that is the only one 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lint.source.sites import Source
 
@@ -23,6 +24,8 @@ _SUFFIXES = (".d.ts", ".py", ".pyi", ".ts", ".tsx", ".mts", ".cts", ".js", ".jsx
 _FOLDER_MODULES = frozenset({"__init__", "index"})
 #: Written before a path from the project's root, by the habit of most bundlers.
 _ROOT_ALIASES = ("@/", "~/")
+#: A scoped package's name has two parts, and what it exports is a third.
+_LEAST_OF_PACKAGE = 3
 _DEEPEST = 12
 #: How many places one name is looked for at: modules that hand on everything lead to ever more.
 _MOST_ASKED = 200
@@ -85,8 +88,32 @@ class Modules:
         """Return what an absolute dotted name stands for, None when it is no part of the program."""
         key = (dotted, importer.rpartition("/")[0])
         if key not in self._found:
-            self._found[key] = self._find(_split(dotted), importer, 0, set())
+            parts = _split(dotted)
+            self._found[key] = self._find(parts, importer, 0, set()) or self._in_workspace(parts)
         return self._found[key]
+
+    def _in_workspace(self, parts: Parts) -> Symbol | None:
+        """Return what a package of the project's own exports: `Db` of `@shop/data`, defined below a `data`.
+
+        How such a name is led to a folder stands in a manifest; that only one file below a folder of the
+        package's name defines it shows the same.
+        """
+        if len(parts) < _LEAST_OF_PACKAGE or not parts[0].startswith("@"):
+            return None
+        package, name = parts[1], parts[-1]
+        found = [path for path in self._defining.get(name, ()) if package in self._parts[path][:-1]]
+        return self.symbol(found[0], name) if len(found) == 1 else None
+
+    @cached_property
+    def _defining(self) -> Mapping[str, list[str]]:
+        """The TypeScript files that define a name at their top level."""
+        found: dict[str, list[str]] = {}
+        for path, source in self.sources.items():
+            if source.language == "typescript":
+                for name in {*source.functions, *self._classes[path]}:
+                    if name and "." not in name:
+                        found.setdefault(name, []).append(path)
+        return found
 
     def _find(self, parts: Parts, importer: str, depth: int, seen: set[tuple[str, Parts]]) -> Symbol | None:
         if depth > _DEEPEST:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 #: How many of the calls around a string are kept: SQL stands close to what runs it.
 _CALLERS_KEPT = 7
+#: Nobody names a connection at greater length, in bytes.
+_LONGEST_DEFAULT = 100
 #: How many steps are read between two looks at the clock.
 _CHECKED_EVERY = 64
 #: Deeper expressions are read for their calls and strings only; people do not write them.
@@ -304,17 +306,18 @@ class ExpressionReading:
         name = self.qualified(f"<anonymous:{place.line}>")
         if name in self.functions:
             name = self.qualified(f"<anonymous:{place.line}:{place.column}>")
-        taken, _ = self.parameters(parameters)
+        taken, _, _ = self.parameters(parameters)
         with self.inside(Frame(name, [])) as frame:
             names = self.names_of(body)
             frame.steps.append(Leave("return", names, place, values_of(body)))
         self.functions[name] = Function(name, place, taken, body=tuple(frame.steps))
         return name
 
-    def parameters(self, node: Node | None) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return the names of parameters and the types written on them; read their defaults."""
+    def parameters(self, node: Node | None) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+        """Return the names of parameters, the types written on them, and their defaults, which are read."""
         names: list[str] = []
         types: dict[str, str] = {}
+        defaults: dict[str, str] = {}
         for child in node.named_children if node is not None else ():
             value = child.child_by_field_name("value")
             if value is not None:
@@ -328,7 +331,9 @@ class ExpressionReading:
             written = child.child_by_field_name("type")
             if written is not None:
                 types[names[-1]] = text_of(written)
-        return tuple(names), types
+            if value is not None and value.end_byte - value.start_byte <= _LONGEST_DEFAULT:
+                defaults[names[-1]] = text_of(value)
+        return tuple(names), types, defaults
 
     # What may not run, and what runs often
 

@@ -279,7 +279,7 @@ class StatementReading(ExpressionReading):
     def _define(self, node: Node, decorators: tuple[str, ...]) -> None:
         own = text_of(node.child_by_field_name("name"))
         name, bases = self.qualified(own), self.frame.bases
-        taken, types = self.parameters(node.child_by_field_name("parameters"))
+        taken, types, defaults = self.parameters(node.child_by_field_name("parameters"))
         with self.inside(Frame(name, [], types=types)) as frame:
             self._visit_field(node, "body")
         function = Function(
@@ -292,6 +292,7 @@ class StatementReading(ExpressionReading):
             asynchronous=bool(node.children) and node.children[0].type == "async",
             exported=not own.startswith("_"),
             types=frame.types,
+            defaults=defaults,
             returns=text_of(node.child_by_field_name("return_type")),
             outer=tuple(frame.outer),
         )

@@ -5,6 +5,7 @@ A reader whose scope nothing shows is "unknown": said so, never guessed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from lint.source.sites import Source
     from lint.source.sources import Sources
     from lint.source.sql_tables import AccessCommand
+
+
+#: A connection of such a name is made to reach every tenant's rows: that nobody is bound on it is meant.
+_PRIVILEGED = re.compile(r"admin|bypass|service_?role|super_?user|owner|privileged|unscoped", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,13 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
         return reach
     if known.automatic and source.language == "python":
         return UNKNOWN
+    if is_privileged(access.executor, source):
+        return UNKNOWN
     if known.connections.holds(access.executor, access.function, source):
         return Reach("raw", f"it runs on {access.executor}, a connection with no tenant bound")
     return UNKNOWN
+
+
+def is_privileged(name: str, source: Source) -> bool:
+    """Say whether a connection is named for reaching every tenant's rows, here or where it comes from."""
+    return _PRIVILEGED.search(source.imports.get(name, name).rpartition(".")[2]) is not None

@@ -72,6 +72,7 @@ class Scopes:
             **dict.fromkeys(config.bypass_names, "bypass"),
         }
         self._globbed: dict[str, bool] = {}
+        self._bound_at = _bound_at(settings, config)
         self._depending: dict[str, tuple[Call, ...]] = {}
         self._handed = dict(self._callbacks())
         self._aliases = dict(self._dependencies())
@@ -253,8 +254,12 @@ class Scopes:
         target = (source.path, name)
         if target not in self._regions:
             function = source.functions.get(name)
-            found = self._walk(function.body, source, function.place.end_line) if function is not None else ()
-            self._regions[target] = tuple(found)
+            if function is not None:
+                end = function.place.end_line
+                after = (_Region(line, end, reach) for line, reach in self._bound_at.get(target, ()))
+                self._regions[target] = (*self._walk(function.body, source, end), *after)
+            else:
+                self._regions[target] = ()
         return self._regions[target]
 
     def _walk(self, block: Block, source: Source, end: int) -> Iterator[_Region]:
@@ -268,7 +273,24 @@ class Scopes:
             elif isinstance(step, Do):
                 reach = self.verb(step.call, source)
                 if reach is not None:
-                    yield _Region(step.call.place.line, end, reach)
+                    runs_it = self._is_given_work(step.call, source)
+                    yield _Region(step.call.place.line, step.call.place.end_line if runs_it else end, reach)
+
+    def _is_given_work(self, call: Call, source: Source) -> bool:
+        """Say whether a call runs a function that it is given, so that its scope ends with it."""
+        return any(self.program.mentioned(one, call.function, source) for one in call.arguments)
+
+
+def _bound_at(settings: Settings, config: LintConfig) -> dict[FunctionId, list[tuple[int, Reach]]]:
+    """Return the lines from which on a function has a tenant bound, by statements of its own."""
+    found: dict[FunctionId, list[tuple[int, Reach]]] = {}
+    for site in settings.sites:
+        is_tenant = site.change.effect == "setting" and is_tenant_setting(site.change.name, config)
+        if site.function and is_tenant and site.change.value.lower() != "default":
+            line = site.place.line
+            reach = Reach("tenant", f"{site.change.name} is set in line {line}")
+            found.setdefault((site.source.path, site.function), []).append((line, reach))
+    return found
 
 
 def _session_types(config: LintConfig) -> dict[str, Scope]:
@@ -294,6 +316,7 @@ def _binders(program: Program, settings: Settings, config: LintConfig) -> dict[F
     for source, function in _setters(settings, config):
         if function:
             found[source.path, function] = _scope_named(function)
+    found.update(_around(found, program))
     verbs = {*config.tenant_scopes, *config.bypass_names}
     newest = set(found)
     for _ in range(_DEPTH):
@@ -301,6 +324,16 @@ def _binders(program: Program, settings: Settings, config: LintConfig) -> dict[F
         newest = {user for user in candidates if last(user[1]) not in verbs and _binds(user, program, found)}
         found.update((user, _scope_named(user[1])) for user in newest)
     return found
+
+
+def _around(binders: Container[FunctionId], program: Program) -> Iterator[tuple[FunctionId, Scope]]:
+    """Yield what runs a function that it was given inside a callback that binds, as `withTenant` does."""
+    for source in program.sources:
+        for call in source.calls:
+            outer, mark, _ = call.function.partition(".<anonymous")
+            known = source.functions.get(outer) if mark and (source.path, call.function) in binders else None
+            if known is not None and call.written in known.parameters:
+                yield (source.path, outer), _scope_named(outer)
 
 
 def _setters(settings: Settings, config: LintConfig) -> Iterator[tuple[Source, str]]:
@@ -338,7 +371,7 @@ def _binds(user: FunctionId, program: Program, known: Container[FunctionId]) -> 
         return False
     hands_on, sessions = _hands_on(function), _sessions_taken(function)
     for step in steps_of(function.body):
-        if isinstance(step, Leave) and step.kind == "return":
+        if isinstance(step, Leave) and step.kind == "return" and not _runs_work(step, function, source):
             named = [program.named(name, function.name, source) for name in step.names]
             if any(target in known for targets in named for target in targets):
                 return True
@@ -348,6 +381,16 @@ def _binds(user: FunctionId, program: Program, known: Container[FunctionId]) -> 
         if any(target in known for target in program.targets(call, source)):
             return True
     return False
+
+
+def _runs_work(step: Leave, function: Function, source: Source) -> bool:
+    """Say whether what is returned is the result of work that a scope has run: `return scope(t, tx => …)`."""
+    return any(
+        call.function == function.name
+        and step.place.line <= call.place.line <= step.place.end_line
+        and any(argument.function is not None for argument in call.arguments)
+        for call in source.calls
+    )
 
 
 def _is_given(call: Call, sessions: frozenset[str]) -> bool:

@@ -188,6 +188,8 @@ class Function:
     exported: bool = False
     #: Types written on parameters and on variables of the body, by name.
     types: Mapping[str, str] = field(default_factory=dict)
+    #: What parameters are when nothing is given, as written: a name, a constant, a call.
+    defaults: Mapping[str, str] = field(default_factory=dict)
     #: The type written for what it returns, "" when there is none.
     returns: str = ""
     #: Names declared global or nonlocal: binding them reaches out of the function.

@@ -22,7 +22,9 @@ from lint.source.interest import (
     breaks_alone,
     bypass_words,
     connects,
+    folders_above,
     handler_words,
+    hands_on,
     holds_service_key,
     is_script,
     leads,
@@ -85,7 +87,18 @@ class Sources:
         if self._follows:
             self._follow(chosen)
         self._words.forget()
+        chosen |= {file.path: file for file in self._barrels(chosen)}
         return tuple(self.read(file) for file in self.files if file.path in chosen)
+
+    def _barrels(self, chosen: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
+        """Yield the `index.ts` above the scripts that matter which hand on what other files define.
+
+        They name nothing that leads anywhere, but calls into the files below go by them.
+        """
+        folders = {folder for path in chosen for folder in folders_above(path)}
+        for file in self.files:
+            if file.path not in chosen and file.path.rpartition("/")[0] in folders and hands_on(file):
+                yield file
 
     @cached_property
     def application(self) -> tuple[Source, ...]:

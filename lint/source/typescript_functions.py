@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _HERITAGE = frozenset({"class_heritage", "extends_clause", "implements_clause"})
 _DECORATED = frozenset({"method_definition", *CLASSES})
 _PATTERNS = frozenset({"object_pattern", "array_pattern"})
+#: Nobody names a connection at greater length, in bytes.
+_LONGEST_DEFAULT = 100
 _MODIFIERS = frozenset({"accessibility_modifier", "readonly", "override_modifier"})
 
 
@@ -70,6 +72,7 @@ def _function(reader: Reader, node: Node, use: Use) -> Visit:
         reader.close_block(),
         starts_with(node, "async"),
         types=reader.scope.types,
+        defaults={one.name: text_of(one.default) for one in parameters if _is_short(one.default)},
         returns=type_of(node, "return_type"),
         outer=names.outer(),
     )
@@ -121,6 +124,11 @@ def _parameters(node: Node) -> list[_Parameter]:
         return [_Parameter(text_of(single), "", single, single, None, is_property=False)]
     listed = node.child_by_field_name("parameters")
     return [_parameter(one) for one in parts_of(listed) if _is_value(one)] if listed is not None else []
+
+
+def _is_short(default: Node | None) -> bool:
+    """Say whether a default is a name, a member, a constant or a call: not a function or an object."""
+    return default is not None and default.end_byte - default.start_byte <= _LONGEST_DEFAULT
 
 
 def _is_value(parameter: Node) -> bool:

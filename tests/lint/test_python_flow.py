@@ -128,6 +128,7 @@ def test_a_method_knows_its_class_its_types_and_what_it_binds_outside() -> None:
         asynchronous=True,
         exported=True,
         types={"request": "pb.Hello", "rest": "str"},
+        defaults={"n": "1"},
         returns="Reply",
         outer=("last",),
     )
