@@ -40,8 +40,8 @@ _SEQUELIZE = re.compile(
 )
 #: What runs SQL in other tools' migrations: a template tagged `sql`, or a call that takes SQL.
 _RUNS_SQL = re.compile(
-    rb"\bsql\b[\w.]*(?:<[^`\n]*>)?(?:\([^`\n]*\))?\s*`|\bawait\s+\w+\s*`|\$(?:execute|query)Raw(?:Unsafe)?\s*[(`]"
-    rb"|\.(?:query|execute|raw|unsafe|sql|addSql|executeRaw)\s*(?:<[^>\n]*>)?\s*\("
+    rb"\bsql\b[\w.]*+(?:<[^`\n<>]{0,200}>)?(?:\([^`\n]{0,300}\))?\s*+`|\bawait\s+\w+\s*`|\$(?:execute|query)Raw(?:Unsafe)?\s*[(`]"
+    rb"|\.(?:query|execute|raw|unsafe|sql|addSql|executeRaw)\s*+(?:<[^>\n]{0,200}>\s*+)?\("
 )
 _EXPORTED_WAY_UP = re.compile(
     rb"\bexport\s+(?:default\s+)?(?:async\s+)?function\s*\*?\s*(?:up|run|migrate)\b"

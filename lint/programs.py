@@ -35,9 +35,11 @@ _BUILDS = re.compile(
 _STEP = re.compile(r"(?:[vV]?\d{3,}|\d{1,4}[-_.])\w?|(?:version|migration)_?\d", re.IGNORECASE)
 _FOLDER = re.compile(r"migrat|versions\Z", re.IGNORECASE)
 _TYPESCRIPT = frozenset({".ts", ".mts", ".cts", ".tsx"})
+#: Neither runs past the beginning of the next one, so that the search takes time that grows with the text.
 _IMPORT = re.compile(
-    rb"""\bimport\s+([\w$*\s{},]+?)\s+from\s*['"]([^'"\n]+)['"]"""
-    rb"""|\b(?:const|let|var)\s+([\w$\s{},:]+?)\s*=\s*(?:await\s+)?(?:require|import)\(\s*['"]([^'"\n]+)['"]\s*\)"""
+    rb"""\bimport\s((?:(?!\bimport\b)[\w$*\s{},])+?)\sfrom\s*+['"]([^'"\n]+)['"]"""
+    rb"""|\b(?:const|let|var)\s((?:(?!\b(?:const|let|var)\b)[\w$\s{},:])+?)="""
+    rb"""\s*+(?:await\s++)?(?:require|import)\(\s*+['"]([^'"\n]+)['"]\s*+\)"""
 )
 _LOCAL_NAME = re.compile(rb"([\w$]+)\s*(?:[,}]|\Z)")
 _JAVASCRIPT = re.compile(r"\.[cm]?[jt]sx?\Z")
@@ -114,7 +116,7 @@ def _first_uses(text: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _position(match: re.Match[bytes], used: dict[bytes, int]) -> int:
-    names = _LOCAL_NAME.findall(match[1] or match[3] or b"")
+    names = _LOCAL_NAME.findall((match[1] or match[3] or b"").strip())
     return min((used[name] for name in names if name in used), default=match.start())
 
 

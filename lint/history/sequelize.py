@@ -283,8 +283,8 @@ class _Migration:
     def _builder(self, call: Call) -> Value:
         """Say that a table is made by a builder that is not followed."""
         if call.name in _BUILDING and "()" not in call.path:
-            tool = "node-pg-migrate" if self.is_pgm else "the schema builder"
-            self.program.note(f"{call.name} of {tool}, which only SQL is read of", call.node)
+            tool = "node-pg-migrate" if self.is_pgm else "a schema builder (Knex, Kysely)"
+            self.program.note(f"{call.name} of {tool}: only the SQL that it runs is read", call.node)
         return UNKNOWN
 
     def _operation(self, call: Call) -> None:

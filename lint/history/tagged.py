@@ -27,6 +27,8 @@ _BEFORE_NAME = re.compile(
     |column|type|trigger|sequence|references|cascade|add|owner))\s*\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
+#: So much of the text is looked at for that word.
+_NEAR = 40
 _BINDING = re.compile(r"\\\?|\?\??|(?<!:):(\w+)(:?)")
 
 
@@ -53,7 +55,7 @@ def _placed(before: str, value: Value) -> str:
         return ", ".join(value)
     if isinstance(value, SqlText):
         return value
-    if isinstance(value, str) and _BEFORE_NAME.search(before):
+    if isinstance(value, str) and _BEFORE_NAME.search(before[-_NEAR:]):
         return value
     known = value is None or isinstance(value, (str, int, float))
     return literal(value) if known else HOLE

@@ -83,12 +83,11 @@ class Keys(Watcher):
         child = step.replay.tables.get(name)
         target = step.replay.key(tuple(key.target.split(".")))
         parent = step.replay.tables.get(target)
-        if child is None or self._cannot_break(name, key):
+        if child is None or self._cannot_break(name, key) or _holds(child, key, target):
             return
         hidden = Hidden(step.replay.catalogue(), self.moment)
         known = (self._at_start or {}).get(name)
-        before = known.foreign_keys if known is not None else ()
-        held = any(k.validated and (k.columns, k.target) == (key.columns, target) for k in before)
+        held = known is not None and _holds(known, key, target)
         if hidden.hides(child, "select", whatever_is_bound=True):
             if not held:
                 self._say(step.place, child, key, child, hidden)
@@ -133,6 +132,11 @@ class _Effect:
 
     message: str
     cause: str
+
+
+def _holds(table: Table, key: ForeignKey, target: str) -> bool:
+    """Say whether a table has the same checked key, so that a guard keeps another from being added."""
+    return any(k.validated and (k.columns, k.target) == (key.columns, target) for k in table.foreign_keys)
 
 
 def _told(child: Table, key: ForeignKey, forced: Table) -> _Effect:

@@ -126,9 +126,10 @@ RLS090 = Rule(
     "RLS090",
     "info",
     "something was not analysed",
-    "SQL that is built while it runs, or a file that cannot be read, may change row security\n"
-    "without the lint seeing it. It is listed and counted, and --strict makes it exit 3: silence\n"
-    "would read as a pass.",
+    "SQL that is built while it runs, a file that cannot be read, or a folder of migrations in a\n"
+    "form that is not known, may change row security without the lint seeing it. It is listed and\n"
+    "counted, and --strict makes it exit 3: silence would read as a pass. Rules that would blame a\n"
+    "table for what was not read (no policy on it, 0 rows through it) are silent about that table.",
     "DO $$ DECLARE name text; BEGIN\n"
     "  FOR name IN SELECT table_name FROM rollout WHERE due <= now() LOOP\n"
     "    EXECUTE format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', name);\n"

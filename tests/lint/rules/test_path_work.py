@@ -202,6 +202,14 @@ def test_a_key_to_a_forced_table_fails_although_its_rows_are_sound(lint: Lint) -
     assert ["23503" in message for message in messages(report, "RLS041")] == [True]
 
 
+def test_a_key_that_the_table_has_already_is_added_by_no_guard(lint: Lint) -> None:
+    """`IF NOT EXISTS (…) THEN ADD` is looked at, since the history may have begun before; here it did not."""
+    held = ITEM.replace("invoice_id uuid", "invoice_id uuid CONSTRAINT held REFERENCES invoice (id)")
+    assert found(lint(history(CLEAN + held, ITEM_KEY)), "RLS041") == []
+    again = f"ALTER TABLE item DROP CONSTRAINT held; {ITEM_KEY}"
+    assert found(lint(history(CLEAN + held, again)), "RLS041") == [("RLS041", "0002.sql", 1)]
+
+
 def test_binding_a_tenant_does_not_help_the_check_of_a_key(lint: Lint) -> None:
     assert found(lint(history(CLEAN + CUSTOMER, BIND + KEY + ";")), "RLS041") == [("RLS041", "0002.sql", 2)]
 
