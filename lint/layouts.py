@@ -38,7 +38,7 @@ _NOT_APPLIED: Mapping[str, frozenset[str]] = {
     ),
     "an example, by its folder's name": frozenset(
         {"doc", "docs", "documentation", "example", "examples", "sample", "samples", "snippets", "demo"}
-        | {"templates"}
+        | {"templates", "playground", "playgrounds", "demos", "sandbox", "sandboxes"}
     ),
     "rows and no schema, by its folder's name": frozenset(
         {"seed", "seeds", "seeders", "fixture", "fixtures", "testdata", "test-data", "test_data"}

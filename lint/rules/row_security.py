@@ -29,7 +29,14 @@ SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 HOSTED_CLIENTS = ("authenticated", "anon")
 _HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
-_OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
+_OWNING_COLUMNS = (
+    *("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id"),
+    *("actor_id", "agent_id", "performed_by", "member_id", "email", "phone", "ip_address"),
+)
+#: Words in the names of tables that hold what not everybody may read.
+_KEPT = frozenset(
+    {"audit", "audits", "log", "logs", "secret", "secrets", "token", "tokens", "session", "sessions"}
+)
 
 #: A setting that an application makes for itself; those of `request.` are the platform's gateway's.
 _OWN_SETTING = re.compile(r"current_setting\s*\(\s*'(?!request\.)\w+\.", re.IGNORECASE)
@@ -290,7 +297,7 @@ def _misnamed(policy: Policy) -> str:
 
 def _shared_by_design(policy: Policy, table: Table) -> bool:
     """Say whether `USING (true)` for SELECT is how a table nobody owns is shared."""
-    owned = any(table.column(name) for name in _OWNING_COLUMNS)
+    owned = any(table.column(name) for name in _OWNING_COLUMNS) or not _KEPT.isdisjoint(table.name.split("_"))
     return policy.command == "select" and table.known and not table.tenant_column and not owned
 
 
