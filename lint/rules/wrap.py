@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.rules.bypass_switches import switched_on
+from lint.rules.tenant_claims import claimed_tenants
 from lint.rules.wrap_hops import hops
 from lint.rules.wrap_joins import loose_joins
 from lint.rules.wrap_names import unmatched_settings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def wrap_findings(sources: Sources, catalogues: Sequence[Catalogue]) -> Iterator[Finding]:
-    """Yield WRAP001-006, WRAP008, RLS019 and switches (BYP006) for a run's sources without its migrations."""
+    """Yield WRAP001-006, WRAP008, RLS019 and BYP002, BYP003, BYP006 of bindings, migrations left out."""
     yield from findings_of(readers_of(sources), sources.corpus, catalogues, sources.config)
 
 
@@ -38,6 +39,7 @@ def findings_of(
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)
     yield from switched_on(readers, catalogues, config)
+    yield from claimed_tenants(readers, config)
     yield from hops(readers, config)
     yield from loose_joins(readers, corpus.sources, config)
     yield from unmatched_settings(readers, catalogues, config)
