@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.rules.bypass import bypass_findings, stable
+from lint.rules.bypass_roles import KnownRoles, is_role_name
 from lint.rules.bypass_rules import BYP001, BYP006
 from lint.rules.bypass_sessions import session_findings
 from lint.rules.bypass_settings import setting_findings
 from lint.rules.bypass_sites import Registry, load_registry
 from lint.rules.bypass_typescript import typescript_bypasses
+from lint.source.service_role import is_run_by_hand
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Place
     from lint.config import LintConfig
     from lint.files import SourceFile
-    from lint.report import Finding
+    from lint.report import Finding, Severity
     from lint.rules.bypass_sites import BypassSite
     from lint.source.sites import Argument, Call, Language, Source
     from lint.source.sources import Sources
@@ -40,20 +42,21 @@ def source_findings(sources: Sources, root: Path) -> Iterator[Finding]:
     registry = Registry("")
     if config.registry:
         registry = load_registry(root / config.registry, config.bypass_kinds, config.registry)
+    roles = KnownRoles(sources.link.catalogues, config)
     for file, source in sources.breaking:
         if not path_matches(file.path, config.verified_packages):
-            yield from _of_file(file, source, config, registry.sites)
+            yield from _of_file(file, source, config, registry.sites, roles)
     here = {site.path for site in registry.sites if (root / site.path).is_file()}
     yield from bypass_findings(sources, registry, here)
 
 
 def _of_file(
-    file: SourceFile, source: Source, config: LintConfig, sites: tuple[BypassSite, ...]
+    file: SourceFile, source: Source, config: LintConfig, sites: tuple[BypassSite, ...], roles: KnownRoles
 ) -> Iterator[Finding]:
     """Yield what one file outside the verified packages does wrong by itself."""
     yield from _bypass_calls(source, config, sites)
     if not file.is_revision:
-        yield from _session_changes(source, config)
+        yield from _session_changes(source, config, roles)
     clients = list(typescript_bypasses(source, config)) if source.language == "typescript" else []
     yield from clients
     yield from _outside(setting_findings(source, config), clients)
@@ -136,15 +139,29 @@ def _reason(call: Call) -> Argument | None:
 # BYP006
 
 
-def _session_changes(source: Source, config: LintConfig) -> Iterator[Finding]:
+def _session_changes(source: Source, config: LintConfig, roles: KnownRoles) -> Iterator[Finding]:
+    by_hand = source.language == "typescript" and is_run_by_hand(source)
+    changes = list(_changes(source))
+    binding = {function for change, _, function in changes if change.effect == "setting"}
+    for change, place, function in changes:
+        what = _bypass_by_hand(change)
+        standing = roles.standing(change.value) if change.effect == "role" else "exempt"
+        if function in binding and change.effect == "role" and not is_role_name(change.value):
+            standing = "unknown"  # whose role it is, and whose rows, is decided by what it is given
+        if what is None or standing == "bound":
+            continue
+        mild = by_hand or standing == "unknown"
+        yield _by_hand(what, change, place, function, config, "info" if mild else None)
+
+
+def _changes(source: Source) -> Iterator[tuple[SettingChange, Place, str]]:
+    """Yield the changes of a session in a file, by SQL and by `func.set_config(…)`."""
     for text in source.texts:
         if is_sql(text):
-            for change in setting_changes(text.value):
-                yield from _judged(change, text.place, text.function, config)
+            yield from ((change, text.place, text.function) for change in setting_changes(text.value))
     for call in source.calls:
         if call.name == "set_config" and len(call.arguments) == 3:
-            for change in _called_setting(call):
-                yield from _judged(change, call.place, call.function, config)
+            yield from ((change, call.place, call.function) for change in _called_setting(call))
 
 
 def _called_setting(call: Call) -> Iterator[SettingChange]:
@@ -155,16 +172,22 @@ def _called_setting(call: Call) -> Iterator[SettingChange]:
         yield from named_setting(name.text, text, local=local.text != "False")
 
 
-def _judged(change: SettingChange, place: Place, function: str, config: LintConfig) -> Iterator[Finding]:
-    what = _bypass_by_hand(change)
-    if what is not None:
-        yield BYP006.finding(
-            place,
-            f"{what} in {_where(function)} reaches across tenants without a grant or a record",
-            f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
-            "from a registered site",
-            subject=f"{stable(function)}:{change.effect}:{change.name}",
-        )
+def _by_hand(
+    what: str,
+    change: SettingChange,
+    place: Place,
+    function: str,
+    config: LintConfig,
+    severity: Severity | None,
+) -> Finding:
+    return BYP006.finding(
+        place,
+        f"{what} in {_where(function)} reaches across tenants without a grant or a record",
+        f"call {config.bypass_names[0] if config.bypass_names else 'the verified bypass'} "
+        "from a registered site",
+        subject=f"{stable(function)}:{change.effect}:{change.name}",
+        severity=severity,
+    )
 
 
 def _bypass_by_hand(change: SettingChange) -> str | None:

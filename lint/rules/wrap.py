@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lint.rules.bypass_switches import switched_on
+from lint.rules.tenant_claims import claimed_tenants
 from lint.rules.wrap_hops import hops
 from lint.rules.wrap_joins import loose_joins
 from lint.rules.wrap_names import unmatched_settings
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def wrap_findings(sources: Sources, catalogues: Sequence[Catalogue]) -> Iterator[Finding]:
-    """Yield WRAP001-006, WRAP008 and RLS019 for the sources of a run, its migrations left out."""
+    """Yield WRAP001-006, WRAP008, RLS019 and BYP002, BYP003, BYP006 of bindings, migrations left out."""
     yield from findings_of(readers_of(sources), sources.corpus, catalogues, sources.config)
 
 
@@ -36,6 +38,8 @@ def findings_of(
     yield from service_role_reads(readers, config)
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)
+    yield from switched_on(readers, catalogues, config)
+    yield from claimed_tenants(readers, config)
     yield from hops(readers, config)
     yield from loose_joins(readers, corpus.sources, config)
     yield from unmatched_settings(readers, catalogues, config)

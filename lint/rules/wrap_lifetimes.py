@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 _BEGINS = re.compile(r"\s*(?:BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 _POOL = re.compile(r"(?:^|[._])(?:\w*[a-z])?pool$", re.IGNORECASE)
 _PRISMA = re.compile(r"(?:^|\.)prisma\w*$", re.IGNORECASE)
-_TRANSACTIONS = frozenset({"transaction", "$transaction", "begin", "begin_nested", "atomic", "tx", "start"})
+_TRANSACTIONS = frozenset(
+    {"transaction", "$transaction", "begin", "begin_nested", "atomic", "tx", "start", "startTransaction"}
+    | {"transactional", "withTransaction", "inTransaction", "runInTransaction"}
+)
+#: Types that stand for a whole pool: each statement run on one may get another connection.
+_POOLED = re.compile(
+    r"\b(?:DataSource|EntityManager|Pool|DatabasePool|PostgresJsDatabase|NodePgDatabase|NeonHttpDatabase|"
+    r"NeonDatabase|VercelPgDatabase|Kysely|Knex|Sequelize|MikroORM|(?:Drizzle|Database)\w*(?:Client|Connection|DB))\b"
+)
+_RUNS_ON_POOL = frozenset({"query", "execute", "raw", "unsafe", "executeQuery"})
 _PRISMA_RUNS = frozenset({"$executeRaw", "$queryRaw", "$executeRawUnsafe", "$queryRawUnsafe"})
 _AUTOCOMMIT = re.compile(r"\bautocommit\b\s*[=:]?\s*True|AUTOCOMMIT")
 
@@ -34,11 +43,43 @@ def why_over(site: SettingSite, readers: Readers) -> str | None:
     """Return why the setting is gone at once, None when a transaction may be open."""
     call = site.call
     function = site.source.functions.get(site.function)
-    if call is None or function is None or _in_transaction(site, function):
+    if call is None or function is None:
         return None
+    if _in_transaction(site, function):
+        return _work_without(call, site, function)
     if site.source.language == "typescript":
         return _over_in_typescript(site, call, readers)
     return _over_in_python(site, call, function)
+
+
+def _work_without(call: Call, site: SettingSite, function: Function) -> str | None:
+    """Return why work that is run inside the transaction is not in it: it is not given the connection.
+
+    `transaction(async (tx) => { bind(tx); return work(); })`: what work queries runs on others, unless
+    the connection is kept where it can be found.
+    """
+    root = root_of(call)
+    if site.source.language != "typescript" or root not in function.parameters:
+        return None
+    parameters = {
+        name
+        for around in (site.source.functions.get(one) for one in _around(site.function))
+        for name in (around.parameters if around is not None else ())
+    }
+    here = [one for one in site.source.calls if one.function == site.function and one is not call]
+    kept = any(root in argument.names or root == argument.text for one in here for argument in one.arguments)
+    kept = kept or any(root in bind.values for bind in binds_of(function))
+    work = next((one for one in here if one.written in parameters), None)
+    if kept or work is None:
+        return None
+    return f"{work.written}() is not given {root}, so that what it queries runs on other connections"
+
+
+def _around(function: str) -> Iterator[str]:
+    """Yield the functions that stand around one."""
+    while "." in function:
+        function = function.rpartition(".")[0]
+        yield function
 
 
 def _in_transaction(site: SettingSite, function: Function) -> bool:
@@ -86,9 +127,34 @@ def _over_in_typescript(site: SettingSite, call: Call, readers: Readers) -> str 
         return None
     if call.name == "query" and (_POOL.search(root) or (raw and _is_pool(root, site.source))):
         return f"each {root}.query() may run on another connection"
-    if call.name == "query" and raw and root in _taken(site):
+    if call.name in _RUNS_ON_POOL and _is_kept_pool(root, site):
+        return f"each {root}.{call.name}() may run on another connection"
+    if call.name == "query" and root in _taken(site) and (raw or _is_runner(root, site)):
         return f"no transaction is begun on {root}"
     return None
+
+
+def _is_kept_pool(root: str, site: SettingSite) -> bool:
+    """Say whether an object keeps a whole pool in an attribute; a parameter may be a transaction of one."""
+    owner, dot, attribute = root.partition(".")
+    if owner != "this" or not dot:
+        return False
+    name = site.function
+    while name:
+        name = name.rpartition(".")[0]
+        known = site.source.classes.get(name)
+        if known is not None:
+            return _POOLED.search(known.attributes.get(attribute, "")) is not None
+    return False
+
+
+def _is_runner(root: str, site: SettingSite) -> bool:
+    """Say whether a name is a TypeORM query runner, one connection that begins nothing by itself."""
+    return any(root in names and call.name == "createQueryRunner" for call, names in _bound_here(site))
+
+
+def _bound_here(site: SettingSite) -> Iterator[tuple[Call, tuple[str, ...]]]:
+    return _bound(site.source, site.function)
 
 
 def _is_pool(root: str, source: Source) -> bool:
@@ -127,7 +193,7 @@ def _autocommits(root: str, site: SettingSite, function: Function) -> bool:
 
 def _taken(site: SettingSite) -> frozenset[str]:
     """Return the names that a connection or client taken in this function has."""
-    takes = {"acquire", "connect", "getconn", "Client", "connection", "create_client"}
+    takes = {"acquire", "connect", "getconn", "Client", "connection", "create_client", "createQueryRunner"}
     return frozenset(
         name for call, names in _bound(site.source, site.function) if call.name in takes for name in names
     )

@@ -14,6 +14,7 @@ from lint.rules.wrap_rules import WRAP001
 from lint.source.connections import opens_connection, takes_connection
 from lint.source.dependencies import settings_within
 from lint.source.handed import handed_on
+from lint.source.holders import around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,10 +54,20 @@ def _meets_nothing(reader: Reader, readers: Readers, asked: Asked) -> bool:
     runs for the same request may have bound the session that it gives.
     """
     settings = asked.settings(reader.table, reader.command)
-    if settings is None:
+    if settings is None or _is_set_before(settings, reader, readers):
         return False
     taker = readers.connections.taker(reader.executor, reader.function, reader.path)
     return taker is None or _is_unset(settings, taker, readers)
+
+
+def _is_set_before(settings: frozenset[str], reader: Reader, readers: Readers) -> bool:
+    """Say whether the function that reads, or one around it, has set what the policies ask for."""
+    scopes = set(around(reader.function)) - {""}
+    return any(
+        site.change.name.lower() in settings and site.function in scopes and site.place.line <= reader.line
+        for site in readers.settings.sites
+        if site.source.path == reader.path
+    )
 
 
 def _is_unset(settings: frozenset[str], function: FunctionId, readers: Readers) -> bool:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from lint.rules.wrap_lifetimes import why_over
 from lint.rules.wrap_rules import WRAP002, WRAP003, WRAP004, WRAP005
-from lint.source.drivers import client_side, is_tagged, placeholder_in
+from lint.source.access import covers
+from lint.source.drivers import client_side, is_tagged, numbered, placeholder_in
+from lint.source.holders import around
 from lint.source.settings import is_run, is_tenant_setting
 from lint.source.sites import HOLE
 
@@ -18,9 +20,16 @@ if TYPE_CHECKING:
     from lint.report import Finding
     from lint.source.readers import Readers
     from lint.source.settings import SettingSite
-    from lint.source.sites import Text
+    from lint.source.sites import Call, Text
 
-_UUID = re.compile(r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int)\b")
+_UUID = re.compile(
+    r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int|float|bool|number|bigint|boolean)\b"
+)
+#: Calls whose result is a number, a truth or a UUID, whatever they are given.
+_PROVES = frozenset({"int", "float", "bool", "UUID", "Number", "BigInt", "Boolean", "parseInt", "parseFloat"})
+_PROVES_OF_MATH = frozenset({"Math.trunc", "Math.floor", "Math.round", "Math.abs", "Math.ceil"})
+#: Calls that write a value as text and leave it what it is.
+_WRITES = frozenset({"str", "String", "toString"})
 #: A name that says its value was quoted before.
 _QUOTED_NAME = re.compile(r"quoted|escaped|literal", re.IGNORECASE)
 #: What a query builder's tag pastes into the text instead of sending it as a value.
@@ -40,7 +49,7 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     raw = site.text is not None and _is_raw(site.text)
     tagged = is_tagged(site) and not raw
     parameter = change.form == "set" and placeholder_in(site) and not raw
-    if parameter and not client_side(site, readers.program.sources):
+    if parameter and (numbered(site) or not client_side(site, readers.program.sources)):
         yield _parameter(site)
     elif site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
@@ -48,7 +57,7 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
         if not _clears(site):
             yield _session(site)
         return
-    why = why_over(site, readers)
+    why = None if _clears(site) else why_over(site, readers)
     if why is not None:
         yield _over(site, why)
 
@@ -110,7 +119,7 @@ def _pasted(site: SettingSite) -> Iterator[Finding]:
     names = [name for name in text.holes if name]
     if names and all(_QUOTED_NAME.search(name) for name in names):
         return
-    typed = bool(names) and all(_is_typed(name, site) for name in names)
+    typed = bool(names) and all(_is_typed(name, site) or _is_proven(name, site) for name in names)
     shown = ", ".join(names) or "a value"
     danger = (
         "its type admits nothing else than an id today" if typed else "a quote in it binds another tenant"
@@ -127,6 +136,32 @@ def _pasted(site: SettingSite) -> Iterator[Finding]:
 def _is_quoted(site: SettingSite) -> bool:
     """Say whether the text is composed by psycopg's `SQL(…).format(Literal(x))`."""
     return site.text is not None and "SQL" in site.text.calls
+
+
+def _is_proven(name: str, site: SettingSite) -> bool:
+    """Say whether an interpolated value is a number or a UUID by the call it is made with."""
+    text = site.text
+    inside = [call for call in site.source.calls if text is not None and covers(text.place, call.place)]
+    given = [argument.text for call in inside if call.written in _WRITES for argument in call.arguments]
+    if any(_proves(call) and _gives(call, name) for call in inside):
+        return True
+    plain = given if name in _WRITES else [name]
+    return bool(plain) and all(_is_typed(one, site) or _is_bound_to_proof(one, site) for one in plain)
+
+
+def _proves(call: Call) -> bool:
+    return call.name in _PROVES or call.written in _PROVES_OF_MATH
+
+
+def _gives(call: Call, name: str) -> bool:
+    """Say whether a hole is told by that call: its own name, or what it is given."""
+    return call.written == name or any(name == a.text or name in a.names for a in call.arguments)
+
+
+def _is_bound_to_proof(name: str, site: SettingSite) -> bool:
+    scopes = set(around(site.function))
+    made = [call for call in site.source.calls if name in call.bound_to and call.function in scopes]
+    return bool(made) and all(map(_proves, made))
 
 
 def _is_typed(name: str, site: SettingSite) -> bool:

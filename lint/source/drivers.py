@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lint.source.sites import Source
 
 _PLACEHOLDER = re.compile(r"(?:=|\bto\b)\s*(?:\$\d|%s|%\(\w+\)s|:\w+|\?)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:=|\bto\b)\s*\$\d", re.IGNORECASE)
 _HOLE_VALUE = re.compile(rf"(?:=|\bto\b)\s*{HOLE}", re.IGNORECASE)
 #: Tags of TypeScript whose interpolations are parameters.
 _TAG_ENDS = (("$executeRaw",), ("$queryRaw",), ("sql",), ("SQL",))
@@ -38,6 +39,11 @@ def placeholder_in(site: SettingSite) -> bool:
     if _PLACEHOLDER.search(text.value):
         return True
     return is_tagged(site) and bool(_HOLE_VALUE.search(text.value))
+
+
+def numbered(site: SettingSite) -> bool:
+    """Say whether the value is `$1`: the server's own spelling, which no driver replaces by text."""
+    return site.text is not None and _NUMBERED.search(site.text.value) is not None
 
 
 def is_tagged(site: SettingSite) -> bool:

@@ -24,9 +24,10 @@ class Link:
     """From the names that source code writes to the protected tables of the catalogues."""
 
     def __init__(self, catalogues: Iterable[Catalogue], config: LintConfig) -> None:
+        self.catalogues = tuple(catalogues)
         self.protected: dict[str, Table] = {}
         self._bare: dict[str, set[str]] = {}
-        for catalogue in catalogues:
+        for catalogue in self.catalogues:
             for name, table in catalogue.tables.items():
                 self._bare.setdefault(table.name, set()).add(name)
                 if table.enabled and table.tenant_column and not config.is_global(name):

@@ -26,6 +26,10 @@ _UNKNOWN_NAME = re.compile(
     rf"\bset_config\s*\(\s*(?:'?{HOLE}|%s|%\(|\$\d|:\w|\?)|\bset\s+(?:local\s+|session\s+)?{HOLE}",
     re.IGNORECASE,
 )
+#: set_config() whose name is the first parameter: what it is called stands in the list of values.
+_NAME_APART = re.compile(r"\bset_config\s*\(\s*(?:\$1|%s|\?)\s*,[^,()]*,\s*(\w+)\s*\)", re.IGNORECASE)
+_FIRST_OF_LIST = re.compile(r"\s*[\[(]\s*['\"]([\w.]+)['\"]")
+_SECOND_EMPTY = re.compile(r"\s*[\[(]\s*['\"][\w.]+['\"]\s*,\s*['\"]{2}\s*[,\])]")
 _ARGUMENTS = 3
 _TENANT_WORDS = frozenset({"tenant", "org", "organization", "organisation", "workspace", "account", "team"})
 
@@ -67,7 +71,10 @@ def settings_of(sources: Sequence[Source]) -> Settings:
             if is_sql(whole):
                 sites.extend(_of_text(whole, source))
             if _UNKNOWN_NAME.search(whole.value) and is_run(whole):
-                unnamed.append((source, text))
+                given = list(_given_apart(whole, source))
+                sites.extend(given)
+                if not given:
+                    unnamed.append((source, text))
         for call in source.calls:
             if call.name == "set_config" and len(call.arguments) == _ARGUMENTS:
                 sites.extend(_of_call(call, source, known))
@@ -115,6 +122,20 @@ def _of_text(text: Text, source: Source) -> Iterator[SettingSite]:
     call = _call_of(text, source)
     for change in setting_changes(text.value):
         yield SettingSite(change, text.place, text.function, source, text, call)
+
+
+def _given_apart(text: Text, source: Source) -> Iterator[SettingSite]:
+    """Yield the change of `query("SELECT set_config($1, $2, false)", ["app.tenant_id", id])`."""
+    match = _NAME_APART.search(text.value)
+    call = _call_of(text, source)
+    values = call.arguments[1].text if call is not None and len(call.arguments) > 1 else ""
+    name, value = _FIRST_OF_LIST.match(values), _SECOND_EMPTY.match(values)
+    if match is None or name is None:
+        return
+    local = match[1].lower() not in {"false", "f"}
+    for change in named_setting(name[1], "", local=local):
+        cleared = replace(change, value="default") if value is not None else change
+        yield SettingSite(cleared, text.place, text.function, source, text, call)
 
 
 def _call_of(text: Text, source: Source) -> Call | None:
