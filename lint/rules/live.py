@@ -30,7 +30,7 @@ from lint.rules.row_security import (
     unprotected_child,
 )
 from lint.rules.storage import storage_findings
-from lint.rules.table_rules import RLS003
+from lint.rules.table_rules import RLS001, RLS003
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +102,38 @@ def _state(table: Table, view: Viewpoint) -> Iterator[Finding]:
             yield replace(finding, severity="info") if kept_from_clients else finding
         if "select" in view.commands(table):
             yield from unprotected_child(table, view.catalogue)
+        yield from _open_to_clients(table, view)
     for finding in nothing_permitted(table, view.catalogue):
         if not _closed_by_design(table, view):
             yield finding
     yield from _closed_to_clients(table, view)
     yield from _not_forced(table, view)
+
+
+def _open_to_clients(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """RLS001 for a table without row security that a hosted platform serves to whoever asks.
+
+    Where most tables are protected, one without is forgotten, whoever's its rows are.
+    """
+    if table.enabled or not table.known or table.tenant_column or table.policies or table.parent:
+        return
+    if not (view.hosted and view.from_history and table.columns) or not {"insert", "update", "delete"} & {
+        *view.commands(table)
+    }:
+        return
+    made = [one for one in view.catalogue.tables.values() if one.known and one.schema == table.schema]
+    served = any(view.role in policy.roles for one in made for policy in one.policies)
+    if sum(one.enabled for one in made) * 2 <= len(made) or not served:
+        return
+    yield RLS001.finding(
+        view.place(table),
+        f"{table.qualified} has no row security, and the platform serves it: {view.role} may "
+        f"{', '.join(view.commands(table))} every row of it",
+        f"ALTER TABLE {table.written} ENABLE ROW LEVEL SECURITY;",
+        table=table.qualified,
+        severity="warning",
+        cause="tables that the platform serves without row security",
+    )
 
 
 def _closed_to_clients(table: Table, view: Viewpoint) -> Iterator[Finding]:

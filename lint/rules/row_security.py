@@ -29,10 +29,9 @@ SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 HOSTED_CLIENTS = ("authenticated", "anon")
 _HOSTED_ROLES = frozenset({*HOSTED_CLIENTS, "service_role"})
 #: Columns that say a row belongs to somebody, so that "readable by all" is not by design.
-_OWNING_COLUMNS = (
-    *("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id"),
-    *("actor_id", "agent_id", "performed_by", "member_id", "email", "phone", "ip_address"),
-)
+_OWNING_COLUMNS = ("user_id", "owner_id", "owner", "created_by", "profile_id", "customer_id")
+#: Columns that tell of a person, so that a table is no list for everybody to read.
+_PERSONAL_COLUMNS = ("actor_id", "agent_id", "performed_by", "member_id", "email", "phone", "ip_address")
 #: Words in the names of tables that hold what not everybody may read.
 _KEPT = frozenset(
     {"audit", "audits", "log", "logs", "secret", "secrets", "token", "tokens", "session", "sessions"}
@@ -297,7 +296,9 @@ def _misnamed(policy: Policy) -> str:
 
 def _shared_by_design(policy: Policy, table: Table) -> bool:
     """Say whether `USING (true)` for SELECT is how a table nobody owns is shared."""
-    owned = any(table.column(name) for name in _OWNING_COLUMNS) or not _KEPT.isdisjoint(table.name.split("_"))
+    owned = any(
+        table.column(name) for name in (*_OWNING_COLUMNS, *_PERSONAL_COLUMNS)
+    ) or not _KEPT.isdisjoint(table.name.split("_"))
     return policy.command == "select" and table.known and not table.tenant_column and not owned
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import tenant_column_of
+from lint.catalogue import spelled, tenant_column_of
 from lint.rules.expressions import (
     Session,
     arguments_of,
@@ -24,7 +24,7 @@ from lint.rules.expressions import (
 )
 from lint.rules.memberships import membership_columns
 from lint.rules.predicates import PredicateError, parse_predicate
-from lint.rules.tenant_columns import NamedColumns, named_columns, words
+from lint.rules.tenant_columns import WEAK, NamedColumns, named_columns, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,6 +101,7 @@ def discover(
     else:
         named = named_columns(catalogue, config)
         learned = _learned_columns(catalogue, session)
+        named = _not_contradicted(named, learned)
         names = _spread(catalogue, learned)
         if not named.by_table and not learned:
             names = membership_columns(catalogue, session)
@@ -122,6 +123,22 @@ def discover(
         tenant_setting is not None,
         named.owners,
     )
+
+
+def _not_contradicted(named: NamedColumns, learned: Mapping[str, str]) -> NamedColumns:
+    """Leave out names such as `account_id` where policies compare another column with the setting.
+
+    A weak name means something else than the tenant in a project whose tenant is called otherwise.
+    """
+    asked = {spelled(column) for column in learned.values()}
+    if not asked:
+        return named
+    kept = {
+        table: column
+        for table, column in named.by_table.items()
+        if spelled(column) not in WEAK or spelled(column) in asked
+    }
+    return replace(named, by_table=kept)
 
 
 def _spread(catalogue: Catalogue, learned: Mapping[str, str]) -> tuple[str, ...]:

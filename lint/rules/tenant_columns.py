@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lint.config import LintConfig
 
 #: Names that also stand for something else than whose row it is.
-_WEAK = frozenset({"accountid", "teamid", "companyid"})
+WEAK = frozenset({"accountid", "teamid", "companyid"})
 #: Tables of tenants, by their singular names.
 TENANT_TABLES = frozenset(
     {"tenant", "organization", "organisation", "org", "workspace", "account", "team", "company"}
@@ -145,7 +145,7 @@ def _unsure(candidates: Mapping[str, str], config: LintConfig) -> frozenset[str]
     """Return the names that need a policy to vouch for them."""
     counts = Counter(spelled(column) for column in candidates.values())
     known = frozenset(spelled(name) for name in config.tenant_columns)
-    strong = known if _is_given(config) else known - _WEAK
+    strong = known if _is_given(config) else known - WEAK
     if any(name in strong for name in counts):
         return frozenset(name for name in counts if name not in strong)
     return frozenset(name for name, count in counts.items() if count < _ENOUGH)

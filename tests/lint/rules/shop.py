@@ -48,6 +48,8 @@ CLEAN = (
 #: The same on a hosted platform, where clients come as its roles.
 HOSTED = (
     TENANT
+    + "ALTER TABLE tenant ENABLE ROW LEVEL SECURITY;\n"
+    + "CREATE POLICY names ON tenant FOR SELECT TO authenticated USING (true);\n"
     + INVOICE
     + "ALTER TABLE invoice ENABLE ROW LEVEL SECURITY;\n"
     + "CREATE TABLE member (user_id uuid, tenant_id uuid NOT NULL, PRIMARY KEY (user_id, tenant_id));\n"

@@ -71,3 +71,19 @@ def test_a_table_whose_writes_are_open_is_not_enforced(lint: Lint) -> None:
     assert lint({"m/1.sql": CLEAN}).coverage.enforced == 2
     weak = "ALTER POLICY tenant ON invoice WITH CHECK (state <> '');\n"
     assert lint({"m/1.sql": CLEAN + weak}).coverage.enforced == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "name", "expected"),
+    [
+        ("id uuid PRIMARY KEY, what text", "change_audit", ["warning"]),
+        ("id uuid PRIMARY KEY, agent_id uuid", "run", ["warning"]),
+        ("id uuid PRIMARY KEY, label text", "country", []),
+    ],
+)
+def test_what_tells_of_persons_is_not_for_all_to_read(
+    lint: Lint, columns: str, name: str, expected: list[str]
+) -> None:
+    made = f"CREATE TABLE {name} ({columns});\nALTER TABLE {name} ENABLE ROW LEVEL SECURITY;\n"
+    made += f"CREATE POLICY reading ON {name} FOR SELECT USING (true);\n"
+    assert severities(lint, "RLS010", CLEAN + made) == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lint.rules.shop import INVOICE, TENANT, Lint, granted
+from tests.lint.rules.shop import CLEAN, HOSTED, INVOICE, TENANT, Lint, granted
 
 ROLES = (
     "CREATE ROLE seller;\n"
@@ -63,3 +63,13 @@ def test_a_table_that_only_denies_is_closed_on_purpose(lint: Lint) -> None:
     deny = "CREATE POLICY shut ON ledger AS RESTRICTIVE TO authenticated USING ({});\n"
     assert "RLS003" not in codes(lint, ROLES + made + deny.format("false"))
     assert "RLS003" in codes(lint, ROLES + made + deny.format("tenant_id IS NOT NULL"))
+
+
+BOX = "CREATE TABLE outbox (id uuid PRIMARY KEY, payload jsonb);\n"
+
+
+def test_a_table_that_the_platform_serves_needs_row_security_whoever_owns_its_rows(lint: Lint) -> None:
+    assert "RLS001" in codes(lint, HOSTED + BOX)
+    assert "RLS001" not in codes(lint, HOSTED + BOX + "ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;\n")
+    assert "RLS001" not in codes(lint, HOSTED + BOX + "REVOKE ALL ON outbox FROM anon, authenticated;\n")
+    assert "RLS001" not in codes(lint, CLEAN + BOX)

@@ -128,3 +128,15 @@ def test_what_was_found_is_shown_with_its_setting(lint: Lint) -> None:
         + ("CREATE POLICY p ON a USING (tenant_id = current_setting('app.tenant', true));")
     )
     assert lint({"m/1.sql": sql}).tenancy == "tenant column: tenant_id (1 table); tenant setting: app.tenant"
+
+
+def test_an_account_is_no_tenant_where_policies_ask_for_the_owner(lint: Lint) -> None:
+    bound = "owner_id = nullif(current_setting('app.business', true), '')::uuid"
+    books = "".join(
+        f"CREATE TABLE {name} (id uuid PRIMARY KEY, owner_id uuid NOT NULL, account_id uuid NOT NULL);\n"
+        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;\nCREATE POLICY own ON {name} USING ({bound});\n"
+        for name in ("charge", "ledger", "receipt")
+    )
+    report = lint({"m/1.sql": books + "CREATE TABLE rate (id uuid PRIMARY KEY, account_id uuid NOT NULL);\n"})
+    assert "owner_id (3 tables)" in report.tenancy
+    assert "account_id" not in report.tenancy
