@@ -103,12 +103,12 @@ def _given(handed: Handed, config: LintConfig) -> Finding:
         f"run it inside {_scope(config)}, and hand on the session that it gives",
         table=reader.table,
         subject=f"{call.function.partition('<anonymous')[0]}:{call.written}:{reader.table}",
-        cause=_cause(reader),
+        cause=_cause(handed.name),
     )
 
 
-def _cause(reader: Reader) -> str:
-    return f"{reader.table} is reached on a connection with no tenant bound"
+def _cause(connection: str) -> str:
+    return f"rows of tenants are reached on {connection or 'a connection'}, with no tenant bound"
 
 
 def _scope(config: LintConfig) -> str:
@@ -142,7 +142,7 @@ def _reader(reader: Reader, config: LintConfig) -> Finding:
         f"run it inside {_scope(config)}, on the session that it gives",
         table=reader.table,
         subject=f"{reader.function}:{reader.table}:{reader.command}",
-        cause=_cause(reader),
+        cause=_cause(reader.executor),
     )
 
 

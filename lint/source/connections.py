@@ -46,6 +46,9 @@ _METHODS = {
 }
 #: Methods of a raw holder whose result is raw again.
 _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acquire", "getconn", "cursor"})
+#: Methods that put something into a store, and those that look up what a request has bound.
+_STORES = frozenset({"set", "setdefault", "put", "add"})
+_CONTEXTS = frozenset({"getStore", "AsyncLocalStorage", "enterWith"})
 #: Methods by which every query of a Prisma client gets code of the project's around it.
 _EXTENDS = frozenset({"$extends", "$use"})
 #: Methods that run a callback in a transaction of their own.
@@ -179,7 +182,8 @@ class Connections:
                 target = (source.path, call.function)
                 if not call.function or target in self._bound or not opens_connection(call, source):
                     continue
-                if _gives_away(source.functions.get(call.function), call):
+                function = source.functions.get(call.function)
+                if _gives_away(function, call) or _gives_from_store(function, call, source):
                     yield target
 
     def _opened(self, source: Source, bindings: Iterable[Binding]) -> Iterator[tuple[str, str]]:
@@ -231,6 +235,23 @@ def _gives_away(function: Function | None, call: Call) -> bool:
         if not names.isdisjoint(step.names) or covers(step.place, call.place):
             return True
     return False
+
+
+def _gives_from_store(function: Function | None, call: Call, source: Source) -> bool:
+    """Say whether what a call opens is put in a store that the function then returns from.
+
+    `pools.set(key, drizzle(url)); return pools.get(key)`, unless something else is looked up there first.
+    """
+    here = [other for other in source.calls if function is not None and other.function == function.name]
+    if any(other.name in _CONTEXTS for other in here):
+        return False
+    stores = {root_of(other) for other in here if other.name in _STORES and covers(other.place, call.place)}
+    return any(
+        isinstance(step, Leave)
+        and step.kind == "return"
+        and any(name.partition(".")[0] in stores for name in step.names)
+        for step in steps_of(function.body if function is not None else ())
+    )
 
 
 def _last_parts(module: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lint.source.modules import FunctionId
     from lint.source.program import Program
     from lint.source.settings import Settings
-    from lint.source.sites import Block, Call, Function, Source
+    from lint.source.sites import Argument, Block, Call, Function, Source
 
 Scope = Literal["tenant", "bypass", "raw", "unknown"]
 
@@ -214,9 +214,15 @@ class Scopes:
                     continue
                 why = f"{call.name} runs it ({source.path}:{call.place.line})"
                 for argument in call.arguments:
-                    for target in self.program.mentioned(argument, call.function, source):
+                    for target in self._handed_to(argument, call, source):
                         if target not in self.binders:
                             yield target, Reach(reach.scope, why)
+
+    def _handed_to(self, argument: Argument, call: Call, source: Source) -> tuple[FunctionId, ...]:
+        """Return the functions that a scope runs; what one written there calls has callers elsewhere, too."""
+        if argument.function is not None:
+            return ((source.path, argument.function),)
+        return self.program.mentioned(argument, call.function, source)
 
     def _by_callers(self, target: FunctionId, depth: int = 0) -> Reach | None:
         """Return the scope that every caller is in; callers of which one is unknown prove nothing."""
