@@ -46,7 +46,7 @@ class Lost:
 class Cascades(Watcher):
     """RLS044: what CASCADE took, and what was skipped because it exists already."""
 
-    kinds = (*_CASCADING, facts.CreatePolicy)
+    kinds = (*_CASCADING, facts.CreatePolicy, facts.DropPolicy)
 
     def __init__(self, config: LintConfig) -> None:
         self.config = config
