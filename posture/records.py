@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from evidence import kinds
@@ -122,8 +123,8 @@ class RecordLog:
             ) from error
 
     def _logged(self) -> Iterator[LoggedRecord]:
-        for envelope in self.ledger.verified_entries():
-            record = unseal(envelope.payload, self.ledger.blob)
+        for index, envelope in enumerate(self.ledger.verified_entries()):
+            record = unseal(envelope.payload, partial(self.ledger.blob, index))
             yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest())
 
     def _pending(self, record: Record) -> PendingEntry:

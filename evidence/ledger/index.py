@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS covered (only INTEGER PRIMARY KEY CHECK (only = 1), c
 """
 
 
+_KEYS_AT_ONCE = 500
+"""Parameters of one statement; SQLite allows at least 999."""
+
+
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """An entry as the index knows it: identity, place in the log, SHA-256 of the envelope's payload."""
@@ -64,12 +68,20 @@ class IdentityIndex:
             raise sqlite3.DatabaseError("the remembered checkpoint is not bytes")
         return None if row is None else row[0]
 
-    def find(self, identity: str) -> Indexed | None:
-        """The entry with this identity."""
-        row = self._database.execute(
-            "SELECT position, payload FROM entry WHERE identity = ?", (_key(identity),)
-        ).fetchone()
-        return None if row is None else Indexed(identity, int(row[0]), bytes(row[1]))
+    def find(self, identities: Sequence[str]) -> dict[str, Indexed]:
+        """The entries with these identities, as far as there are any."""
+        keys = {_key(identity): identity for identity in identities}
+        found: dict[str, Indexed] = {}
+        for some in _batched(tuple(keys), _KEYS_AT_ONCE):
+            marks = ",".join("?" * len(some))
+            rows = self._database.execute(
+                f"SELECT identity, position, payload FROM entry WHERE identity IN ({marks})",  # noqa: S608
+                some,
+            )
+            for key, position, payload in rows:
+                identity = keys[bytes(key)]
+                found[identity] = Indexed(identity, int(position), bytes(payload))
+        return found
 
     def add(self, entries: Iterable[Indexed], checkpoint: bytes) -> None:
         """Add entries and remember the checkpoint that covers them, in one transaction."""
@@ -178,6 +190,12 @@ class LogIndex:
             with suppress(MalformedEnvelope):  # not judged here: `verify_ledger` names it
                 facts = self._facts_of(entry)
                 yield Indexed(facts.identity, position, facts.payload_digest)
+
+
+def _batched(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """The keys in runs of `size`."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
 
 
 def _key(identity: str) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evidence.ledger.blobs import MAX_BLOB_BYTES, BlobReader, blob_file, framed_blob
 from evidence.ledger.edge import Edge, clear_leftovers
 from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement_facts
 from evidence.ledger.errors import (
@@ -24,14 +25,10 @@ from evidence.ledger.errors import (
     ReadOnlyLedger,
 )
 from evidence.ledger.index import Head, IdentityIndex, Indexed, LogIndex
-from evidence.ledger.layout import (
-    CHECKPOINT,
-    MAX_ENTRY_BYTES,
-    VERIFIER_KEY,
-    blob_name,
-)
+from evidence.ledger.layout import CHECKPOINT, MAX_ENTRY_BYTES, VERIFIER_KEY
 from evidence.ledger.store import CACHE, DirectoryStore, Store
 from evidence.ledger.tiles import TileReader
+from evidence.ledger.uncollected import uncollected
 from evidence.proofs.dsse import Envelope, verify
 from evidence.proofs.errors import MalformedEnvelope, ProofsError
 from evidence.proofs.keys import Signer, Verifier
@@ -75,6 +72,7 @@ class _New:
     position: int
     pending: PendingEntry
     facts: EntryFacts
+    indexed: Indexed
 
 
 class Ledger:
@@ -98,6 +96,7 @@ class Ledger:
         self._mutex = threading.Lock()
         self._read_head: Head | None = None
         self._edge: tuple[bytes, Edge] | None = None
+        self._blobs = BlobReader(store)
         self._index = LogIndex(cache / "identities.sqlite", store, self._trusted, facts_of)
 
     @classmethod
@@ -169,16 +168,17 @@ class Ledger:
         """
         if self._signer is None:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
-        facts = [self._read_pending(entry) for entry in entries]
-        with self._mutex, self._store.sequencing() as in_order:
-            if not in_order:
-                self._edge = None
-            head = self._head()
-            index = self._index.at(head)
-            receipts, new = self._plan(zip(entries, facts, strict=True), index, head.checkpoint.size)
-            if new:
-                self._commit(self._signer, head, new)
-            return receipts
+        with uncollected():
+            read = [(entry, self._read_pending(entry)) for entry in entries]
+            with self._mutex, self._store.sequencing() as in_order:
+                if not in_order:
+                    self._edge = None
+                head = self._head()
+                index = self._index.at(head)
+                receipts, new = self._plan(read, index, head.checkpoint.size)
+                if new:
+                    self._commit(self._signer, head, new)
+        return receipts
 
     def read(self, index: int) -> bytes:
         """The envelope of one entry; `IndexError` beyond the log."""
@@ -216,17 +216,14 @@ class Ledger:
             raise LedgerDamaged(f"{self.origin}: the entries on disk are not those of its checkpoint")
         return tuple(envelopes)
 
-    def blob(self, digest: str) -> bytes:
-        """A payload subtree by its SHA-256 in hex, checked.
+    def blob(self, index: int, digest: str) -> bytes:
+        """A payload subtree of an entry by its SHA-256 in hex, checked.
 
         Raises:
             NotStored: it is not kept here (a public copy of a log leaves the gated ones out).
             LedgerDamaged: what lies there has another digest.
         """
-        content = self._store.read(blob_name(digest))
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise LedgerDamaged(f"{blob_name(digest)} does not have the digest in its name")
-        return content
+        return self._blobs.read(index, digest)
 
     def prove_inclusion(self, index: int) -> TlogProof:
         """The proof that entry `index` is in the log as published now."""
@@ -267,18 +264,19 @@ class Ledger:
         return facts
 
     def _plan(
-        self, entries: Iterator[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
+        self, entries: Sequence[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
     ) -> tuple[tuple[Receipt, ...], list[_New]]:
         """Sort out what is in the log or earlier in the batch; conflicts are refused before any write."""
         receipts: list[Receipt] = []
         new: list[_New] = []
-        batch: dict[str, Indexed] = {}
+        known_already = index.find([facts.identity for _, facts in entries])
         for pending, facts in entries:
-            known = batch.get(facts.identity) or index.find(facts.identity)
+            known = known_already.get(facts.identity)
             if known is None:
                 position = size + len(new)
-                batch[facts.identity] = Indexed(facts.identity, position, facts.payload_digest)
-                new.append(_New(position, pending, facts))
+                indexed = Indexed(facts.identity, position, facts.payload_digest)
+                known_already[facts.identity] = indexed
+                new.append(_New(position, pending, facts, indexed))
                 receipts.append(Receipt(position, leaf_hash(pending.envelope)))
             elif known.payload != facts.payload_digest:
                 raise IdentityConflict(
@@ -299,45 +297,50 @@ class Ledger:
         edge = self._loaded_edge(head)
         # Until the checkpoint is out, the edge in memory runs ahead of the log: a failure drops it.
         self._edge = None
-        files = self._blobs_of(new)
+        blobs = _blobs_of(new)
+        place = blob_file(head.checkpoint.size)
         for item in new:
             edge.append(item.pending.envelope)
         growth = edge.take()
-        for folder in growth.entered:
-            self._store.discard(folder)
-        self._store.write(files | growth.files)
+        # A writer that died here may have left blobs and partial tiles of an append that never counted.
+        for leftover in (*growth.entered, *(() if blobs else (place,))):
+            self._store.discard(leftover)
+        self._store.write(growth.files | ({place: blobs} if blobs else {}))
         checkpoint = Checkpoint(self.origin, edge.frontier.size, edge.frontier.root())
         signed = sign_checkpoint(checkpoint, signer)
         self._store.publish(signed)
         self._read_head, self._edge = Head(signed, checkpoint), (signed, edge)
-        self._index.remember(
-            (Indexed(item.facts.identity, item.position, item.facts.payload_digest) for item in new), signed
-        )
+        self._index.remember([item.indexed for item in new], signed)
         for folder in growth.replaced:
             self._store.discard(folder)
-
-    def _blobs_of(self, new: Sequence[_New]) -> dict[str, bytes]:
-        files: dict[str, bytes] = {}
-        for item in new:
-            given = {hashlib.sha256(blob).hexdigest(): blob for blob in item.pending.blobs}
-            if unbound := sorted(given.keys() - set(item.facts.blobs)):
-                raise EntryRefused(
-                    f"{item.facts.identity}: the envelope does not commit to blob {unbound[0]}"
-                )
-            files |= {blob_name(digest): blob for digest, blob in given.items()}
-            for digest in item.facts.blobs:
-                name = blob_name(digest)
-                if name not in files and not self._store.contains(name):
-                    raise EntryRefused(
-                        f"{item.facts.identity}: blob {digest} was not given and is not stored"
-                    )
-        return files
 
     def _loaded_edge(self, head: Head) -> Edge:
         if self._edge is not None and self._edge[0] == head.signed:
             return self._edge[1]
         clear_leftovers(self._store, head.checkpoint.size)
         return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
+
+
+def _blobs_of(batch: Sequence[_New]) -> bytes:
+    """The batch's blobs as one file, each once, in the order of entries and subjects.
+
+    Raises:
+        EntryRefused: a blob that its entry does not commit to, or one that it does and that was not given.
+    """
+    written: dict[bytes, bytes] = {}
+    for item in batch:
+        given = {hashlib.sha256(blob).digest(): blob for blob in item.pending.blobs}
+        for digest in map(bytes.fromhex, item.facts.blobs):
+            content = given.pop(digest, None)
+            if content is None:
+                raise EntryRefused(f"{item.facts.identity}: blob {digest.hex()} was not given")
+            if len(content) > MAX_BLOB_BYTES:
+                raise EntryRefused(f"{item.facts.identity}: a blob of {len(content)} bytes; at most 4 GiB")
+            written[digest] = content
+        if given:
+            unbound = next(iter(given)).hex()
+            raise EntryRefused(f"{item.facts.identity}: the envelope does not commit to blob {unbound}")
+    return b"".join(framed_blob(digest, content) for digest, content in written.items())
 
 
 def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> None:

@@ -8,21 +8,19 @@ named. Without a key from elsewhere a log made anew would pass, and the report s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evidence.ledger.blobs import BLOBS, blob_file, frames, parse_blob_file
 from evidence.ledger.entries import EntryFacts, FactsOf, statement_facts
 from evidence.ledger.errors import LedgerError, NotStored
 from evidence.ledger.layout import (
-    BLOBS,
     CHECKPOINT,
     HEIGHT,
     VERIFIER_KEY,
     WIDTH,
     Tile,
-    blob_name,
     levels,
-    parse_blob_name,
     parse_tile_name,
     tiles_of,
 )
@@ -30,6 +28,7 @@ from evidence.ledger.rebuild import Rebuild, first_difference
 from evidence.ledger.report import Progress, VerifyReport
 from evidence.ledger.store import DirectoryStore, Store
 from evidence.ledger.tiles import read_hashes, read_tile
+from evidence.ledger.uncollected import uncollected
 from evidence.proofs import dsse
 from evidence.proofs.errors import InvalidSignature, ProofsError
 from evidence.proofs.keys import Verifier
@@ -73,9 +72,10 @@ def verify_ledger(
         return report
     old = _older(report, since, log_key)
     verification = _Verification(store, report, report.checkpoint, (log_key, *signers), facts_of)
-    verification.tree(old, progress)
-    verification.other_tiles()
-    verification.blobs(withheld=withheld_blobs)
+    with uncollected():
+        verification.tree(old, progress)
+        verification.other_tiles()
+        verification.blobs(withheld=withheld_blobs)
     return report
 
 
@@ -131,7 +131,8 @@ class _Verification:
         self._signers = signers
         self._facts_of = facts_of
         self._identities: set[bytes] = set()
-        self._blobs: dict[bytes, int] = {}
+        self._commitments: list[tuple[int, bytes]] = []
+        self._asked = 0
 
     def tree(self, old: Checkpoint | None, progress: Progress | None) -> None:
         """Compute the tree from the entries; compare it with the tiles, the checkpoint and an older one."""
@@ -162,30 +163,55 @@ class _Verification:
                 self._older_tile(tile)
 
     def blobs(self, *, withheld: bool) -> None:
-        """Check every blob against its digest, those that entries commit to and any others."""
-        for digest, entry in self._blobs.items():
-            name = blob_name(digest.hex())
-            try:
-                content = self._store.read(name)
-            except NotStored:
-                if withheld:
-                    self._report.withheld += 1
-                else:
-                    self._report.add(name, "missing; an entry commits to it", entry=entry)
-                continue
-            except LedgerError as error:
-                self._report.add(name, str(error), entry=entry)
-                continue
-            if hashlib.sha256(content).digest() == digest:
-                self._report.blobs += 1
-            else:
-                self._report.add(name, "its content does not have the digest in its name", entry=entry)
+        """Check every blob against its digest and the entry that commits to it; count what is not there."""
+        files = sorted(self._blob_files())
+        ends = [*(first for first, _ in files), self._checkpoint.size]
+        self._absent(self._until(ends[0]), blob_file(0), withheld=withheld)
+        for (_, name), end in zip(files, ends[1:], strict=True):
+            expected = self._until(end)
+            self._blob_file(name, expected)
+            self._absent(expected, name, withheld=withheld)
+
+    def _blob_files(self) -> Iterator[tuple[int, str]]:
         for name in self._store.names(BLOBS):
-            found = parse_blob_name(name)
-            if found is None:
-                self._report.add(name, "no blob of a log has this name")
-            elif bytes.fromhex(found) not in self._blobs:
+            first = parse_blob_file(name)
+            if first is None:
+                self._report.add(name, "no file of blobs has this name")
+            elif first >= self._checkpoint.size:
                 self._report.leftovers.append(name)
+            else:
+                yield first, name
+
+    def _until(self, end: int) -> dict[bytes, int]:
+        """What the entries below `end` commit to and was not asked for yet, by digest."""
+        start = self._asked
+        while self._asked < len(self._commitments) and self._commitments[self._asked][0] < end:
+            self._asked += 1
+        return {digest: entry for entry, digest in self._commitments[start : self._asked]}
+
+    def _blob_file(self, name: str, expected: dict[bytes, int]) -> None:
+        """Check one file; what was found intact is taken out of `expected`."""
+        try:
+            for frame in frames(self._store.read(name), where=name):
+                entry = expected.get(frame.digest)
+                if entry is None:
+                    self._report.add(name, "no entry commits to this blob", offset=frame.offset)
+                elif not frame.intact:
+                    what = f"a blob does not have its digest {frame.digest.hex()}"
+                    self._report.add(name, what, entry=entry, offset=frame.offset)
+                else:
+                    self._report.blobs += 1
+                    del expected[frame.digest]
+        except LedgerError as error:
+            self._report.add(name, str(error))
+
+    def _absent(self, missing: dict[bytes, int], file: str, *, withheld: bool) -> None:
+        if withheld:
+            self._report.withheld += len(missing)
+            return
+        for digest, entry in missing.items():
+            what = f"blob {digest.hex()} is missing; an entry commits to it"
+            self._report.add(file, what, entry=entry)
 
     def _entry(self, file: str, position: int, offset: int, entry: bytes) -> None:
         try:
@@ -200,7 +226,7 @@ class _Verification:
         self._report.signatures += 1
         self._unique(file, position, offset, facts)
         for digest in facts.blobs:
-            self._blobs.setdefault(bytes.fromhex(digest), position)
+            self._commitments.append((position, bytes.fromhex(digest)))
 
     def _unique(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
         identity = hashlib.sha256(facts.identity.encode()).digest()

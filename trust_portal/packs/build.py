@@ -52,8 +52,8 @@ class Log(Protocol):
         """The proof that an entry is in the log."""
         ...
 
-    def blob(self, digest: str) -> bytes:
-        """A payload subtree by its SHA-256 in hex."""
+    def blob(self, index: int, digest: str) -> bytes:
+        """A payload subtree of an entry by its SHA-256 in hex."""
         ...
 
 
@@ -161,7 +161,7 @@ def _log_files(ledger: Log, entries: Sequence[_Entry], checkpoint: bytes) -> Ite
 def _payloads(ledger: Log, entries: Sequence[_Entry], audience: Audience) -> Iterator[tuple[str, bytes]]:
     for entry in entries:
         for digest in _readable(entry, audience):
-            yield f"payloads/{digest}", ledger.blob(digest)
+            yield f"payloads/{digest}", ledger.blob(entry.index, digest)
 
 
 def _readable(entry: _Entry, audience: Audience) -> list[str]:
@@ -200,7 +200,7 @@ def _copy(ledger: Log, entry: _Entry, audience: Audience) -> dict[str, Json]:
     """A logged payload in one piece, with the entry that it must agree with."""
     value: dict[str, Json] = {}
     for digest in _readable(entry, audience):
-        value |= parse_strict(ledger.blob(digest))["value"]
+        value |= parse_strict(ledger.blob(entry.index, digest))["value"]
     return {"entry": entry.index, "value": value}
 
 
