@@ -68,7 +68,7 @@ _plain_text: Final = json.JSONEncoder(
 
 
 def _is_plain(value: object, levels: int) -> bool:
-    """Whether Python's encoder writes this value as RFC 8785 does: no float, no large integer, keys in ASCII."""
+    """Whether Python's encoder writes a value as RFC 8785 does: no float, no large integer, ASCII keys."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return True

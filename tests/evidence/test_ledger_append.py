@@ -169,7 +169,7 @@ def test_an_append_writes_its_blobs_into_one_file_and_each_entry_has_its_own(pat
     ledger = open_log(path)
     ledger.append([entry("a", blobs=(b"shared", b"one")), entry("b", blobs=(b"shared",))])
     ledger.append([entry("c")])
-    ledger.append([entry("d", blobs=(b"shared",))])
+    ledger.append([entry("d", blobs=(b"shared", b"four"))])
     assert list(DirectoryStore(path).names("blobs")) == ["blobs/000", "blobs/003"]
     shared = hashlib.sha256(b"shared").hexdigest()
     assert [ledger.blob(index, shared) for index in (0, 1, 3)] == [b"shared"] * 3
@@ -179,7 +179,7 @@ def test_an_append_writes_its_blobs_into_one_file_and_each_entry_has_its_own(pat
     (path / "blobs/003").unlink()
     problem = verify_ledger(path, origin=ORIGIN, key=KEY).first
     assert problem is not None
-    assert (problem.file, problem.entry) == ("blobs/003", 3)
+    assert (problem.file, problem.entry) == ("blobs/000", 3)
 
 
 def test_blobs_of_an_append_that_never_counted_are_gone_with_the_next(path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evidence.ledger.blobs import HEADER_BYTES, frames
 from evidence.ledger import EntryFacts, Ledger, PendingEntry, statement_facts, verify_ledger
+from evidence.ledger.blobs import HEADER_BYTES, frames
 from evidence.ledger.layout import MAX_ENTRY_BYTES
 from evidence.ledger.store import DirectoryStore
 from evidence.proofs.notes import verifier_key_text
