@@ -3,6 +3,6 @@
 Importing this package registers every kind in `evidence.payload.KINDS`.
 """
 
-from evidence.kinds import aws, ingress, platform, postgres, redaction, source, twin
+from evidence.kinds import aws, ingress, log_key, platform, postgres, redaction, source, twin
 
-__all__ = ["aws", "ingress", "platform", "postgres", "redaction", "source", "twin"]
+__all__ = ["aws", "ingress", "log_key", "platform", "postgres", "redaction", "source", "twin"]

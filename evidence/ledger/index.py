@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,9 @@ class Head:
 class LogIndex:
     """Keeps an `IdentityIndex` in step with a log; its caller is the log's only writer meanwhile."""
 
-    def __init__(self, path: Path, store: Store, trusted: Sequence[Verifier], facts_of: FactsOf) -> None:
+    def __init__(
+        self, path: Path, store: Store, trusted: Callable[[], Sequence[Verifier]], facts_of: FactsOf
+    ) -> None:
         self._path = path
         self._store = store
         self._trusted = trusted
@@ -172,7 +174,7 @@ class LogIndex:
         if covered is None:
             return 0
         try:
-            old = open_checkpoint(covered, origin=published.origin, trusted=self._trusted)
+            old = open_checkpoint(covered, origin=published.origin, trusted=self._trusted())
         except ProofsError as error:
             raise sqlite3.DatabaseError(f"the remembered checkpoint is not this log's: {error}") from error
         reader = TileReader(self._store, published.size)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,22 @@ from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement
 from evidence.ledger.errors import (
     EntryRefused,
     IdentityConflict,
+    KeyRetired,
     LedgerDamaged,
     LedgerMissing,
     NotStored,
     ReadOnlyLedger,
 )
 from evidence.ledger.index import Head, IdentityIndex, Indexed, LogIndex
+from evidence.ledger.keychain import (
+    ROTATIONS,
+    KeyChain,
+    Rotation,
+    hint,
+    is_rotation,
+    parse_rotation,
+    read_chain,
+)
 from evidence.ledger.layout import CHECKPOINT, MAX_ENTRY_BYTES, VERIFIER_KEY
 from evidence.ledger.store import CACHE, DirectoryStore, Store
 from evidence.ledger.tiles import TileReader
@@ -43,6 +54,7 @@ from evidence.proofs.notes import (
     Checkpoint,
     open_checkpoint,
     parse_verifier_key,
+    read_checkpoint,
     sign_checkpoint,
     verifier_key_text,
 )
@@ -85,19 +97,20 @@ class Ledger:
         *,
         origin: str,
         signer: Signer | None,
-        trusted: Sequence[Verifier],
+        chain: KeyChain,
         facts_of: FactsOf,
     ) -> None:
         self.origin = origin
         self._store = store
         self._signer = signer
-        self._trusted = tuple(trusted)
+        self._chain = chain
+        self._trusted: tuple[Verifier, ...] = (Ed25519Verifier(chain.newest),)
         self._facts_of = facts_of
         self._mutex = threading.Lock()
         self._read_head: Head | None = None
         self._edge: tuple[bytes, Edge] | None = None
         self._blobs = BlobReader(store)
-        self._index = LogIndex(cache / "identities.sqlite", store, self._trusted, facts_of)
+        self._index = LogIndex(cache / "identities.sqlite", store, self._all_keys, facts_of)
 
     @classmethod
     def open(
@@ -117,13 +130,15 @@ class Ledger:
             origin: the log's name; its checkpoints must carry it.
             signer: signs checkpoints; without one the log is read-only.
             create: begin a log where there is none.
-            trusted: public keys that may have signed the checkpoint. By default the signer's; of a
-                read-only log the one lying in its folder, which proves nothing (see `verify_ledger`).
+            trusted: public keys, one of which is the log's, now or before a rotation. By default the
+                signer's; of a read-only log the one lying in its folder, which proves nothing (see
+                `verify_ledger`).
             facts_of: how entries are read; the default reads in-toto statements.
 
         Raises:
             LedgerMissing: no log here, and `create` is not set.
             LedgerDamaged: the checkpoint is not that of this origin and key.
+            KeyRetired: the signer's key signs this log no more.
         """
         store = DirectoryStore(path)
         if create and signer is not None and not store.contains(CHECKPOINT):
@@ -131,9 +146,14 @@ class Ledger:
         if not store.contains(CHECKPOINT):
             raise LedgerMissing(f"no log in {path}; create one with a signer, or check the path")
         keys = tuple(trusted) or ((Ed25519Verifier(signer.public),) if signer else _own_key(store, origin))
-        ledger = cls(store, path / CACHE, origin=origin, signer=signer, trusted=keys, facts_of=facts_of)
-        ledger.checkpoint()
-        return ledger
+        chain = _chain_of(store, origin, keys)
+        _refuse_retired(chain, signer, origin)
+        return cls(store, path / CACHE, origin=origin, signer=signer, chain=chain, facts_of=facts_of)
+
+    @property
+    def store(self) -> Store:
+        """The log's files, for whoever renders them."""
+        return self._store
 
     @property
     def size(self) -> int:
@@ -170,6 +190,7 @@ class Ledger:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
         with uncollected():
             read = [(entry, self._read_pending(entry)) for entry in entries]
+            _refuse_rotations(facts for _, facts in read)
             with self._mutex, self._store.sequencing() as in_order:
                 if not in_order:
                     self._edge = None
@@ -179,6 +200,34 @@ class Ledger:
                 if new:
                     self._commit(self._signer, head, new)
         return receipts
+
+    @property
+    def keys(self) -> KeyChain:
+        """The keys of this log in the order of their time, as published now."""
+        self._head()
+        return self._chain
+
+    def rotate(self, entry: PendingEntry, successor: Signer) -> Receipt:
+        """Log a change of key (see `keychain`); from its checkpoint on, the successor signs.
+
+        Raises:
+            ReadOnlyLedger, EntryRefused, IdentityConflict, StoreFailure: as `append`.
+        """
+        if self._signer is None:
+            raise ReadOnlyLedger(f"{self.origin} was opened without a signer; its key cannot be changed")
+        facts = self._read_pending(entry)
+        with self._mutex, self._store.sequencing() as in_order:
+            if not in_order:
+                self._edge = None
+            head = self._head()
+            rotation = _checked_rotation(head.checkpoint.size, entry, self._signer, successor)
+            receipts, new = self._plan([(entry, facts)], self._index.at(head), head.checkpoint.size)
+            chain = KeyChain(self._chain.own, (*self._chain.rotations, rotation))
+            self._signer, self._chain = successor, chain
+            self._trusted = (Ed25519Verifier(successor.public),)
+            self._commit(successor, head, new, {ROTATIONS: hint([item.entry for item in chain.rotations])})
+            self._store.write({VERIFIER_KEY: _key_line(self.origin, successor.public)})
+        return receipts[0]
 
     def read(self, index: int) -> bytes:
         """The envelope of one entry; `IndexError` beyond the log."""
@@ -200,17 +249,18 @@ class Ledger:
         nothing of who observed: so both are checked, at about 0.15 ms for each entry.
 
         Args:
-            signers: more keys that may sign envelopes; those that may sign the checkpoint always may.
+            signers: more keys that may sign envelopes; the log's own always may, each in its time.
 
         Raises:
             LedgerDamaged: an entry that no trusted key signed, or entries that are not those of the
                 checkpoint; nothing of such a log is returned.
         """
         checkpoint, frontier = self.checkpoint(), Frontier()
-        trusted = (*self._trusted, *signers)
+        verifiers = {key: Ed25519Verifier(key) for key in self._chain.keys}
         envelopes = []
         for index, entry in enumerate(TileReader(self._store, checkpoint.size).entries(0, checkpoint.size)):
             frontier.append(leaf_hash(entry))
+            trusted = (verifiers[self._chain.of_entry(index)], *signers)
             envelopes.append(_signed_envelope(entry, trusted, f"entry {index} of {self.origin}"))
         if frontier.root() != checkpoint.root:
             raise LedgerDamaged(f"{self.origin}: the entries on disk are not those of its checkpoint")
@@ -245,9 +295,22 @@ class Ledger:
         signed = self._store.read(CHECKPOINT)
         known = self._read_head
         if known is None or known.signed != signed:
-            known = Head(signed, _opened(signed, self.origin, self._trusted))
+            known = Head(signed, self._opened(signed))
             self._read_head = known
         return known
+
+    def _all_keys(self) -> tuple[Verifier, ...]:
+        return tuple(Ed25519Verifier(key) for key in self._chain.keys)
+
+    def _opened(self, signed: bytes) -> Checkpoint:
+        """The checkpoint of a log whose key another process may have changed meanwhile."""
+        try:
+            return open_checkpoint(signed, origin=self.origin, trusted=self._trusted)
+        except ProofsError:
+            self._chain = _chain_of(self._store, self.origin, self._all_keys())
+            _refuse_retired(self._chain, self._signer, self.origin)
+            self._trusted = (Ed25519Verifier(self._chain.newest),)
+            return _opened(signed, self.origin, self._trusted)
 
     def _read_pending(self, entry: PendingEntry) -> EntryFacts:
         if len(entry.envelope) > MAX_ENTRY_BYTES:
@@ -293,7 +356,13 @@ class Ledger:
             return leaf_hash(new[position - size].pending.envelope)
         return TileReader(self._store, size).node(0, position)
 
-    def _commit(self, signer: Signer, head: Head, new: Sequence[_New]) -> None:
+    def _commit(
+        self,
+        signer: Signer,
+        head: Head,
+        new: Sequence[_New],
+        beside: Mapping[str, bytes] | None = None,
+    ) -> None:
         edge = self._loaded_edge(head)
         # Until the checkpoint is out, the edge in memory runs ahead of the log: a failure drops it.
         self._edge = None
@@ -305,7 +374,7 @@ class Ledger:
         # A writer that died here may have left blobs and partial tiles of an append that never counted.
         for leftover in (*growth.entered, *(() if blobs else (place,))):
             self._store.discard(leftover)
-        self._store.write(growth.files | ({place: blobs} if blobs else {}))
+        self._store.write({**growth.files, **(beside or {}), **({place: blobs} if blobs else {})})
         checkpoint = Checkpoint(self.origin, edge.frontier.size, edge.frontier.root())
         signed = sign_checkpoint(checkpoint, signer)
         self._store.publish(signed)
@@ -351,8 +420,55 @@ def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> No
             raise LedgerDamaged(
                 f"{path} holds tiles but no checkpoint; restore it, a new log would be a fork"
             )
-        store.write({VERIFIER_KEY: verifier_key_text(origin, signer.public).encode() + b"\n"})
+        store.write({VERIFIER_KEY: _key_line(origin, signer.public)})
         store.publish(sign_checkpoint(Checkpoint(origin, 0, EMPTY_ROOT), signer))
+
+
+def _key_line(origin: str, public: bytes) -> bytes:
+    return verifier_key_text(origin, public).encode() + b"\n"
+
+
+def _chain_of(store: Store, origin: str, trusted: Sequence[Verifier]) -> KeyChain:
+    """The keys of a log that one of the trusted ones leads to, and its checkpoint signed by the newest."""
+    signed = store.read(CHECKPOINT)
+    try:
+        size = read_checkpoint(signed).size
+    except ProofsError as error:
+        raise LedgerDamaged(f"{CHECKPOINT}: {error}") from error
+    for verifier in trusted:
+        chain = read_chain(store, size, verifier.public)
+        if verifier.public in chain.keys and (chain.rotations or len(trusted) == 1):
+            _opened(signed, origin, [Ed25519Verifier(chain.newest)])
+            return chain
+        with suppress(ProofsError):
+            if not chain.rotations:
+                open_checkpoint(signed, origin=origin, trusted=[verifier])
+                return chain
+    raise LedgerDamaged(f"{CHECKPOINT}: not signed by a trusted key of {origin}, nor by one that it led to")
+
+
+def _refuse_retired(chain: KeyChain, signer: Signer | None, origin: str) -> None:
+    if signer is not None and signer.public != chain.newest:
+        raise KeyRetired(
+            f"{origin} is signed by {verifier_key_text(origin, chain.newest)} since entry "
+            f"{chain.rotations[-1].entry if chain.rotations else 0}; name that key as the ledger's signer"
+        )
+
+
+def _refuse_rotations(batch: Iterable[EntryFacts]) -> None:
+    for facts in batch:
+        if is_rotation(facts.envelope):
+            raise EntryRefused(f"{facts.identity} changes the log's key; `Ledger.rotate` does that")
+
+
+def _checked_rotation(index: int, entry: PendingEntry, retired: Signer, successor: Signer) -> Rotation:
+    try:
+        rotation = parse_rotation(index, entry.envelope)
+    except LedgerDamaged as error:
+        raise EntryRefused(str(error)) from error
+    if (rotation.retired, rotation.successor) != (retired.public, successor.public):
+        raise EntryRefused("the change of key names other keys than the two that sign the log")
+    return rotation
 
 
 def _own_key(store: Store, origin: str) -> tuple[Verifier, ...]:
