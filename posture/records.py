@@ -122,9 +122,9 @@ class RecordLog:
             ) from error
 
     def _logged(self) -> Iterator[LoggedRecord]:
-        for envelope in self.ledger.verified_entries():
+        for entry, envelope in enumerate(self.ledger.verified_entries()):
             record = unseal(envelope.payload, self.ledger.blob)
-            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest())
+            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest(), entry)
 
     def _pending(self, record: Record) -> PendingEntry:
         if self._signer is None:

@@ -39,7 +39,9 @@ def judging(tmp_path: Path) -> Path:
 
 def test_the_digest_is_over_every_carried_source_by_its_path() -> None:
     digests = {name: hashlib.sha256(source).hexdigest() for name, source in carried_sources().items()}
-    assert {"checks/check.py", "controls/verdict.py", "evidence/view.py", "evidence/payload.py"} <= set(digests)
+    assert {"checks/check.py", "controls/verdict.py", "evidence/view.py", "evidence/payload.py"} <= set(
+        digests
+    )
     text = json.dumps(digests, sort_keys=True, separators=(",", ":"))
     assert judging_source() == hashlib.sha256(text.encode()).hexdigest()
     assert {check.source for check in load_checks().values()} == {judging_source()}
