@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from controls.verdict import Verdict
 from evidence.kinds.twin import KillMatrix, SabotageResult
 from evidence.view import Evidence
 
@@ -53,7 +54,12 @@ def newest_kills(evidence: Evidence, now: datetime) -> KillMatrix:
     return matrices[-1] if matrices else KillMatrix(0, 0, ())
 
 
-def kill_score(kills: KillMatrix, check: str, source: str | None) -> KillScore:
-    """The score of one check beside a verdict that was judged by `source`; None without a verdict."""
-    aimed = tuple(item for item in kills.matrix if item.check == check)
-    return KillScore(aimed, outdated=bool(aimed) and source is not None and kills.source != source)
+def kill_score(kills: KillMatrix, verdict: Verdict) -> KillScore:
+    """The score of a verdict's check; outdated where the sabotages were judged by other source."""
+    aimed = aimed_at(kills, verdict.check)
+    return KillScore(aimed, outdated=bool(aimed) and kills.source != verdict.source)
+
+
+def aimed_at(kills: KillMatrix, check: str) -> tuple[SabotageResult, ...]:
+    """The sabotages that were aimed at a check."""
+    return tuple(item for item in kills.matrix if item.check == check)

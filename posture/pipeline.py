@@ -128,6 +128,7 @@ def judge(
     as_of: datetime | None = None,
     checks: Iterable[Check] | None = None,
     waivers: Sequence[Waiver] | None = None,
+    records: Sequence[LoggedRecord] | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge everything logged so far by the newest logged scope, and log the verdicts.
 
@@ -137,9 +138,10 @@ def judge(
         checks: by default all.
         waivers: the register of waivers as it is now, logged where the log says otherwise; None leaves
             the waivers as the log has them.
+        records: what `log.read()` has given just now, to spare a second reading.
     """
     clock = RunClock.start()
-    records = log.read()
+    records = log.read() if records is None else records
     if as_of is None and waivers is not None and register(log, records, waivers):
         records = log.read()
     moment = as_of or clock.now()

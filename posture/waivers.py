@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from checks.check import load_checks
+from checks.verdicts import Bench
+from checks.waiving import Grant, Standing, standing
 from controls.waivers import load_waivers
 from evidence.kinds.waiver import Waiver
 from evidence.record import CollectorId, Interval, Record
@@ -39,6 +41,13 @@ def register(log: RecordLog, records: Sequence[LoggedRecord], waivers: Sequence[
         clock = RunClock.start()
         log.append([_record(clock, waiver) for waiver in changed])
     return bool(changed)
+
+
+def standings(bench: Bench, waivers: Sequence[Waiver], now: datetime) -> list[tuple[Waiver, Standing, str]]:
+    """How each waiver of the register stands now, and why; one that is not logged yet begins now."""
+    since = {one.waiver: one.since for one in bench.grants}
+    granted = (Grant(waiver, since.get(waiver, now), "") for waiver in waivers)
+    return [(one.waiver, *standing(one, bench.own, now)) for one in granted]
 
 
 def _changes(records: Sequence[LoggedRecord], waivers: Sequence[Waiver]) -> Iterator[Waiver]:

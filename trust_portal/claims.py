@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from checks.check import Check, load_checks
-from checks.kills import KillScore, kill_score
+from checks.kills import KillScore, aimed_at, kill_score
 from controls.claims import Catalogue, Claim, How, Status
 from controls.verdict import Completeness, State, Verdict
 from controls.wording import Fact, holds, placeholders
@@ -225,7 +225,7 @@ def _compile(
 ) -> CompiledClaim:
     if claim.check is None:
         return _undecided(claim, as_of)
-    score = kill_score(kills, claim.check, verdict.source if verdict else None)
+    score = kill_score(kills, verdict) if verdict else KillScore(aimed_at(kills, claim.check))
     if verdict is None:
         reason = f"No verdict of check {claim.check} was recorded."
         return CompiledClaim(claim, claim.not_shown, Word.NOT_SHOWN, State.UNKNOWN, reason, kills=score)
