@@ -186,6 +186,7 @@ class Project:
     lint: Mapping[str, object] = field(default_factory=dict)
     ledger: Ledger | None = None
     portal: Portal | None = None
+    waivers: Path | None = None
 
     def secrets(self) -> Iterator[Secret]:
         """Every reference in the file; `resolve()` each to check them all before long work."""

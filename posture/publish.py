@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from checks.check import scope_digest
+from checks.kills import newest_kills
 from controls.claims import load_catalogue
 from controls.verdict import State, Verdict
 from evidence.kinds.twin import KillMatrix
 from evidence.proofs.notes import verifier_key_text
-from evidence.scope import Scope
 from evidence.view import Evidence, LoggedRecord
 from posture.config import Project
 from posture.errors import UsageError
@@ -45,8 +45,7 @@ def latest(records: Sequence[LoggedRecord]) -> Latest:
     """
     now = RunClock.now()
     evidence = Evidence(records, as_of=now)
-    scopes = sorted(evidence.observed(Scope), key=lambda seen: seen.record.header.recorded)
-    newest = scope_digest(scopes[-1].payload) if scopes else ""
+    newest = scope_digest(evidence.scope) if evidence.scope else ""
     verdicts = tuple(
         seen.payload
         for seen in evidence.observed(Verdict)
@@ -54,8 +53,7 @@ def latest(records: Sequence[LoggedRecord]) -> Latest:
     )
     if not verdicts:
         raise UsageError("the ledger holds no verdict over the newest scope; run `posture check` first")
-    matrices = [seen.payload for seen in evidence.observed(KillMatrix) if seen.record.header.expires > now]
-    return Latest(verdicts, matrices[-1] if matrices else KillMatrix(0, 0, ()), now)
+    return Latest(verdicts, newest_kills(evidence, now), now)
 
 
 def compiled(workspace: Workspace) -> CompiledPosture:

@@ -138,9 +138,9 @@ class RecordLog:
             ) from error
 
     def _logged(self) -> Iterator[LoggedRecord]:
-        for index, envelope in enumerate(self.ledger.verified_entries()):
-            record = unseal(envelope.payload, partial(self.ledger.blob, index))
-            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest())
+        for entry, envelope in enumerate(self.ledger.verified_entries()):
+            record = unseal(envelope.payload, partial(self.ledger.blob, entry))
+            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest(), entry)
 
     def _pending(self, record: Record, *also: Signer) -> PendingEntry:
         if self._signer is None:

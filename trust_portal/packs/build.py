@@ -14,7 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from checks.check import judging_source, load_checks
+from checks.check import load_checks
+from checks.sources import carried_sources, judging_source
 from controls.verdict import Verdict
 from evidence.payload import Audience, Json, timestamp
 from evidence.proofs.canonical import canonical_bytes, parse_strict
@@ -28,7 +29,6 @@ from evidence.record import PREDICATE_TYPE
 from evidence.scope import Scope
 from trust_portal.errors import PackError
 from trust_portal.packs.archive import write_archive
-from trust_portal.packs.sources import carried_sources
 
 SCHEMA: Final = "posture.pack/v1"
 VERIFIER: Final = "verify/verify.py"

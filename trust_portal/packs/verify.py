@@ -43,7 +43,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 VERDICT, SCOPE = "posture.verdict/v1", "posture.scope/v1"
 NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
-JUDGE = re.compile(r"checks/(checks/[a-z_]+|controls/verdict)\.py")
+JUDGING = "checks/"
 DIGEST = re.compile(r"[0-9a-f]{64}")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -634,11 +634,11 @@ class Verification:
             raise Bad("was made by other check source than the pack carries")
 
     def _judging_source(self) -> str:
-        """SHA-256 over the canonical list of names and digests of all that judges (checks.check)."""
+        """SHA-256 over the canonical list of paths and digests of all that judges (checks.sources)."""
         judges = {
-            name.rpartition("/")[2]: item["sha256"]
+            name[len(JUDGING) :]: item["sha256"]
             for name, item in self.manifest["files"].items()
-            if JUDGE.fullmatch(name)
+            if name.startswith(JUDGING)
         }
         return hashlib.sha256(json.dumps(judges, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
