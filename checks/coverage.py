@@ -64,7 +64,7 @@ _NOT_COUNTED: Final = frozenset({Day.NO_UNIT, Day.OPEN, Day.NOT_EXPECTED})
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many periods were expected, and how each of them ended; `expected` is the sum of the others."""
+    """How many periods were expected, and how each of them ended; `without_unit` is not part of `expected`."""
 
     expected: int = 0
     received: int = 0
@@ -72,6 +72,7 @@ class Totals:
     stale: int = 0
     refused: int = 0
     missing: int = 0
+    without_unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def tally(days: Iterable[Day]) -> Totals:
         stale=found.count(Day.STALE),
         refused=found.count(Day.REFUSED),
         missing=found.count(Day.MISSING),
+        without_unit=found.count(Day.NO_UNIT),
     )
 
 

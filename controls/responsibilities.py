@@ -94,7 +94,8 @@ def load_responsibilities(
         _load(parsed["customer"], CustomerDuty, "CUEC", path.name),
         _load(parsed["subservice"], SubserviceDuty, "CSOC", path.name),
     )
-    for duty in (*read.customer, *read.subservice):
+    duties: tuple[CustomerDuty | SubserviceDuty, ...] = (*read.customer, *read.subservice)
+    for duty in duties:
         where = f"{path.name}: {duty.id}"
         _refuse_unknown(duty.claims, claims, f"{where}: claims", "claim")
         _refuse_unknown(duty.criteria, criteria, f"{where}: criteria", "criterion")
