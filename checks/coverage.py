@@ -64,7 +64,7 @@ _NOT_COUNTED: Final = frozenset({Day.NO_UNIT, Day.OPEN, Day.NOT_EXPECTED})
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many periods were expected, and how each of them ended; `without_unit` is not part of `expected`."""
+    """How many periods were expected, and how each of them ended; `without_unit` is not in `expected`."""
 
     expected: int = 0
     received: int = 0

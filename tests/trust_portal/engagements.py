@@ -13,8 +13,8 @@ from controls.claims import load_catalogue, load_drafted
 from controls.responsibilities import load_responsibilities
 from controls.verdict import Deviation, State, Verdict
 from controls.wording import equation_facts, placeholders
-from evidence.kinds.twin import KillMatrix, SabotageResult
 from evidence import kinds
+from evidence.kinds.twin import KillMatrix, SabotageResult
 from evidence.payload import KINDS, Audience, Nda, Payload, Public
 from evidence.record import CollectorId, Header, Interval, Outcome, Record
 from evidence.scope import Scope, Unit
@@ -64,7 +64,7 @@ def StandIn() -> type[Payload]:  # noqa: N802
         ticket: Nda[str] = ""
         withdrawn: Public[bool] = False
 
-    return KINDS[WAIVER_KIND]
+    return KINDS.pop(WAIVER_KIND)  # no other test is to meet it
 
 
 WAIVED = waiver(datetime(2026, 11, 10, tzinfo=UTC))
@@ -76,9 +76,9 @@ def scope(*, second_region: bool = False) -> Scope:
         Unit("ingress/agents", "ingress", "ingress:agents", {"audience": "agents"}),
         Unit("sources/app", "sources", "source:app", {}),
     ]
-    for account in ACCOUNTS[: 2 if second_region else 1]:
-        units.append(Unit(f"aws.rds/{account}/us-east-1", "aws.rds", f"aws:{account}/us-east-1", {}))
-    return Scope("demo", tuple(units))
+    accounts = ACCOUNTS[: 2 if second_region else 1]
+    rds = [Unit(f"aws.rds/{one}/us-east-1", "aws.rds", f"aws:{one}/us-east-1", {}) for one in accounts]
+    return Scope("demo", (*units, *rds))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ JUDGED = ("RLS-01", "RLS-02", "RLS-08", "RLS-03", "CRY-01", "ING-01", "AVL-03", 
 
 
 def month() -> list[Entry]:
-    """Two runs before the window and one on each of its days but the tenth, the eleventh and the fourteenth."""
+    """Two runs before the window and one on each day of it but three, one of which is backfilled."""
     log = LogOf()
     start = datetime(FIRST.year, FIRST.month, FIRST.day, 2, tzinfo=UTC)
     for day in range(-2, (LAST - FIRST).days + 1):

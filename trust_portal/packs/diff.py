@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from evidence.payload import Json
+from evidence.payload import Audience, Json
 from evidence.proofs.canonical import parse_strict
 from evidence.proofs.errors import ProofsError
 from trust_portal.claims import Word
@@ -44,7 +44,7 @@ class _Head(msgspec.Struct):
     engagement: str
     project: str
     origin: str
-    audience: str
+    audience: Audience
     window: _Window
     as_of: str
 
@@ -230,7 +230,7 @@ def _head(matrix: _Matrix) -> dict[str, Json]:
         "engagement": matrix.engagement,
         "project": matrix.project,
         "origin": matrix.origin,
-        "audience": matrix.audience,
+        "audience": matrix.audience.value,
         "window": {"first": matrix.window.first, "last": matrix.window.last},
         "as_of": matrix.as_of,
     }

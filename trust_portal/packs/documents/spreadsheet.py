@@ -235,5 +235,6 @@ def _styles() -> str:
         '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
         f'<cellXfs count="3"><xf {common} fontId="0" fillId="0"/>'
         f'<xf {common} fontId="1" fillId="2" applyAlignment="1">{top}</xf>'
-        f'<xf {common} fontId="0" fillId="0" applyAlignment="1">{top}</xf></cellXfs></styleSheet>'
+        f'<xf {common} fontId="0" fillId="0" applyAlignment="1">{top}</xf></cellXfs>'
+        '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
     )
