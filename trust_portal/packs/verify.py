@@ -4,9 +4,9 @@
 For an auditor who trusts nobody: read this file, compare its SHA-256 with the one on the portal, then
 run it on the pack (a zip, or the folder it was unpacked to). It imports nothing of ours and repeats
 the Ed25519, Merkle and note code of ``evidence.proofs`` on purpose: a verifier that shares code with
-what it verifies shares its faults. A test of the project holds the two to the same answers.
+what it verifies shares its faults. Tests of the project hold the two to the same answers.
 
-Formats: RFC 8032 (Ed25519), RFC 6962 section 2.1 (Merkle), DSSE, C2SP signed-note and tlog-proof.
+Formats: RFC 8032 (Ed25519), RFC 6962 section 2.1 (Merkle), DSSE, C2SP signed-note, tlog-tiles, tlog-proof.
 
     python3 verify.py pack.zip --origin example.com/log --key 'example.com/log+0a1b2c3d+AQ…'
 
@@ -16,47 +16,40 @@ Exit codes: 0 everything holds; 1 something does not (the file is named); 2 wron
 from __future__ import annotations
 
 import argparse
-import base64
 import binascii
-import functools
 import hashlib
 import json
 import re
 import stat
 import struct
 import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-MAX_PACK_BYTES = 4 * 1024**3 - 1
-MAX_FILES = 65_535
-MAX_FILE_BYTES = 256 * 1024**2
-MAX_JSON_BYTES = 64 * 1024**2
-MAX_ENTRY_BYTES = 65_535
-MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.note"
-SCHEMA = "posture.pack/v1"
-AUDIENCES = ("public", "nda", "auditor")
-RECORD_TYPE = "https://tensorcost.com/posture/record/v1"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+MANIFEST, NOTE, SUMS, SCHEMA = "MANIFEST.json", "MANIFEST.note", "SHA256SUMS", "posture.pack/v2"
+VERDICT, SCOPE, ROTATION = "posture.verdict/v1", "posture.scope/v1", "posture.log_key/v1"
+STATEMENT, RECORD = "https://in-toto.io/Statement/v1", "https://tensorcost.com/posture/record/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-VERDICT, SCOPE = "posture.verdict/v1", "posture.scope/v1"
-NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
-JUDGING = "checks/"
-DIGEST = re.compile(r"[0-9a-f]{64}")
+AUDIENCES = ("public", "nda", "auditor")
+TREE_HEADS = tuple(b'{"audience":"%s",' % name.encode() for name in AUDIENCES)
+SIGNED_BY = '","payloadType":"%s","signatures":[{"keyid":"%s","sig":"'
+NAME = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+)*")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+TREE = r'\{"digest":\{"sha256":"([0-9a-f]{64})"\},"name":"%s"\}'
+USUAL = re.compile(  # the one canonical text of a record's statement in which nothing is escaped
+    r'\{"_type":"%s","predicate":\{"collector":\{"name":"[^"]*","source":"[^"]*","version":"[^"]*"\},'
+    r'"expires":"[^"]*","kind":"([^"]*)","observed":\{"end":"[^"]*","start":"[^"]*"\},"outcome":"[^"]*",'
+    r'"reason":"[^"]*","recorded":"([^"]*)",("run":"[^"]*","subject":"[^"]*","unit":"[^"]*")\},'
+    r'"predicateType":"%s","subject":\[%s\]\}'
+    % (re.escape(STATEMENT), re.escape(RECORD), ",".join(TREE % name for name in AUDIENCES))
+)
 
 
 class Bad(Exception):
-    """What was read proves nothing; the message says why."""
-
-
-class Problem(NamedTuple):
-    """Something that does not hold, and the file in which it shows."""
-
-    file: str
-    message: str
+    """What was read proves nothing: why, and the file where that is not the one at hand."""
 
 
 class Key(NamedTuple):
@@ -66,13 +59,12 @@ class Key(NamedTuple):
     public: bytes
 
 
-# ---------- Ed25519 (RFC 8032 section 5.1), strict and without cofactor ----------
-
+# Ed25519 (RFC 8032 section 5.1), strict and without cofactor.
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
-ROOT = pow(2, (P - 1) // 4, P)
 Point = tuple[int, int, int, int]
+NEUTRAL: Point = (0, 1, 1, 0)
 
 
 def _add(a: Point, b: Point) -> Point:
@@ -82,17 +74,12 @@ def _add(a: Point, b: Point) -> Point:
     return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
 
 
-def _point(encoded: bytes) -> Point | None:
-    number = int.from_bytes(encoded, "little")
-    sign, y = number >> 255, number & (2**255 - 1)
-    u, v = (y * y - 1) % P, (D * y * y + 1) % P
-    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
-    if (v * x * x - u) % P:
-        x = x * ROOT % P
-    if y >= P or (v * x * x - u) % P or (x == 0 and sign):
-        return None
-    x = P - x if x & 1 != sign else x
-    return (x, y, 1, x * y % P)
+def _times(number: int, point: Point) -> Point:
+    total = NEUTRAL
+    for bit in f"{number:b}":
+        total = _add(total, total)
+        total = _add(total, point) if bit == "1" else total
+    return total
 
 
 def _encoded(point: Point) -> bytes:
@@ -101,117 +88,81 @@ def _encoded(point: Point) -> bytes:
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
-def _small(point: Point) -> bool:
-    for _ in range(3):
-        point = _add(point, point)
-    return _encoded(point) == _encoded(NEUTRAL)
+def _point(encoded: bytes) -> Point:
+    """The point of a canonical encoding whose order is large; weak points sign anything."""
+    number = int.from_bytes(encoded, "little")
+    sign, y = number >> 255, number & (2**255 - 1)
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    x = x * pow(2, (P - 1) // 4, P) % P if (v * x * x - u) % P else x
+    x = P - x if x & 1 != sign else x
+    point = (x, y, 1, x * y % P)
+    if len(encoded) != 32 or (v * x * x - u) % P or _encoded(point) != encoded:
+        raise Bad("not the canonical encoding of a point")
+    if _encoded(_times(8, point)) == _encoded(NEUTRAL):
+        raise Bad("a key or a signature of small order")
+    return point
 
 
-NEUTRAL: Point = (0, 1, 1, 0)
-BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
+BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 
-@functools.lru_cache(maxsize=64)
-def _steps(public: bytes) -> tuple[Point, Point, Point, Point]:
-    """Nothing, the base point, the negated key and both: what one bit of each number adds."""
-    key = _point(public)
-    if key is None or _small(key):
-        raise Bad("the key is weak or not canonical")
-    minus = (P - key[0], key[1], 1, P - key[3])
-    return (NEUTRAL, BASE, minus, _add(BASE, minus))
-
-
-def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
-    """Return when the signature holds; weak keys, weak R and altered S are refused."""
-    if len(public) != 32 or len(signature) != 64:
-        raise Bad("an Ed25519 key has 32 bytes and a signature 64")
-    s = int.from_bytes(signature[32:], "little")
-    if s >= L:
-        raise Bad("the signature was altered: S is not below the group order")
+def check_signature(public: bytes, message: bytes, signature: bytes, native: Any = None) -> None:
+    """Return when the signature holds; `native` does the last step, where `cryptography` is installed."""
+    s, key = int.from_bytes(signature[32:], "little"), _point(public)
+    if len(signature) != 64 or s >= L or not _point(signature[:32]):
+        raise Bad("the signature was altered: not 64 bytes, or S not below the group order")
+    if native is not None:
+        native.from_public_bytes(public).verify(signature, message)
+        return
     challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    steps = _steps(public)
-    total = NEUTRAL
-    for bit in range(252, -1, -1):  # s * BASE - challenge * key, sharing the doublings
-        total = _add(total, total)
-        total = _add(total, steps[(s >> bit & 1) + 2 * (challenge >> bit & 1)])
-    if _encoded(total) != signature[:32] or _small(total):
+    minus = (P - key[0], key[1], 1, P - key[3])
+    if _encoded(_add(_times(s, BASE), _times(challenge, minus))) != signature[:32]:
         raise Bad("the signature does not verify")
 
 
-# ---------- Merkle tree (RFC 6962 section 2.1) ----------
+# Merkle trees (RFC 6962 section 2.1).
+def sha256(*parts: bytes) -> bytes:
+    """SHA-256 over the parts; a leaf's first part is 0x00, an inner node's 0x01."""
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
-def leaf_hash(entry: bytes) -> bytes:
-    """The hash of an entry."""
-    return hashlib.sha256(b"\x00" + entry).digest()
+def tree_levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """All hashes of a tree, from its leaves to its root; an odd one out is carried up, never doubled."""
+    levels = [leaves or [sha256()]]
+    while len(level := levels[-1]) > 1:
+        pairs = [sha256(b"\x01", level[n], level[n + 1]) for n in range(0, len(level) - 1, 2)]
+        levels.append([*pairs, *level[len(pairs) * 2 :]])
+    return levels
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """The hashes that lead from a leaf to the root."""
+    beside = ((level, index >> height ^ 1) for height, level in enumerate(levels))
+    return [level[at] for level, at in beside if at < len(level)]
 
 
-def tree_root(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes; an odd one out is carried up, never doubled."""
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = [node_hash(level[n], level[n + 1]) for n in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0] if level else hashlib.sha256(b"").digest()
-
-
-def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
-    """Return when the audit path leads from the leaf to the root (RFC 9162 section 2.1.3.2)."""
-    if not 0 <= index < size:
-        raise Bad(f"entry {index} is not in a log of {size}")
-    inner = (index ^ (size - 1)).bit_length()
-    if len(path) != inner + f"{index >> inner:b}".count("1"):
-        raise Bad("the proof has the wrong length")
-    node = leaf
-    for level, sibling in enumerate(path):
-        right = level >= inner or index >> level & 1
-        node = node_hash(sibling, node) if right else node_hash(node, sibling)
-    if node != root:
-        raise Bad("the proof does not lead to the checkpoint's root")
-
-
-# ---------- strict texts: base64, JSON, notes, DSSE, proofs ----------
-
-
-def unbase64(text: str) -> bytes:
+# Strict texts: base64, JSON, keys, notes, envelopes. What Python refuses to read is caught in one place below.
+def unbase64(text: str | bytes) -> bytes:
     """Base64 with one text for each byte string; Python alone forgives stray bits."""
-    try:
-        content = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise Bad("not base64") from error
-    if base64.b64encode(content).decode() != text:
+    written = text.encode("ascii") if isinstance(text, str) else text
+    content = binascii.a2b_base64(written)
+    if binascii.b2a_base64(content, newline=False) != written:
         raise Bad("base64 with stray bits")
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Bad("a key stands twice in an object")
-    return found
-
-
-def _refuse(text: str) -> None:
-    raise Bad(f"{text[:20]} is not allowed in evidence")
+def canonical(value: object) -> bytes:
+    """RFC 8785 for values with plain keys and no fractions; 1 and true differ, as they do not for Python."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
 def unjson(content: bytes) -> dict[str, Any]:
-    """A JSON object without doubled keys, fractions or excessive depth."""
-    if len(content) > MAX_JSON_BYTES:
-        raise Bad(f"{len(content)} bytes of JSON")
-    try:
-        parsed = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse
-        )
-    except (ValueError, RecursionError) as error:
-        raise Bad(f"not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise Bad("not a JSON object")
+    """A JSON object in its one canonical text, so that no key stands twice and nothing is read two ways."""
+    parsed = json.loads(content)
+    if not isinstance(parsed, dict) or canonical(parsed) != content:
+        raise Bad("not an object in canonical JSON")
     return parsed
 
 
@@ -220,500 +171,466 @@ def parse_key(text: str) -> Key:
     name, _, rest = text.partition("+")
     key_hash, _, encoded = rest.partition("+")
     content = unbase64(encoded)
-    expected = hashlib.sha256(name.encode() + b"\n" + content).digest()[:4].hex()
-    if not name or len(content) != 33 or content[:1] != b"\x01" or key_hash != expected:
+    if not name or content[:1] != b"\x01" or key_hash != sha256(name.encode(), b"\n", content)[:4].hex():
         raise Bad("not an Ed25519 verifier key (name+id+base64)")
+    _point(content[1:])
     return Key(name, content[1:])
 
 
-def open_note(content: bytes, key: Key) -> str:
-    """The text of a note that this key, and nobody else, signed."""
-    try:
-        text, blank, line = content.decode("utf-8").rpartition("\n\n")
-    except UnicodeDecodeError as error:
-        raise Bad("not UTF-8") from error
+def open_note(content: bytes, key: Key) -> list[str]:
+    """The lines of a note that this key, and nobody else, signed."""
+    text, _, line = content.decode("utf-8").rpartition("\n\n")
     expected = f"\u2014 {key.name} "
-    if not blank or not line.startswith(expected) or not line.endswith("\n") or line.count("\n") != 1:
+    if not text or not line.startswith(expected) or not line.endswith("\n") or line.count("\n") != 1:
         raise Bad(f"not a note with one signature by {key.name}")
     signature = unbase64(line[len(expected) : -1])
-    if signature[:4] != hashlib.sha256(key.name.encode() + b"\n\x01" + key.public).digest()[:4]:
-        raise Bad("signed with another key than the one given")
-    check_signature(key.public, (text + "\n").encode(), signature[4:])
-    return text + "\n"
+    if signature[:4] != sha256(key.name.encode(), b"\n\x01", key.public)[:4]:
+        raise Bad("signed with another key than the one given, or than the one that it leads to")
+    check_signature(key.public, f"{text}\n".encode(), signature[4:])
+    return text.split("\n")
 
 
-def parse_checkpoint(text: str, origin: str) -> tuple[int, bytes]:
-    """Size and root of a checkpoint."""
-    lines = text.split("\n")
-    if len(lines) != 4 or lines[0] != origin or not NUMBER.fullmatch(lines[1]):
-        raise Bad(f"not a checkpoint of {origin}")
-    root = unbase64(lines[2])
-    if len(root) != 32:
-        raise Bad("the root has not 32 bytes")
-    return int(lines[1]), root
+def open_checkpoint(content: bytes, key: Key) -> tuple[int, bytes]:
+    """Size and root of a checkpoint that this key signed."""
+    origin, size, root = open_note(content, key)
+    if origin != key.name or not NUMBER.fullmatch(size) or len(unbase64(root)) != 32:
+        raise Bad(f"not a checkpoint of {key.name}")
+    return int(size), unbase64(root)
 
 
-def parse_proof(content: bytes, checkpoint: bytes) -> tuple[int, list[bytes]]:
-    """Index and audit path of a tlog-proof that ends in the pack's own checkpoint."""
-    head, blank, note = content.partition(b"\n\n")
-    if not blank or note != checkpoint:
-        raise Bad("the proof is over another checkpoint than the pack's")
-    lines = head.decode("ascii", "replace").split("\n")
-    number = lines[1][6:] if len(lines) > 1 else ""
-    if lines[0] != "c2sp.org/tlog-proof@v1" or lines[1][:6] != "index " or not NUMBER.fullmatch(number):
-        raise Bad("not a tlog-proof")
-    return int(number), [unbase64(line) for line in lines[2:]]
+def key_id(public: bytes) -> str:
+    """How an envelope names the key that signed it."""
+    return "ed25519:" + sha256(public).hex()
 
 
-def open_envelope(content: bytes, keys: dict[str, bytes], check: bool) -> bytes:
-    """The payload of a DSSE envelope that a known key signed."""
+def open_envelope(content: bytes, keys: Mapping[str, bytes], check: bool = True, native: Any = None) -> bytes:
+    """The payload of a DSSE envelope signed by a known key; `check` says whether to see that it really is."""
     envelope = unjson(content)
-    if set(envelope) != {"payload", "payloadType", "signatures"} or not envelope["signatures"]:
-        raise Bad("not a signed DSSE envelope")
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise Bad("an envelope of something else than a statement")
-    payload, kind = unbase64(envelope["payload"]), envelope["payloadType"].encode()
-    message = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-    known = [item for item in envelope["signatures"] if item["keyid"] in keys]
-    if not known:
-        raise Bad("signed by no key that the manifest names")
-    for item in known if check else []:
-        check_signature(keys[item["keyid"]], message, unbase64(item["sig"]))
+    signed = {item["keyid"]: unbase64(item["sig"]) for item in envelope["signatures"]}
+    again = [{"keyid": item["keyid"], "sig": item["sig"]} for item in envelope["signatures"]]
+    payload = unbase64(envelope["payload"])
+    if envelope != {"payload": envelope["payload"], "payloadType": PAYLOAD_TYPE, "signatures": again}:
+        raise Bad("not the envelope of a statement")
+    if len(signed) != len(again) or not signed.keys() & keys.keys():
+        raise Bad("signed by no key that may sign this entry, or twice by one")
+    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+    for name in sorted(signed.keys() & keys.keys()) if check else ():
+        check_signature(keys[name], message, signed[name], native)
     return payload
 
 
-# ---------- the pack: a folder, or a zip of which every byte is accounted for ----------
+def read_facts(text: bytes) -> tuple[str, ...]:
+    """Kind, time of recording, identity and digests of the three payload subtrees of any record."""
+    statement = unjson(text)
+    about, trees = statement["predicate"], statement["subject"]
+    if (statement["_type"], statement["predicateType"], len(statement)) != (STATEMENT, RECORD, 4):
+        raise Bad("not the statement of a record")
+    if [(tree["name"], *tree["digest"]) for tree in trees] != [(name, "sha256") for name in AUDIENCES]:
+        raise Bad("a record commits to three subtrees: public, nda and auditor")
+    quoted = ",".join(f'"{name}":{json.dumps(about[name])}' for name in ("run", "subject", "unit"))
+    return (about["kind"], about["recorded"], quoted, *(tree["digest"]["sha256"] for tree in trees))
 
 
-class Pack(NamedTuple):
-    """Names in the pack, and how to read one."""
-
-    names: frozenset[str]
-    read: Callable[[str], bytes]
-
-
-def open_pack(path: Path) -> Pack:
-    """A zip or an unpacked folder."""
-    return _open_folder(path) if path.is_dir() else _open_zip(path)
-
-
-def _open_folder(root: Path) -> Pack:
-    names = []
-    for path in root.rglob("*"):
-        shown = path.relative_to(root).as_posix()
-        mode = path.lstat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise Bad(f"{shown}: a link or a device; a pack has plain files alone")
-        if stat.S_ISREG(mode):
-            names.append(shown)
-    _check_names(names)
-    return Pack(frozenset(names), lambda name: _read_file(root / name))
-
-
-def _read_file(path: Path) -> bytes:
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise Bad(f"more than {MAX_FILE_BYTES} bytes")
-    return path.read_bytes()
-
-
-def _check_names(names: Sequence[str]) -> None:
-    for name in names:
-        if not NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+# The pack: a folder, or a zip of which every byte is accounted for.
+def open_pack(path: Path) -> dict[str, bytes]:
+    """The files of a zip or of an unpacked folder."""
+    files = dict(_folder(path)) if path.is_dir() else _zip(path)
+    for name in files:
+        if not NAME.fullmatch(name):
             raise Bad(f"{name[:100]!r} is no name for a file of a pack")
-    if len(set(names)) != len(names) or len(names) > MAX_FILES:
-        raise Bad(f"a name stands twice, or there are more than {MAX_FILES} files")
+    return files
 
 
-def _open_zip(path: Path) -> Pack:
-    size = path.stat().st_size
-    if not 22 <= size <= MAX_PACK_BYTES:
-        raise Bad("not a zip of a size that a pack can have")
-    file = path.open("rb")
-    spans = dict(_zip_spans(file, size))
-
-    def read(name: str) -> bytes:
-        start, size, crc = spans[name]
-        file.seek(start)
-        content = file.read(size)
-        if zlib.crc32(content) != crc:
-            raise Bad("its bytes do not have the checksum of the zip's directory")
-        return content
-
-    return Pack(frozenset(spans), read)
+def _folder(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(root.rglob("*")):
+        mode, name = path.lstat().st_mode, path.relative_to(root).as_posix()
+        if stat.S_ISREG(mode):
+            yield name, path.read_bytes()
+        elif not stat.S_ISDIR(mode):
+            raise Bad("a link or a device; a pack has plain files alone", name)
 
 
-def _zip_spans(file: BinaryIO, size: int) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Walk the directory and demand that each header is the one that our writer makes: no gap, no
-    comment, no compression, no second reading; so a flipped byte outside of a file shows as well."""
-    file.seek(size - 22)
-    count, length, start = struct.unpack("<8xHHLL", file.read(22)[:20])[1:]
-    if start + length + 22 != size or length > MAX_FILES * 512:
-        raise Bad("the zip's directory does not end where the file does")
-    file.seek(start)
-    directory, at, offset, names = file.read(length), 0, 0, []
-    while at < length:
-        fields = directory[at : at + 46]
-        if len(fields) < 46:
-            raise Bad("the zip's directory is cut off")
-        crc, packed, _, name_length = struct.unpack("<16xLLLH", fields[:30])
-        name = directory[at + 46 : at + 46 + name_length].decode("ascii", "replace")
-        local, central = zip_headers(name, crc, packed, offset)
-        file.seek(offset)
-        if file.read(len(local)) != local or directory[at : at + len(central)] != central:
-            raise Bad(f"{name[:100]}: its header in the zip was altered")
-        if packed > MAX_FILE_BYTES:
-            raise Bad(f"{name[:100]}: more than {MAX_FILE_BYTES} bytes")
-        names.append(name)
-        yield name, (offset + len(local), packed, crc)
-        offset, at = offset + len(local) + packed, at + len(central)
-    file.seek(size - 22)
-    if offset != start or len(names) != count or file.read(22) != zip_end(count, length, start):
-        raise Bad("the zip has bytes that belong to no file, or its end was altered")
-    if names != sorted(names):
-        raise Bad("the files of the zip are not in order")
-    _check_names(names)
+def _zip(path: Path) -> dict[str, bytes]:
+    """Read a zip and demand the very bytes that our writer makes of these files: no gap, no comment, no
+    compression, no second reading; so a flipped byte outside of a file shows as well."""
+    files, sums, at = {}, {}, 0
+    with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
+        for item in archive.infolist():
+            if item.compress_type != zipfile.ZIP_STORED or item.filename in files:
+                raise Bad("a file that is compressed or stands twice", item.filename[:100])
+            files[item.filename], sums[item.filename] = archive.read(item), item.CRC
+        for name, chunk in zip_chunks(files, sums):
+            if raw.read(len(chunk)) != chunk:
+                raise Bad("the zip is not the one that a writer of packs makes here", name[:100])
+        if raw.read(1):
+            raise Bad("bytes follow the end of the zip")
+    return files
 
 
-def zip_headers(name: str, crc: int, size: int, offset: int) -> tuple[bytes, bytes]:
-    """Local and central header of a stored file, dated 1 January 1980, readable by all."""
-    encoded = name.encode("ascii", "replace")
-    shared = struct.pack("<HHHHHLLLHH", 20, 0, 0, 0, 33, crc, size, size, len(encoded), 0)
-    tail = struct.pack("<HHHLL", 0, 0, 0, 0o100644 << 16, offset)
-    return b"PK\x03\x04" + shared + encoded, b"PK\x01\x02\x14\x03" + shared + tail + encoded
+def zip_chunks(files: Mapping[str, bytes], sums: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """The bytes of a pack as zip, in pieces: files stored in the order of their names and dated 1980."""
+    directory, offset = b"", 0
+    for name in sorted(files):
+        encoded, size = name.encode("ascii"), len(files[name])
+        shared = struct.pack("<HHHHHLLLHH", 20, 0, 0, 0, 33, sums[name], size, size, len(encoded), 0)
+        yield name, b"PK\x03\x04" + shared + encoded
+        yield name, files[name]
+        tail = struct.pack("<HHHLL", 0, 0, 0, 0o100644 << 16, offset)
+        directory += b"PK\x01\x02\x14\x03" + shared + tail + encoded
+        offset += 30 + len(encoded) + size
+    end = struct.pack("<HHHHLLH", 0, 0, len(files), len(files), len(directory), offset, 0)
+    yield "its directory", directory + b"PK\x05\x06" + end
 
 
-def zip_end(count: int, length: int, start: int) -> bytes:
-    """The end record of a zip without a comment."""
-    return b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, count, count, length, start, 0)
+def tile_names(kind: str, count: int) -> list[str]:
+    """Where a log keeps `count` entries or hashes: 256 in each tile, the last one named by its width."""
+    digits = [f"{n:0{len(str(n)) + -len(str(n)) % 3}}" for n in range(-(-count // 256))]
+    names = [f"log/tile/{kind}/" + re.sub(r"(\d{3})(?=\d)", r"x\1/", text) for text in digits]
+    return [*names[:-1], f"{names[-1]}.p/{count % 256}"] if count % 256 else names
 
 
-# ---------- verification ----------
+def split_bundle(content: bytes) -> list[bytes]:
+    """The entries of a bundle, each behind its length."""
+    entries, at = [], 0
+    while at < len(content):
+        start = at + 2
+        at = start + int.from_bytes(content[at:start], "big")
+        entries.append(content[start:at])
+    if at != len(content):
+        raise Bad("an entry is cut off")
+    return entries
 
 
 class Verification:
-    """One run over one pack: what holds, what does not, and what was looked at."""
-
-    pack: Pack
+    """One run over one pack: what does not hold, what a reader should know, and what was looked at."""
 
     def __init__(self, key: Key | None, signatures: bool, say: Callable[[str], None]) -> None:
-        self.key, self.signatures, self.say = key, signatures, say
-        self.pinned = key is not None
-        self.problems: list[Problem] = []
-        self.counted: dict[str, int] = {}
-        self.manifest: dict[str, Any] = {}
-        self.statements: dict[int, dict[str, Any]] = {}
-        self.digests: dict[str, int] = {}
-        self.identities: dict[tuple[Any, ...], int] = {}
+        self.pinned, self.signatures, self.say = key, signatures, say
+        self.problems: list[tuple[str, str]] = []
         self.notes: list[str] = []
+        self.counted: dict[str, int] = {}
+        self.facts: dict[int, Sequence[str]] = {}  # kind, time of recording, identity, digests of subtrees
+        self.texts: dict[int, bytes] = {}  # statements of verdicts, scopes and 06-evidence
+        self.trees: dict[str, bytes] = {}  # their payloads' subtrees, by digest
+        self.native = _native() if signatures else None
 
     def verify(self, path: Path) -> None:
-        """Open the pack and check all of it; every problem is collected."""
-        try:
-            self.pack = open_pack(path)
-            self._check()
-        except (Bad, OSError) as error:
-            self.problems.append(Problem(str(path), str(error)))
+        """Open the pack and check all of it; what rests on something broken is not attempted."""
+        self._guard(str(path), self._open, path)
+        for step in (self._keys, self._manifest, self._tree, self._entries, self._payloads, self._copies):
+            if not self.problems:
+                self._guard(NOTE, step)
 
-    def _check(self) -> None:
-        """What rests on a broken manifest or checkpoint is not attempted."""
-        if not self._guard(SIGNATURE, self._open_manifest):
-            return
-        self._check_files()
-        size, root = 0, b""
-        try:
-            size, root = self._checkpoint()
-        except Bad as error:
-            self.problems.append(Problem("checkpoint", str(error)))
-            return
-        self._check_entries(size, root)
-        self._check_payloads()
-        for name in self._listed("verdicts/"):
-            self._guard(name, self._check_copy, name, VERDICT)
-        self._guard("scope.json", self._check_copy, "scope.json", SCOPE)
-        self._guard("verdicts/", self._check_nothing_is_left_out)
-        if "portal/posture.json" in self.manifest["files"]:
-            self._guard("portal/posture.json", self._check_portal)
-
-    def _guard(self, name: str, step: Callable[..., None], *given: object) -> bool:
+    def _guard(self, name: str, step: Callable[..., object], *given: object) -> None:
+        """The one boundary, at which whatever a forged pack breaks becomes a problem of that pack."""
         try:
             step(*given)
         except Bad as error:
-            found = error.args[1] if len(error.args) > 1 else name
-            self.problems.append(Problem(found, str(error.args[0])))
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-            self.problems.append(Problem(name, f"not in the form of a pack ({error!r})"))
-        else:
-            return True
-        return False
+            message, file = (*error.args, name)[:2]
+            self.problems.append((file, message))
+        except Exception as error:  # noqa: BLE001
+            self.problems.append((name, f"not in the form of a pack ({error!r})"))
 
-    def _listed(self, prefix: str) -> list[str]:
-        return sorted(name for name in self.manifest["files"] if name.startswith(prefix))
+    def _open(self, path: Path) -> None:
+        self.files = open_pack(path)
 
-    def _read(self, name: str) -> bytes:
-        if name not in self.pack.names:
+    def _file(self, name: str) -> bytes:
+        if name not in self.files:
             raise Bad("is missing from the pack", name)
-        return self.pack.read(name)
+        return self.files[name]
 
-    def _open_manifest(self) -> None:
-        if self.key is None:
-            self.key = parse_key(self._read("keys/log.vkey").decode("ascii", "replace").rstrip("\n"))
-        lines = open_note(self._read(SIGNATURE), self.key).split("\n")
-        if len(lines) != 4 or lines[0] != SCHEMA or lines[1] != self.key.name:
-            raise Bad(f"not the note of a pack of {self.key.name}")
-        content = self._read(MANIFEST)
-        if hashlib.sha256(content).hexdigest() != lines[2]:
-            raise Bad("is not the manifest that was signed", MANIFEST)
-        self.manifest = unjson(content)
-        if self.manifest["schema"] != SCHEMA or self.manifest["origin"] != self.key.name:
-            raise Bad("is of another form or log", MANIFEST)
+    def _keys(self) -> None:
+        """The log's keys in the order of their time: a change of key is an entry that both keys signed."""
+        own = self.pinned or parse_key(self._file("log/log.vkey").decode().rstrip("\n"))
+        self.size = min(int(self._file("log/checkpoint").split(b"\n")[1]), sum(map(len, self.files.values())))
+        hinted = map(int, self.files.get("log/log.rotations", b"").split())
+        self.turns, self.keys = [index for index in hinted if index < self.size], [own.public]
+        self.bundles = tile_names("entries", self.size)
+        for index in self.turns:
+            entry = split_bundle(self._file(self.bundles[index // 256]))[index % 256]
+            about = unjson(unbase64(unjson(entry)["payload"]))["predicate"]
+            old, new = bytes.fromhex(about["unit"][8:]), bytes.fromhex(about["subject"][8:])
+            self.keys = [old] if index == self.turns[0] else self.keys
+            if about["kind"] != ROTATION or self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
+                raise Bad(f"entry {index} is no change from the key of its time", "log/log.rotations")
+            for public in (old, new):
+                open_envelope(entry, {key_id(public): public})
+            self.keys.append(new)
+        if own.public not in self.keys:
+            raise Bad("the key given is none of those that signed this log", "log/log.rotations")
+        self.key = Key(own.name, self.keys[-1])
 
-    def _check_files(self) -> None:
-        listed = self.manifest["files"]
-        for name in sorted(self.pack.names - set(listed) - {MANIFEST, SIGNATURE}):
-            self.problems.append(Problem(name, "is in the pack, and the manifest does not name it"))
-        for done, (name, expected) in enumerate(sorted(listed.items())):
-            self._guard(name, self._check_file, name, expected)
-            if done % 5000 == 4999:
-                self.say(f"  {done + 1} of {len(listed)} files")
+    def _manifest(self) -> None:
+        schema, origin, digest = open_note(self._file(NOTE), self.key)
+        manifest = self.manifest = unjson(self._file(MANIFEST))
+        said = (manifest["schema"], manifest["origin"], sha256(self._file(MANIFEST)).hex())
+        if (schema, origin, digest) != said or (schema, origin) != (SCHEMA, self.key.name):
+            raise Bad("is not the manifest that was signed, or of another form or log", MANIFEST)
+        listed, found = manifest["files"], dict(self.files)
+        del found[MANIFEST], found[NOTE]
+        for name in sorted({*listed, *found}):
+            content = found.get(name)
+            if content is None or name not in listed:
+                self.problems.append(
+                    (name, "is missing" if content is None else "is not named by the manifest")
+                )
+            elif listed[name] != {"sha256": sha256(content).hex(), "size": len(content)}:
+                self.problems.append((name, "was altered: size or SHA-256 is not the manifest's"))
+        sums = "".join(f"{listed[name]['sha256']}  {name}\n" for name in sorted(listed) if name != SUMS)
+        if self._file(SUMS) != sums.encode():
+            raise Bad("does not say what the manifest says", SUMS)
         self.counted["files"] = len(listed)
 
-    def _check_file(self, name: str, expected: dict[str, Any]) -> None:
-        content = self._read(name)
-        if len(content) != expected["size"] or hashlib.sha256(content).hexdigest() != expected["sha256"]:
-            raise Bad("was altered: size or SHA-256 is not the manifest's")
+    def _tree(self) -> None:
+        """The root over all leaf hashes is the signed one, of the present and of the older checkpoint."""
+        size, root = open_checkpoint(self._file("log/checkpoint"), self.key)
+        hashes = b"".join(map(self._file, tile_names("0", size)))
+        self.levels = tree_levels([hashes[at : at + 32] for at in range(0, len(hashes), 32)])
+        if len(hashes) != 32 * size or size != self.manifest["entries"] or self.levels[-1][0] != root:
+            raise Bad("its root is not the one over the log's entries", "log/checkpoint")
+        tiles = {f"log/{name}" for name in ("checkpoint", "log.vkey", "log.rotations", "since")}
+        for level in range(0, size.bit_length(), 8):
+            names, hashes = tile_names(str(level // 8), size >> level), b"".join(self.levels[level])
+            for number, name in enumerate(names):
+                width = min(256, (size >> level) - 256 * number)
+                if self._file(name) != hashes[8192 * number : 8192 * number + 32 * width]:
+                    raise Bad("does not hold the hashes of the tree below it", name)
+            tiles.update(names)
+        strange = [
+            name for name in self.files if name.startswith("log/") and not name.startswith("log/blobs/")
+        ]
+        for name in sorted({*strange} - tiles - {*self.bundles}):
+            self.problems.append((name, "no file of this log has this name"))
+        if "log/since" in self.files:
+            self._guard("log/since", self._since, self.files["log/since"])
 
-    def _checkpoint(self) -> tuple[int, bytes]:
-        if self.key is None:
-            raise Bad("no key")
-        size, root = parse_checkpoint(open_note(self._read("checkpoint"), self.key), self.key.name)
-        if size != self.manifest["entries"] or len(self._listed("entries/")) != size:
-            raise Bad(f"{size} entries in the log, {len(self._listed('entries/'))} in the pack")
-        return size, root
+    def _since(self, note: bytes) -> None:
+        signer = self.keys[bisect_left(self.turns, int(note.split(b"\n")[1]))]
+        size, root = open_checkpoint(note, Key(self.key.name, signer))
+        if size > self.size or tree_levels(self.levels[0][:size])[-1][0] != root:
+            raise Bad("the log does not begin with these entries: its history was rewritten")
+        self.notes.append(f"The log extends the older checkpoint over {size} entries.")
 
-    def _check_entries(self, size: int, root: bytes) -> None:
-        leaves: dict[int, bytes] = {}
-        checkpoint, keys = self._read("checkpoint"), self._evidence_keys()
-        for index in range(size):
-            name, proof = f"entries/{index:06d}.json", f"proofs/{index:06d}.tlog-proof"
-            self._guard(name, self._check_entry, name, index, keys, leaves)
-            self._guard(proof, self._check_proof, proof, index, leaves, (size, root, checkpoint))
-            if index % 200 == 199:
-                self.say(f"  {index + 1} of {size} entries")
-        if tree_root([leaves[index] for index in sorted(leaves)]) != root:
-            self.problems.append(Problem("checkpoint", "its root is not the root over the pack's entries"))
-        self.counted["entries"] = self.counted["inclusion_proofs"] = size
-        self.counted["signatures"] = size if self.signatures else 0
+    def _entries(self) -> None:
+        lines = self._file("keys/evidence.vkey").decode().splitlines()
+        others = {
+            key_id(key.public): key.public for key in map(parse_key, lines) if key.public not in self.keys
+        }
+        self.signers = [{key_id(public): public, **others} for public in self.keys]
+        self.heads = [
+            {(SIGNED_BY % (PAYLOAD_TYPE, name)).encode() for name in known} for known in self.signers
+        ]
+        self.identities: dict[tuple[str, str], int] = {}
+        for number, name in enumerate(self.bundles):
+            if name in self.files:
+                self._guard(name, self._bundle, number, split_bundle(self.files[name]))
+                self.say(f"  {min(self.size, number * 256 + 256)} of {self.size} entries")
+        self.counted["entries"] = len(self.facts)
+        self.counted["signatures"] = len(self.facts) if self.signatures else 0
 
-    def _check_entry(self, name: str, index: int, keys: dict[str, bytes], leaves: dict[int, bytes]) -> None:
-        content = self._read(name)
-        leaves[index] = leaf_hash(content)
-        if len(content) > MAX_ENTRY_BYTES:
-            raise Bad("larger than an entry may be")
-        self._keep(index, open_envelope(content, keys, self.signatures))
+    def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
+        if len(entries) != min(256, self.size - number * 256):
+            raise Bad("holds more or fewer entries than the log has here")
+        for index, entry in enumerate(entries, number * 256):
+            if sha256(b"\x00", entry) != self.levels[0][index]:
+                raise Bad(f"entry {index} is not the one that the checkpoint stands for")
+            text = self._statement(index, entry)
+            found = None if b"\\" in text else USUAL.fullmatch(text.decode())
+            facts = self.facts[index] = found.groups() if found else read_facts(text)
+            if self.identities.setdefault((facts[0], facts[2]), index) != index:
+                raise Bad(f"entry {index} observes a second time what an entry before it observed")
+            if facts[0] == ROTATION and index not in self.turns:
+                raise Bad(f"entry {index} changes the key, and log.rotations does not name it")
+            if facts[0] in (VERDICT, SCOPE):
+                self.texts[index] = text
 
-    def _check_proof(
-        self, name: str, index: int, leaves: dict[int, bytes], head: tuple[int, bytes, bytes]
-    ) -> None:
-        size, root, checkpoint = head
-        claimed, path = parse_proof(self._read(name), checkpoint)
-        if claimed != index:
-            raise Bad("proves another entry than its name says")
-        if index in leaves:
-            check_inclusion(leaves[index], index, size, path, root)
+    def _statement(self, index: int, entry: bytes) -> bytes:
+        """The payload of an envelope: of the usual one without a parser, of any other with all care."""
+        era = bisect_left(self.turns, index)
+        end = entry.find(b'"', 12)
+        usual = entry[end:-92] in self.heads[era] and entry[:12] == b'{"payload":"' and entry[-4:] == b'"}]}'
+        if usual and not self.signatures:
+            return unbase64(entry[12:end])
+        return open_envelope(entry, self.signers[era], self.signatures, self.native)
 
-    def _evidence_keys(self) -> dict[str, bytes]:
-        lines = self._read("keys/evidence.vkey").decode("ascii", "replace").splitlines()
-        publics = [parse_key(line).public for line in lines]
-        return {"ed25519:" + hashlib.sha256(public).hexdigest(): public for public in publics}
+    def _payloads(self) -> None:
+        """Beside the log lies all that its entries commit to and this audience may read, and nothing else."""
+        self.readable = AUDIENCES.index(self.manifest["audience"]) + 1
+        self.newest = {kind: self._newest(kind) for kind in (VERDICT, SCOPE)}
+        cited = {int(name[12:].partition(".")[0]) for name in self.files if name.startswith("06-evidence/0")}
+        read = {*cited, *self.newest[VERDICT].values(), *self.newest[SCOPE].values()}
+        self.wanted = {digest for index in read for digest in self.facts[index][3:]}
+        prefix = "log/blobs/"
+        names = [(int(re.sub("[x/]", "", name[10:])), name) for name in self.files if name.startswith(prefix)]
+        ends = [first for first, _ in sorted(names)] + [self.size]
+        for number, (first, name) in enumerate(sorted(names)):
+            self._guard(name, self._blobs, self.files[name], range(first if number else 0, ends[number + 1]))
+        if self.facts and not names:
+            raise Bad("are missing", prefix)
 
-    def _keep(self, index: int, payload: bytes) -> None:
-        statement = unjson(payload)
-        about = [statement["predicate"][name] for name in ("run", "unit", "kind", "subject")]
-        if statement["_type"] != STATEMENT_TYPE or not all(isinstance(text, str) for text in about):
-            raise Bad("not an in-toto statement about a record")
-        if self.identities.setdefault(tuple(about), index) != index:
-            raise Bad(f"observes a second time what entry {self.identities[tuple(about)]} observed")
-        self.statements[index] = statement
-        self.digests[hashlib.sha256(payload).hexdigest()] = index
-
-    def _subtrees(self, index: int) -> Iterator[tuple[str, str]]:
-        """Audience and digest of each subtree that this pack's readers may see."""
-        statement = self.statements[index]
-        readable = AUDIENCES[: AUDIENCES.index(self.manifest["audience"]) + 1]
-        for subject in statement["subject"]:
-            if statement["predicateType"] != RECORD_TYPE or subject["name"] in readable:
-                yield subject["name"], subject["digest"]["sha256"]
-
-    def _check_payloads(self) -> None:
-        wanted = {digest for index in self.statements for _, digest in self._subtrees(index)}
-        listed = {name[len("payloads/") :] for name in self._listed("payloads/")}
-        for digest in sorted(wanted ^ listed):
-            word = "is committed to and missing" if digest in wanted else "belongs to no entry"
-            self.problems.append(Problem(f"payloads/{digest}", word))
-        for digest in sorted(wanted & listed):
-            self._guard(f"payloads/{digest}", self._check_payload, digest)
-        self.counted["payloads"] = len(wanted & listed)
-
-    def _check_payload(self, digest: str) -> None:
-        content = self._read(f"payloads/{digest}")
-        if not DIGEST.fullmatch(digest) or hashlib.sha256(content).hexdigest() != digest:
-            raise Bad("does not have the digest in its name")
-
-    def _check_copy(self, name: str, kind: str) -> None:
-        """A verdict or scope for reading must say what the logged one says, field by field."""
-        copy = unjson(self._read(name))
-        index = copy["entry"]
-        if type(index) is not int:
-            raise Bad("names no entry")
-        if self.statements[index]["predicate"]["kind"] != kind:
-            raise Bad(f"entry {index} is no {kind}")
-        logged = self._logged(index, kind)
-        if _canonical(copy["value"]) != _canonical(logged):
-            raise Bad(f"differs from what entry {index} of the log says")
-        unit = self.statements[index]["predicate"]["unit"]
-        newest = self._newest(kind).get(unit) if kind == VERDICT else max(self._newest(kind).values())
-        if index != newest:
-            raise Bad(f"is entry {index}, and a newer one of the same is entry {newest}")
-        if kind == VERDICT:
-            self._check_verdict(name, logged)
-        self.counted[kind] = self.counted.get(kind, 0) + 1
-
-    def _logged(self, index: int, kind: str) -> dict[str, Any]:
-        """What an entry says, as far as this pack's readers may see it."""
-        logged: dict[str, Any] = {}
-        for audience, digest in self._subtrees(index):
-            tree = unjson(self._read(f"payloads/{digest}"))
-            if tree["audience"] != audience or tree["kind"] != kind or set(tree["value"]) & set(logged):
-                raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
-            logged.update(tree["value"])
-        return logged
+    def _blobs(self, content: bytes, indices: Sequence[int]) -> None:
+        expected: dict[str, bytes] = {}
+        for index in indices:
+            if index in self.facts:
+                expected.update(zip(self.facts[index][3 : 3 + self.readable], TREE_HEADS))  # noqa: B905
+        at = 0
+        for digest, head in expected.items():
+            start = at + 36
+            end = start + int.from_bytes(content[at + 32 : start], "big")
+            tree = content[start:end]
+            if hashlib.sha256(tree).hexdigest() != digest or content[at : at + 32].hex() != digest:
+                raise Bad(f"payload {digest}, which an entry commits to, is missing or altered")
+            if not tree.startswith(head):
+                raise Bad(f"payload {digest} is for another audience than its entry says")
+            if digest in self.wanted:
+                self.trees[digest] = tree
+            at = end
+        if at != len(content):
+            raise Bad("holds payloads that no entry commits to, or that this audience may not read")
+        self.counted["payloads"] = self.counted.get("payloads", 0) + len(expected)
 
     def _newest(self, kind: str) -> dict[str, int]:
-        """The last entry of a kind for each unit, up to the pack's moment."""
+        """The last entry of a kind for each unit and subject, up to the pack's moment."""
         found = {}
-        for index in sorted(self.statements):
-            predicate = self.statements[index]["predicate"]
-            if predicate["kind"] == kind and predicate["recorded"] <= self.manifest["as_of"]:
-                found[predicate["unit"]] = index
+        for index in sorted(self.texts):
+            named, recorded, about = self.facts[index][:3]
+            until = self.manifest["window"]["to"]
+            if named == kind and recorded <= self.manifest["as_of"] and recorded[:10] <= until:
+                found[about.partition('","subject":')[2]] = index
         return found
 
-    def _check_nothing_is_left_out(self) -> None:
-        """Each check's last verdict is in the pack; whoever packs may not choose among them."""
-        shown = {unjson(self._read(name))["entry"] for name in self._listed("verdicts/")}
-        source = self._judging_source()
-        for unit, index in sorted(self._newest(VERDICT).items()):
-            verdict = self._logged(index, VERDICT)
-            name = f"verdicts/{verdict['check']}.json"
-            if index in shown:
-                continue
-            if verdict["source"] == source:
-                self.problems.append(
-                    Problem(name, f"is missing: entry {index} is the last verdict of {unit}")
-                )
-            else:
-                self.notes.append(
-                    f"Not among the verdicts: {verdict['check']}, last judged {verdict['state']} by other "
-                    f"check source than the pack carries (entry {index})."
-                )
-        later = [
-            index
-            for index, statement in self.statements.items()
-            if statement["predicate"]["kind"] == VERDICT
-            and statement["predicate"]["recorded"] > self.manifest["as_of"]
-        ]
-        if later:
-            self.notes.append(f"The log holds {len(later)} verdicts from after the pack's own moment.")
-
-    def _check_verdict(self, name: str, verdict: dict[str, Any]) -> None:
-        if name != f"verdicts/{verdict['check']}.json":
-            raise Bad(f"is the verdict of check {verdict['check']}")
-        for digest in verdict["evidence"]:
-            if digest not in self.digests:
-                raise Bad(f"judged statement {digest}, which is not in the log")
-        if verdict["source"] != self._judging_source():
-            raise Bad("was made by other check source than the pack carries")
-
-    def _judging_source(self) -> str:
-        """SHA-256 over the canonical list of paths and digests of all that judges (checks.sources)."""
+    def _copies(self) -> None:
+        """What lies in the pack for reading says what the log says: evidence, verdicts and scope."""
+        self.cited = {}
+        for name in sorted(self.files):
+            if name.startswith("06-evidence/") and name.endswith(".dsse.json"):
+                self._guard(name, self._evidence, name[:-10], int(name[12:-10]))
         judges = {
-            name[len(JUDGING) :]: item["sha256"]
+            name[8:]: item["sha256"]
             for name, item in self.manifest["files"].items()
-            if name.startswith(JUDGING)
+            if name[:8] == "judging/"
         }
-        return hashlib.sha256(json.dumps(judges, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        self.source, self.states, others = sha256(canonical(judges)).hex(), {}, []
+        for index in self.newest[VERDICT].values():
+            value = self._value(index, self.texts[index])[1]
+            name = f"verdicts/{value['check']}.json"
+            self.states[name] = value["state"]
+            self._guard(name, self._same, name, {"entry": index, "value": value})
+            for digest in value["evidence"]:
+                if digest not in self.cited:
+                    self.problems.append(
+                        (name, f"judged statement {digest}, which 06-evidence does not hold")
+                    )
+            if value["source"] != self.source:
+                others.append(value["check"])
+        for name in {name for name in self.files if name.startswith("verdicts/")} - self.states.keys():
+            self.problems.append((name, "is no check's newest verdict in the log"))
+        last = max(self.newest[SCOPE].values())
+        self._guard(
+            "scope.json",
+            self._same,
+            "scope.json",
+            {"entry": last, "value": self._value(last, self.texts[last])[1]},
+        )
+        self._guard("02-control-matrix/matrix.json", self._matrix)
+        self._guard("log/", self._window)
+        if others:
+            self.notes.append(f"Judged by other source than judging/ holds: {', '.join(sorted(others))}.")
+        self.counted.update(evidence=len(self.cited), verdicts=len(self.states))
 
-    def _check_portal(self) -> None:
-        """What the portal said must follow from the last verdicts of its moment; it may say less."""
-        portal = unjson(self._read("portal/posture.json"))
-        judged: dict[str, dict[str, Any]] = {}
-        for index in sorted(self.statements):
-            if self.statements[index]["predicate"]["kind"] == VERDICT:
-                verdict = self._logged(index, VERDICT)
-                if verdict["as_of"] <= portal["as_of"]:
-                    judged[verdict["check"]] = verdict
-        for claim in portal["claims"]:
-            for digest in claim["evidence"]:
-                if digest not in self.digests:
-                    raise Bad(f"claim {claim['id']} rests on {digest}, which is not in the log")
-            self._check_claim(claim, judged.get(claim["check"]))
+    def _same(self, name: str, said: dict[str, Any]) -> None:
+        if self._file(name) != canonical(said):
+            raise Bad(f"differs from what entry {said['entry']} of the log says, the newest of its kind")
 
-    def _check_claim(self, claim: dict[str, Any], verdict: dict[str, Any] | None) -> None:
-        green = claim["state"] == "satisfied" or claim["word"] == "verified"
-        if verdict is None:
-            if green or claim["evidence"]:
-                raise Bad(f"claim {claim['id']} says {claim['word']}, and no verdict of the log decides it")
-            return
-        if claim["state"] not in (verdict["state"], "unknown") or (green and verdict["state"] != "satisfied"):
-            raise Bad(f"claim {claim['id']} says {claim['state']}, its verdict {verdict['state']}")
-        if claim["evidence"] != verdict["evidence"] or claim["observed"] != verdict["as_of"]:
-            raise Bad(f"claim {claim['id']} rests on another verdict than the last of its moment")
+    def _evidence(self, stem: str, index: int) -> None:
+        entry, path = self._file(stem + ".dsse.json"), audit_path(self.levels, index)
+        if sha256(b"\x00", entry) != self.levels[0][index]:
+            raise Bad(f"is not entry {index} of the log")
+        lines = b"".join(binascii.b2a_base64(node) for node in path)
+        head = b"c2sp.org/tlog-proof@v1\nindex %d\n%s\n" % (index, lines)
+        if self._file(stem + ".tlog-proof") != head + self._file("log/checkpoint"):
+            raise Bad(f"is not the proof that leads from entry {index} to the root", stem + ".tlog-proof")
+        text = self._statement(index, entry)
+        header, value = self._value(index, text)
+        self._guard(
+            stem + ".json", self._same, stem + ".json", {"entry": index, "header": header, "value": value}
+        )
+        self.cited[sha256(text).hex()] = index
+
+    def _value(self, index: int, text: bytes) -> tuple[Any, Any]:
+        """Header and payload of a record, as far as this pack's readers may see it."""
+        header, value = unjson(text)["predicate"], {}
+        for digest, audience in zip(self.facts[index][3 : 3 + self.readable], AUDIENCES):  # noqa: B905
+            tree = unjson(self.trees[digest])
+            if (tree["audience"], tree["kind"]) != (audience, header["kind"]) or {*(tree["value"] or ())} & {
+                *value
+            }:
+                raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
+            value.update(tree["value"] or {})
+        return header, value if tree["value"] is not None else None
+
+    def _matrix(self) -> None:
+        """What the control matrix says of a claim must follow from its verdict; it may say less."""
+        for row in unjson(self._file("02-control-matrix/matrix.json"))["rows"]:
+            state = self.states.get(f"verdicts/{row['test']['check']}.json", "unknown")
+            said = row["result"]
+            if said["state"] not in (state, "unknown") or (
+                said["word"] == "verified" and state != "satisfied"
+            ):
+                raise Bad(f"claim {row['id']} says {said['word']} ({said['state']}), its verdict {state}")
+
+    def _window(self) -> None:
+        """Every entry from the window's first day to the pack's moment is here, and one on either side."""
+        first, until = self.manifest["window"]["from"], self.manifest["as_of"]
+        inside = [n for n, fact in self.facts.items() if fact[1][:10] >= first and fact[1] <= until]
+        beside = range(max(0, min(inside) - 1), min(self.size, max(inside) + 2))
+        if any(index not in self.facts for index in beside):
+            raise Bad(
+                "entries of the window are missing", self.bundles[min({*beside} - {*self.facts}) // 256]
+            )
+        absent = sum(name not in self.files for name in self.bundles)
+        if absent:
+            self.notes.append(
+                f"{absent} of {len(self.bundles)} bundles of entries lie outside of the window."
+            )
+        later = sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values())
+        if later:
+            self.notes.append(f"The log holds {later} verdicts from after the pack's own moment.")
 
 
-def _canonical(value: object) -> str:
-    """Text in which 1 and true differ, as they do not for Python."""
-    return json.dumps(value, sort_keys=True)
+def _native() -> Any:
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        return None
+    return Ed25519PublicKey
 
 
-def report_text(run: Verification, path: str) -> str:
-    """The outcome for a reader."""
-    lines = [f"{item.file}: {item.message}" for item in run.problems]
-    counted = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in run.counted.items())
-    lines += run.notes
-    if run.counted and not run.signatures:
-        lines.append("Not checked: the signatures of single entries (--no-signatures).")
+def report(run: Verification, path: str, as_json: bool) -> str:
+    """The outcome for a program or a reader."""
+    found = [{"file": file, "message": message} for file, message in run.problems]
+    by = ("cryptography" if run.native else "this file's own arithmetic") if run.signatures else None
+    if as_json:
+        said = {"ok": not found, "pinned": bool(run.pinned), "checked": run.counted, "problems": found}
+        return json.dumps({**said, "notes": run.notes, "signatures": by}, indent=1, sort_keys=True)
+    lines = [f"{file}: {message}" for file, message in run.problems] + run.notes
+    lines.append(
+        f"Signatures of single entries: checked with {by}."
+        if by
+        else "NOT CHECKED: the signature of each single entry (--signatures); what was checked binds every entry to the signed root."
+    )
     if not run.pinned:
         lines.append(
             "NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and\n"
             "nothing about who made it. Run again with --origin and --key from a source of your own."
         )
-    if run.problems:
-        return "\n".join([*lines, f"{path}: {len(run.problems)} problem(s); do not rely on this pack."])
-    return "\n".join([*lines, f"{path}: holds ({counted})."])
-
-
-def report_json(run: Verification) -> str:
-    """The outcome for a program."""
-    problems = [{"file": item.file, "message": item.message} for item in run.problems]
-    outcome = {
-        "ok": not problems,
-        "pinned": run.pinned,
-        "checked": run.counted,
-        "problems": problems,
-        "notes": run.notes,
-    }
-    return json.dumps({**outcome, "signatures": run.signatures}, indent=1, sort_keys=True)
-
-
-def pinned_key(origin: str | None, key: str | None) -> Key | None:
-    """The key that the reader brought; both or neither."""
-    if key is None and origin is None:
-        return None
-    if key is None or origin is None:
-        raise Bad("--origin and --key belong together")
-    parsed = parse_key(key)
-    if parsed.name != origin:
-        raise Bad(f"the key is of {parsed.name}, the origin is {origin}")
-    return parsed
+    counted = ", ".join(f"{number} {what}" for what, number in run.counted.items())
+    lines.append(
+        f"{path}: {len(found)} problem(s); do not rely on this pack."
+        if found
+        else f"{path}: holds ({counted})."
+    )
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -723,21 +640,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--origin", help="the log's name, from a source of your own")
     parser.add_argument("--key", help="the log's key line (name+id+base64), from a source of your own")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--no-signatures", action="store_true", help="skip the entries' own signatures")
+    parser.add_argument("--signatures", action="store_true", help="check each entry's own signature too")
     options = parser.parse_args(arguments)
     try:
-        key = pinned_key(options.origin, options.key)
-        Path(options.pack).stat()
-    except (Bad, OSError) as error:
+        key = parse_key(options.key) if options.key else None
+        if (key.name if key else None) != options.origin or not Path(options.pack).exists():
+            raise Bad("--origin and --key belong together, and PACK is a zip or a folder that is there")
+    except (Bad, ValueError) as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return 2
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
-    run = Verification(key, not options.no_signatures, say)
+    run = Verification(key, options.signatures, lambda line: print(line, file=sys.stderr))
     run.verify(Path(options.pack))
-    print(report_json(run) if options.format == "json" else report_text(run, options.pack))
+    print(report(run, options.pack, options.format == "json"))
     return 1 if run.problems else 0
 
 
