@@ -14,7 +14,7 @@ import jsonschema_rs
 import pytest
 
 from controls.claims import Catalogue
-from controls.verdict import State
+from controls.verdict import State, Verdict
 from evidence.payload import Audience
 from evidence.proofs.canonical import canonical_bytes, parse_strict
 from tests.trust_portal.engagements import (
@@ -24,6 +24,7 @@ from tests.trust_portal.engagements import (
     CATALOGUE,
     CHECKS,
     DETAIL,
+    ERRATUM,
     FIRST,
     LAST,
     TABLE,
@@ -426,6 +427,89 @@ def test_silence_before_a_failure_is_no_exception_and_one_after_it_ends_nothing(
 
 def test_an_empty_log_shows_nothing_and_says_so() -> None:
     assert "an empty list shows nothing" in told()["said"]
+
+
+# --- corrections ----------------------------------------------------------------------------------
+
+
+def corrected(of: int, new: State, *, changed: tuple[str, ...] = ("state",)) -> Any:
+    """The month with an erratum about one of its verdicts, logged on the last day."""
+    old = MONTH[of].record.payload
+    assert isinstance(old, Verdict)
+    erratum = ERRATUM(  # type: ignore[call-arg]
+        check=old.check,
+        entry=of,
+        verdict=MONTH[of].digest,
+        as_of=old.as_of,
+        changed=changed,
+        packs=("ab" * 32,),
+        **{f"old_{name}": getattr(old, name) for name in ("state", "reason", "source")},
+        new_state=new.value,
+        new_reason="Today's check says so.",
+        new_source=old.source,
+    )
+    made = record(erratum, "erratum", f"check:{old.check}", Window(FIRST, LAST).end - timedelta(hours=1))
+    return [*MONTH, dataclasses.replace(MONTH[0], index=len(MONTH), digest="ab" * 32, record=made)]
+
+
+def last_of(check: str) -> int:
+    return max(entry.index for entry in MONTH if getattr(entry.record.payload, "check", "") == check)
+
+
+def test_a_verdict_that_was_corrected_to_failed_is_an_exception_and_no_longer_verified() -> None:
+    files = document_files(engagement(entries=corrected(last_of("ING-01"), State.FAILED)))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "ING-01")
+    assert row["result"]["word"] == "failed"
+    assert row["deviations"]["deviating"] == 1
+    told_ = parse_strict(files["07-exceptions/exceptions.json"])["exceptions"]
+    [one] = [one for one in told_ if one["check"] == "ING-01"]
+    assert (one["status"], one["corrections"]) == ("open", [len(MONTH)])
+    [change] = parse_strict(files["09-changes/changes.json"])["errata"]
+    assert (change["from"], change["to"], change["taken_back"]) == ("satisfied", "failed", False)
+    for name in ("07-exceptions/exceptions.json", "09-changes/changes.json"):
+        assert SCHEMA.is_valid(parse_strict(files[name]))
+
+
+def test_a_retest_that_was_corrected_is_none() -> None:
+    retest = exceptions()["RLS-01"]["retest"]["entry"]
+    files = document_files(engagement(entries=corrected(retest, State.UNKNOWN)))
+    found = {one["check"]: one for one in parse_strict(files["07-exceptions/exceptions.json"])["exceptions"]}
+    assert found["RLS-01"]["retest"]["entry"] > retest
+
+
+def test_a_milder_correction_takes_no_exception_away_and_one_taken_back_changes_nothing() -> None:
+    failed = exceptions()["RLS-01"]["first_seen"]["entry"]
+    milder = document_files(engagement(entries=corrected(failed, State.SATISFIED)))
+    found = {one["check"]: one for one in parse_strict(milder["07-exceptions/exceptions.json"])["exceptions"]}
+    assert found["RLS-01"]["first_seen"] == exceptions()["RLS-01"]["first_seen"]
+    assert found["RLS-01"]["corrections"] == [len(MONTH)]
+    back = document_files(engagement(entries=corrected(last_of("ING-01"), State.FAILED, changed=())))
+    assert back["02-control-matrix/matrix.json"] == AUDITOR["02-control-matrix/matrix.json"]
+
+
+# --- verdicts of other versions -------------------------------------------------------------------
+
+
+def test_a_failure_of_an_earlier_version_without_todays_facts_is_still_told() -> None:
+    moment = AS_OF - timedelta(days=1, hours=1)
+    old = verdict("RLS-01", State.FAILED, moment, scope(), (), source="0d" * 32, claims=("OLD-01",))
+    old = dataclasses.replace(old, facts={"deviations": 1})
+    log = LogOf()
+    log.add(record(old, "RLS-01", "check:RLS-01", moment))
+    files = document_files(engagement(entries=log.entries))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "RLS-01")
+    assert (row["result"]["word"], row["result"]["measured"]) == ("failed", "")
+
+
+def test_an_earlier_version_verifies_nothing_today() -> None:
+    moment = AS_OF - timedelta(days=1, hours=1)
+    old = verdict("RLS-01", State.SATISFIED, moment, scope(), (), source="0d" * 32)
+    log = LogOf()
+    log.add(record(old, "RLS-01", "check:RLS-01", moment))
+    files = document_files(engagement(entries=log.entries))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "RLS-01")
+    assert row["result"]["word"] == "not shown"
+    assert "another version" in row["result"]["reason"]
 
 
 # --- responsibilities and changes -----------------------------------------------------------------
