@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 
 from controls.claims import Catalogue
 from controls.verdict import State, Verdict
+from evidence.ledger import Ledger
 from evidence.payload import Audience
 from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.dsse import Envelope
+from evidence.record import unseal
 from tests.trust_portal.engagements import (
     ACCOUNTS,
     AS_OF,
@@ -35,7 +39,7 @@ from tests.trust_portal.engagements import (
     scope,
     verdict,
 )
-from trust_portal.packs.documents.engagement import Reading, Window, catalogue_digest
+from trust_portal.packs.documents.engagement import Entry, Reading, Window, catalogue_digest
 from trust_portal.packs.documents.exceptions import exceptions_document
 from trust_portal.packs.documents.files import document_files
 
@@ -142,6 +146,24 @@ def test_two_accounts_stay_two_under_other_names() -> None:
     coverage = document("coverage.json", Audience.PUBLIC)
     units = {unit["unit"] for row in coverage["checks"] for unit in row["units"]}
     assert {"aws.rds/(account 1)/us-east-1", "aws.rds/(account 2)/us-east-1"} <= units
+
+
+def test_the_documents_are_made_from_a_real_log(ledger: Ledger) -> None:
+    envelopes = [Envelope.decode(entry) for entry in ledger.entries()]
+    entries = [
+        Entry(n, hashlib.sha256(one.payload).hexdigest(), unseal(one.payload, ledger.blob))
+        for n, one in enumerate(envelopes)
+    ]
+    day = Window(date(2026, 11, 23), date(2026, 11, 23))
+    made = document_files(engagement(Audience.PUBLIC, entries=entries, window=day))
+    for name, content in made.items():
+        assert b"gated_table_4711" not in content, name
+        assert not name.endswith(".json") or SCHEMA.is_valid(parse_strict(content)), name
+    told_ = parse_strict(made["07-exceptions/exceptions.json"])["exceptions"]
+    assert [(one["check"], one["first_seen"]["entry"]) for one in told_] == [("RLS-01", 3)]
+    found = {row["id"]: row for row in parse_strict(made["02-control-matrix/matrix.json"])["rows"]}
+    assert found["RLS-01"]["evidence"] == [1]
+    assert found["RLS-07"]["coverage"]["received"] == 1
 
 
 # --- pages ----------------------------------------------------------------------------------------
