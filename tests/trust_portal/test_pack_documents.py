@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import jsonschema_rs
 import pytest
 
 from controls.claims import Catalogue
-from controls.verdict import State
+from controls.verdict import State, Verdict
+from evidence.ledger import Ledger
 from evidence.payload import Audience
 from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.dsse import Envelope
+from evidence.record import unseal
 from tests.trust_portal.engagements import (
     ACCOUNTS,
     AS_OF,
@@ -24,6 +28,7 @@ from tests.trust_portal.engagements import (
     CATALOGUE,
     CHECKS,
     DETAIL,
+    ERRATUM,
     FIRST,
     LAST,
     TABLE,
@@ -34,7 +39,7 @@ from tests.trust_portal.engagements import (
     scope,
     verdict,
 )
-from trust_portal.packs.documents.engagement import Reading, Window, catalogue_digest
+from trust_portal.packs.documents.engagement import Entry, Reading, Window, catalogue_digest
 from trust_portal.packs.documents.exceptions import exceptions_document
 from trust_portal.packs.documents.files import document_files
 
@@ -141,6 +146,24 @@ def test_two_accounts_stay_two_under_other_names() -> None:
     coverage = document("coverage.json", Audience.PUBLIC)
     units = {unit["unit"] for row in coverage["checks"] for unit in row["units"]}
     assert {"aws.rds/(account 1)/us-east-1", "aws.rds/(account 2)/us-east-1"} <= units
+
+
+def test_the_documents_are_made_from_a_real_log(ledger: Ledger) -> None:
+    envelopes = [Envelope.decode(entry) for entry in ledger.entries()]
+    entries = [
+        Entry(n, hashlib.sha256(one.payload).hexdigest(), unseal(one.payload, ledger.blob))
+        for n, one in enumerate(envelopes)
+    ]
+    day = Window(date(2026, 11, 23), date(2026, 11, 23))
+    made = document_files(engagement(Audience.PUBLIC, entries=entries, window=day))
+    for name, content in made.items():
+        assert b"gated_table_4711" not in content, name
+        assert not name.endswith(".json") or SCHEMA.is_valid(parse_strict(content)), name
+    told_ = parse_strict(made["07-exceptions/exceptions.json"])["exceptions"]
+    assert [(one["check"], one["first_seen"]["entry"]) for one in told_] == [("RLS-01", 3)]
+    found = {row["id"]: row for row in parse_strict(made["02-control-matrix/matrix.json"])["rows"]}
+    assert found["RLS-01"]["evidence"] == [1]
+    assert found["RLS-07"]["coverage"]["received"] == 1
 
 
 # --- pages ----------------------------------------------------------------------------------------
@@ -426,6 +449,89 @@ def test_silence_before_a_failure_is_no_exception_and_one_after_it_ends_nothing(
 
 def test_an_empty_log_shows_nothing_and_says_so() -> None:
     assert "an empty list shows nothing" in told()["said"]
+
+
+# --- corrections ----------------------------------------------------------------------------------
+
+
+def corrected(of: int, new: State, *, changed: tuple[str, ...] = ("state",)) -> Any:
+    """The month with an erratum about one of its verdicts, logged on the last day."""
+    old = MONTH[of].record.payload
+    assert isinstance(old, Verdict)
+    erratum = ERRATUM(  # type: ignore[call-arg]
+        check=old.check,
+        entry=of,
+        verdict=MONTH[of].digest,
+        as_of=old.as_of,
+        changed=changed,
+        packs=("ab" * 32,),
+        **{f"old_{name}": getattr(old, name) for name in ("state", "reason", "source")},
+        new_state=new.value,
+        new_reason="Today's check says so.",
+        new_source=old.source,
+    )
+    made = record(erratum, "erratum", f"check:{old.check}", Window(FIRST, LAST).end - timedelta(hours=1))
+    return [*MONTH, dataclasses.replace(MONTH[0], index=len(MONTH), digest="ab" * 32, record=made)]
+
+
+def last_of(check: str) -> int:
+    return max(entry.index for entry in MONTH if getattr(entry.record.payload, "check", "") == check)
+
+
+def test_a_verdict_that_was_corrected_to_failed_is_an_exception_and_no_longer_verified() -> None:
+    files = document_files(engagement(entries=corrected(last_of("ING-01"), State.FAILED)))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "ING-01")
+    assert row["result"]["word"] == "failed"
+    assert row["deviations"]["deviating"] == 1
+    told_ = parse_strict(files["07-exceptions/exceptions.json"])["exceptions"]
+    [one] = [one for one in told_ if one["check"] == "ING-01"]
+    assert (one["status"], one["corrections"]) == ("open", [len(MONTH)])
+    [change] = parse_strict(files["09-changes/changes.json"])["errata"]
+    assert (change["from"], change["to"], change["taken_back"]) == ("satisfied", "failed", False)
+    for name in ("07-exceptions/exceptions.json", "09-changes/changes.json"):
+        assert SCHEMA.is_valid(parse_strict(files[name]))
+
+
+def test_a_retest_that_was_corrected_is_none() -> None:
+    retest = exceptions()["RLS-01"]["retest"]["entry"]
+    files = document_files(engagement(entries=corrected(retest, State.UNKNOWN)))
+    found = {one["check"]: one for one in parse_strict(files["07-exceptions/exceptions.json"])["exceptions"]}
+    assert found["RLS-01"]["retest"]["entry"] > retest
+
+
+def test_a_milder_correction_takes_no_exception_away_and_one_taken_back_changes_nothing() -> None:
+    failed = exceptions()["RLS-01"]["first_seen"]["entry"]
+    milder = document_files(engagement(entries=corrected(failed, State.SATISFIED)))
+    found = {one["check"]: one for one in parse_strict(milder["07-exceptions/exceptions.json"])["exceptions"]}
+    assert found["RLS-01"]["first_seen"] == exceptions()["RLS-01"]["first_seen"]
+    assert found["RLS-01"]["corrections"] == [len(MONTH)]
+    back = document_files(engagement(entries=corrected(last_of("ING-01"), State.FAILED, changed=())))
+    assert back["02-control-matrix/matrix.json"] == AUDITOR["02-control-matrix/matrix.json"]
+
+
+# --- verdicts of other versions -------------------------------------------------------------------
+
+
+def test_a_failure_of_an_earlier_version_without_todays_facts_is_still_told() -> None:
+    moment = AS_OF - timedelta(days=1, hours=1)
+    old = verdict("RLS-01", State.FAILED, moment, scope(), (), source="0d" * 32, claims=("OLD-01",))
+    old = dataclasses.replace(old, facts={"deviations": 1})
+    log = LogOf()
+    log.add(record(old, "RLS-01", "check:RLS-01", moment))
+    files = document_files(engagement(entries=log.entries))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "RLS-01")
+    assert (row["result"]["word"], row["result"]["measured"]) == ("failed", "")
+
+
+def test_an_earlier_version_verifies_nothing_today() -> None:
+    moment = AS_OF - timedelta(days=1, hours=1)
+    old = verdict("RLS-01", State.SATISFIED, moment, scope(), (), source="0d" * 32)
+    log = LogOf()
+    log.add(record(old, "RLS-01", "check:RLS-01", moment))
+    files = document_files(engagement(entries=log.entries))
+    row = next(r for r in parse_strict(files["02-control-matrix/matrix.json"])["rows"] if r["id"] == "RLS-01")
+    assert row["result"]["word"] == "not shown"
+    assert "another version" in row["result"]["reason"]
 
 
 # --- responsibilities and changes -----------------------------------------------------------------

@@ -32,6 +32,7 @@ def changes_document(reading: Reading) -> Document:
             "verdicts": list(verdicts),
             "scope": list(scope),
             "sources": list(sources),
+            "errata": list(_errata(reading)),
             "claims": claims,
             "counts": {"verdicts": len(verdicts), "scope": len(scope), "sources": len(sources)},
         }
@@ -64,6 +65,22 @@ def _verdicts(reading: Reading) -> Iterator[dict[str, Json]]:
                     "at": timestamp(after.at),
                     "entry": after.index,
                 }
+
+
+def _errata(reading: Reading) -> Iterator[dict[str, Json]]:
+    """Corrections of verdicts that speak for a moment of the window, whenever they were logged."""
+    window = reading.engagement.window
+    for entry, erratum in reading.errata:
+        if timestamp(window.start) <= str(erratum["as_of"]) < timestamp(window.end):
+            yield {
+                "entry": entry,
+                "of": erratum["entry"],
+                "check": erratum["check"],
+                "as_of": erratum["as_of"],
+                "from": erratum["old_state"],
+                "to": erratum["new_state"],
+                "taken_back": not erratum["changed"],
+            }
 
 
 def _scope(reading: Reading) -> Iterator[dict[str, Json]]:

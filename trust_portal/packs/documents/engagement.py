@@ -20,6 +20,7 @@ from checks.coverage import CheckCoverage, KnownScope, coverage
 from controls.claims import Catalogue, Claim
 from controls.responsibilities import Responsibilities
 from controls.verdict import State, Verdict
+from controls.wording import placeholders
 from evidence.kinds.twin import KillMatrix
 from evidence.payload import Audience, Json, encode, subtrees, timestamp
 from evidence.proofs.canonical import canonical_bytes
@@ -31,6 +32,8 @@ from trust_portal.claims import CompiledClaim, CompiledPosture, compile_claims
 Document = dict[str, Json]
 
 WAIVER_KIND: Final = "posture.waiver/v1"
+ERRATUM_KIND: Final = "posture.erratum/v1"
+_WORSE: Final = frozenset({State.FAILED, State.UNKNOWN})
 _RANK: Final = tuple(Audience)
 _ACCOUNT: Final = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 
@@ -110,6 +113,7 @@ class Judged:
         verdict: without its deviations, where the audience may not read them.
         deviations: how many there are.
         readable: whether the audience reads the details: the reason, and what deviates where.
+        corrected: the state that a later erratum gives it; None where none does.
     """
 
     index: int
@@ -118,6 +122,14 @@ class Judged:
     verdict: Verdict
     deviations: int
     readable: bool
+    corrected: State | None = None
+
+    @property
+    def state(self) -> State:
+        """As it was logged, or as an erratum made it worse; a milder one takes no exception away."""
+        if self.corrected in _WORSE and self.verdict.state is not State.FAILED:
+            return self.corrected or self.verdict.state
+        return self.verdict.state
 
     @property
     def at(self) -> datetime:
@@ -202,12 +214,29 @@ class Reading:
         )
 
     @cached_property
+    def errata(self) -> tuple[tuple[int, dict[str, Json]], ...]:
+        """Each logged erratum with its entry, and the fields that the audience may read."""
+        return tuple(
+            (entry.index, self.readable(entry.record))
+            for entry in self.entries
+            if entry.record.header.kind == ERRATUM_KIND and entry.record.payload is not None
+        )
+
+    @cached_property
+    def _corrections(self) -> Mapping[int, State | None]:
+        """The state that the last erratum about an entry gives it; None for one that was taken back."""
+        return {
+            int(str(erratum["entry"])): State(str(erratum["new_state"])) if erratum.get("changed") else None
+            for _, erratum in self.errata
+        }
+
+    @cached_property
     def posture(self) -> CompiledPosture:
         """The claims compiled at `moment` for the audience."""
         engagement = self.engagement
         return compile_claims(
-            engagement.catalogue,
-            [judged.verdict for judged in self.latest.values()],
+            self._speakable(),
+            [self._present(judged) for judged in self.latest.values()],
             self.kills,
             as_of=self.moment,
             audience=engagement.audience,
@@ -235,6 +264,45 @@ class Reading:
             last=window.last,
             known=self.engagement.as_of,
         )
+
+    def _present(self, judged: Judged) -> Verdict:
+        """The verdict with its correction.
+
+        One that another version judged decides nothing but a failure, also of a claim that came since.
+        """
+        verdict = judged.verdict
+        if judged.state is not verdict.state:
+            reason = "A later correction (an erratum in the log) says otherwise than this verdict did."
+            verdict = dataclasses.replace(verdict, state=judged.state, reason=reason)
+        if not self._outdated(judged):
+            return verdict
+        decided = tuple(claim.id for claim in decided_by(self.engagement.catalogue, verdict.check))
+        return dataclasses.replace(verdict, claims=tuple(dict.fromkeys((*verdict.claims, *decided))))
+
+    def _outdated(self, judged: Judged) -> bool:
+        check = self.engagement.checks.get(judged.verdict.check)
+        return check is None or check.source != judged.verdict.source
+
+    def _speakable(self) -> Catalogue:
+        """The catalogue, without sentences of facts that a verdict of another version does not have."""
+        lacking = {
+            claim.id
+            for claim in self.engagement.catalogue.claims
+            if (judged := self.latest.get(claim.check or "")) is not None
+            and self._outdated(judged)
+            and set(placeholders(claim.measured)) - judged.verdict.facts.keys()
+        }
+        areas = tuple(
+            dataclasses.replace(
+                area,
+                claims=tuple(
+                    dataclasses.replace(claim, measured="") if claim.id in lacking else claim
+                    for claim in area.claims
+                ),
+            )
+            for area in self.engagement.catalogue.areas
+        )
+        return dataclasses.replace(self.engagement.catalogue, areas=areas)
 
     def readable(self, record: Record) -> dict[str, Json]:
         """The fields of a record's payload that the audience may read."""
@@ -305,6 +373,7 @@ class Reading:
             verdict if named else dataclasses.replace(verdict, deviations=()),
             _count(verdict),
             readable,
+            self._corrections.get(entry.index),
         )
 
 
@@ -351,6 +420,6 @@ def strings(items: Iterable[str]) -> list[Json]:
     return list(items)
 
 
-def red(state: State) -> bool:
-    """Whether a verdict names something that is not as claimed, waived or not."""
-    return state in {State.FAILED, State.WAIVED}
+def red(judged: Judged) -> bool:
+    """Whether a verdict says that something is not as claimed, waived or not."""
+    return judged.state in {State.FAILED, State.WAIVED}

@@ -42,7 +42,7 @@ class Episode:
     @property
     def reds(self) -> list[Judged]:
         """Its verdicts that name something that is not as claimed."""
-        return [one for one in self.verdicts if red(one.verdict.state)]
+        return [one for one in self.verdicts if red(one)]
 
 
 def episodes(check: str, history: Sequence[Judged]) -> list[Episode]:
@@ -50,11 +50,11 @@ def episodes(check: str, history: Sequence[Judged]) -> list[Episode]:
     found: list[Episode] = []
     current: list[Judged] = []
     for judged in history:
-        if judged.verdict.state in {State.SATISFIED, State.NOT_APPLICABLE}:
+        if judged.state in {State.SATISFIED, State.NOT_APPLICABLE}:
             if current:
                 found.append(Episode(check, current, judged))
             current = []
-        elif current or red(judged.verdict.state):
+        elif current or red(judged):
             current.append(judged)
     return [*found, Episode(check, current)] if current else found
 
@@ -114,6 +114,7 @@ def _row(reading: Reading, episode: Episode) -> Json:
         "gated": _gated(reading, gate),
         "deviations": _deviations(episode),
         "waivers": _waivers(reading, episode),
+        "corrections": _corrections(reading, episode),
     }
 
 
@@ -170,6 +171,13 @@ def _status(episode: Episode, last_seen: Judged) -> str:
     if episode.retest is not None:
         return "retested"
     return "open" if last_seen is episode.reds[-1] else "no longer named, check not satisfied again"
+
+
+def _corrections(reading: Reading, episode: Episode) -> list[Json]:
+    """The entries of errata about its verdicts."""
+    retest = [episode.retest] if episode.retest else []
+    judged = {one.index for one in (*episode.verdicts, *retest)}
+    return [entry for entry, erratum in reading.errata if erratum["entry"] in judged]
 
 
 def _waivers(reading: Reading, episode: Episode) -> list[Json]:

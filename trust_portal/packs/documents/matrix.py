@@ -19,6 +19,7 @@ from trust_portal.packs.documents.engagement import (
     Judged,
     Reading,
     catalogue_digest,
+    red,
     strings,
 )
 from trust_portal.packs.documents.strips import totals
@@ -171,8 +172,8 @@ def _deviations(reading: Reading, claim: Claim) -> Json:
     """How many of the window's verdicts found deviations, and how many the latest one names."""
     judged = judged_in_window(reading, claim.check or "")
     latest = reading.latest.get(claim.check or "")
-    deviating = [one for one in judged if one.verdict.state in {State.FAILED, State.WAIVED}]
-    undecided = [one for one in judged if one.verdict.state is State.UNKNOWN]
+    deviating = [one for one in judged if red(one)]
+    undecided = [one for one in judged if one.state is State.UNKNOWN]
     return {
         "verdicts": len(judged),
         "deviating": len(deviating),
