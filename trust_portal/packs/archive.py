@@ -56,9 +56,7 @@ def write_archive(
         raise PackError(f"cannot write {out}: {error.strerror or error}") from error
 
 
-def _write_in_one_step(
-    chunks: Iterable[bytes], out: Path, announce: Callable[[Archive], object]
-) -> Archive:
+def _write_in_one_step(chunks: Iterable[bytes], out: Path, announce: Callable[[Archive], object]) -> Archive:
     out.parent.mkdir(parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     try:

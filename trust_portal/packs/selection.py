@@ -65,7 +65,9 @@ def select(records: Sequence[LoggedRecord], window: Window | None, as_of: dateti
     by_digest = {one.digest: one for one in records}
     lacking = next((one for one in verdicts if not by_digest.keys() >= {*_evidence(one)}), None)
     if lacking is not None:
-        raise PackError(f"entry {lacking.entry} judged evidence that is not in this log; verify the log first")
+        raise PackError(
+            f"entry {lacking.entry} judged evidence that is not in this log; verify the log first"
+        )
     cited = {by_digest[digest].entry: by_digest[digest] for one in verdicts for digest in _evidence(one)}
     scope = scopes[-1]
     carried = _carried(records, chosen, moment, verdicts) | cited.keys() | {scope.entry}

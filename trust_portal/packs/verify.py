@@ -304,6 +304,8 @@ def split_bundle(content: bytes) -> list[bytes]:
 class Verification:
     """One run over one pack: what does not hold, what a reader should know, and what was looked at."""
 
+    keep = False  # all statements and payloads, for whoever judges again
+
     def __init__(self, key: Key | None, signatures: bool, say: Callable[[str], None]) -> None:
         self.pinned, self.signatures, self.say = key, signatures, say
         self.problems: list[tuple[str, str]] = []
@@ -441,7 +443,7 @@ class Verification:
                 raise Bad(f"entry {index} observes a second time what an entry before it observed")
             if facts[0] == ROTATION and index not in self.turns:
                 raise Bad(f"entry {index} changes the key, and log.rotations does not name it")
-            if facts[0] in (VERDICT, SCOPE):
+            if self.keep or facts[0] in (VERDICT, SCOPE):
                 self.texts[index] = text
 
     def _statement(self, index: int, entry: bytes) -> bytes:
@@ -482,7 +484,7 @@ class Verification:
                 raise Bad(f"payload {digest}, which an entry commits to, is missing or altered")
             if not tree.startswith(head):
                 raise Bad(f"payload {digest} is for another audience than its entry says")
-            if digest in self.wanted:
+            if self.keep or digest in self.wanted:
                 self.trees[digest] = tree
             at = end
         if at != len(content):
@@ -512,7 +514,7 @@ class Verification:
         }
         self.source, self.states, others = sha256(canonical(judges)).hex(), {}, []
         for index in self.newest[VERDICT].values():
-            value = self._value(index, self.texts[index])[1]
+            value = self.value(index, self.texts[index])[1]
             name = f"verdicts/{value['check']}.json"
             self.states[name] = value["state"]
             self._guard(name, self._same, name, {"entry": index, "value": value})
@@ -530,7 +532,7 @@ class Verification:
             "scope.json",
             self._same,
             "scope.json",
-            {"entry": last, "value": self._value(last, self.texts[last])[1]},
+            {"entry": last, "value": self.value(last, self.texts[last])[1]},
         )
         self._guard("02-control-matrix/matrix.json", self._matrix)
         self._guard("log/", self._window)
@@ -551,13 +553,13 @@ class Verification:
         if self._file(stem + ".tlog-proof") != head + self._file("log/checkpoint"):
             raise Bad(f"is not the proof that leads from entry {index} to the root", stem + ".tlog-proof")
         text = self._statement(index, entry)
-        header, value = self._value(index, text)
+        header, value = self.value(index, text)
         self._guard(
             stem + ".json", self._same, stem + ".json", {"entry": index, "header": header, "value": value}
         )
         self.cited[sha256(text).hex()] = index
 
-    def _value(self, index: int, text: bytes) -> tuple[Any, Any]:
+    def value(self, index: int, text: bytes) -> tuple[Any, Any]:
         """Header and payload of a record, as far as this pack's readers may see it."""
         header, value = unjson(text)["predicate"], {}
         for digest, audience in zip(self.facts[index][3 : 3 + self.readable], AUDIENCES):  # noqa: B905
@@ -633,6 +635,14 @@ def report(run: Verification, path: str, as_json: bool) -> str:
     return "\n".join(lines)
 
 
+def pinned(pack: str, origin: str | None, line: str | None) -> Key | None:
+    """The key that the reader brought, or none; `Bad` for half a key or a pack that is not there."""
+    key = parse_key(line) if line else None
+    if (key.name if key else None) != origin or not Path(pack).exists():
+        raise Bad("--origin and --key belong together, and PACK is a zip or a folder that is there")
+    return key
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a command; returns the exit code."""
     parser = argparse.ArgumentParser(description="Verify an evidence pack offline, trusting nobody.")
@@ -643,9 +653,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--signatures", action="store_true", help="check each entry's own signature too")
     options = parser.parse_args(arguments)
     try:
-        key = parse_key(options.key) if options.key else None
-        if (key.name if key else None) != options.origin or not Path(options.pack).exists():
-            raise Bad("--origin and --key belong together, and PACK is a zip or a folder that is there")
+        key = pinned(options.pack, options.origin, options.key)
     except (Bad, ValueError) as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return 2

@@ -121,7 +121,7 @@ def matrix_csv(matrix: Document) -> bytes:
     """`matrix.csv`: UTF-8, CRLF, every field quoted where RFC 4180 asks for it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerows([_disarmed(text) for text in line] for line in _lines(matrix))
+    writer.writerows([disarmed(text) for text in line] for line in _lines(matrix))
     return out.getvalue().encode()
 
 
@@ -159,7 +159,8 @@ def _lines(matrix: Document) -> Iterator[list[str]]:
             yield [cell(row) for _, _, cell in COLUMNS]
 
 
-def _disarmed(text: str) -> str:
+def disarmed(text: str) -> str:
+    """A cell of a CSV that a spreadsheet would run as a formula, made plain text."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
