@@ -24,6 +24,7 @@ import stat
 import struct
 import sys
 import zipfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ STATEMENT, RECORD = "https://in-toto.io/Statement/v1", "https://tensorcost.com/p
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 AUDIENCES = ("public", "nda", "auditor")
 TREE_HEADS = tuple(b'{"audience":"%s",' % name.encode() for name in AUDIENCES)
+USUAL_ENDS = b'{"payload":""}]}'
 SIGNED_BY = '","payloadType":"%s","signatures":[{"keyid":"%s","sig":"'
 NAME = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+)*")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -253,17 +255,23 @@ def _folder(root: Path) -> Iterator[tuple[str, bytes]]:
 def _zip(path: Path) -> dict[str, bytes]:
     """Read a zip and demand the very bytes that our writer makes of these files: no gap, no comment, no
     compression, no second reading; so a flipped byte outside of a file shows as well."""
-    files, sums, at = {}, {}, 0
-    with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
-        for item in archive.infolist():
-            if item.compress_type != zipfile.ZIP_STORED or item.filename in files:
-                raise Bad("a file that is compressed or stands twice", item.filename[:100])
-            files[item.filename], sums[item.filename] = archive.read(item), item.CRC
-        for name, chunk in zip_chunks(files, sums):
-            if raw.read(len(chunk)) != chunk:
-                raise Bad("the zip is not the one that a writer of packs makes here", name[:100])
-        if raw.read(1):
-            raise Bad("bytes follow the end of the zip")
+    with zipfile.ZipFile(path) as archive:
+        items = archive.infolist()
+    content, files, at = path.read_bytes(), {}, 0
+    for item in items:
+        at += 30 + len(item.filename)
+        files[item.filename] = content[at : at + item.file_size]
+        at += item.file_size
+    at = 0
+    for name, chunk in zip_chunks(files, {item.filename: item.CRC for item in items}):
+        if not content.startswith(chunk, at):
+            raise Bad("the zip is not the one that a writer of packs makes here", name[:100])
+        at += len(chunk)
+    for item in items:
+        if zlib.crc32(files[item.filename]) != item.CRC:
+            raise Bad("its bytes do not have the checksum of the zip's directory", item.filename)
+    if at != len(content) or len(items) != len(files):
+        raise Bad("bytes follow the end of the zip, or a name stands twice")
     return files
 
 
@@ -431,29 +439,35 @@ class Verification:
         self.counted["signatures"] = len(self.facts) if self.signatures else 0
 
     def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
-        if len(entries) != min(256, self.size - number * 256):
-            raise Bad("holds more or fewer entries than the log has here")
-        for index, entry in enumerate(entries, number * 256):
-            if sha256(b"\x00", entry) != self.levels[0][index]:
-                raise Bad(f"entry {index} is not the one that the checkpoint stands for")
+        first, sha = number * 256, hashlib.sha256
+        leaves, expected = [sha(b"\x00" + entry).digest() for entry in entries], self.levels[0]
+        if leaves != expected[first : first + 256]:
+            wrong = next((n for n, leaf in enumerate(leaves) if leaf != expected[first + n]), len(leaves))
+            raise Bad(f"entry {first + wrong} is not the one that the checkpoint stands for")
+        for index, entry in enumerate(entries, first):
             text = self._statement(index, entry)
             found = None if b"\\" in text else USUAL.fullmatch(text.decode())
             facts = self.facts[index] = found.groups() if found else read_facts(text)
-            if self.identities.setdefault((facts[0], facts[2]), index) != index:
-                raise Bad(f"entry {index} observes a second time what an entry before it observed")
-            if facts[0] == ROTATION and index not in self.turns:
+            kind, identity = facts[0], facts[0] + facts[2]
+            if identity in self.identities:
+                raise Bad(f"entry {index} observes again what entry {self.identities[identity]} observed")
+            self.identities[identity] = index
+            if kind == ROTATION and index not in self.turns:
                 raise Bad(f"entry {index} changes the key, and log.rotations does not name it")
-            if self.keep or facts[0] in (VERDICT, SCOPE):
+            if kind in (VERDICT, SCOPE) or self.keep:
                 self.texts[index] = text
 
     def _statement(self, index: int, entry: bytes) -> bytes:
         """The payload of an envelope: of the usual one without a parser, of any other with all care."""
         era = bisect_left(self.turns, index)
         end = entry.find(b'"', 12)
-        usual = entry[end:-92] in self.heads[era] and entry[:12] == b'{"payload":"' and entry[-4:] == b'"}]}'
-        if usual and not self.signatures:
-            return unbase64(entry[12:end])
-        return open_envelope(entry, self.signers[era], self.signatures, self.native)
+        if self.signatures or entry[end:-92] not in self.heads[era] or entry[:12] + entry[-4:] != USUAL_ENDS:
+            return open_envelope(entry, self.signers[era], self.signatures, self.native)
+        written = entry[12:end]
+        text = binascii.a2b_base64(written)
+        if binascii.b2a_base64(text, newline=False) != written:
+            raise Bad(f"entry {index}: base64 with stray bits")
+        return text
 
     def _payloads(self) -> None:
         """Beside the log lies all that its entries commit to and this audience may read, and nothing else."""
@@ -475,20 +489,20 @@ class Verification:
         for index in indices:
             if index in self.facts:
                 expected.update(zip(self.facts[index][3 : 3 + self.readable], TREE_HEADS))  # noqa: B905
-        at = 0
-        for digest, head in expected.items():
+        at, starts, found, said = 0, [], [], []
+        for head in expected.values():
             start = at + 36
-            end = start + int.from_bytes(content[at + 32 : start], "big")
-            tree = content[start:end]
-            if hashlib.sha256(tree).hexdigest() != digest or content[at : at + 32].hex() != digest:
-                raise Bad(f"payload {digest}, which an entry commits to, is missing or altered")
-            if not tree.startswith(head):
-                raise Bad(f"payload {digest} is for another audience than its entry says")
+            starts.append(start)
+            said.append(content[at : at + 32])
+            at = start + int.from_bytes(content[at + 32 : start], "big")
+            found.append(hashlib.sha256(content[start:at]).hexdigest())
+            if not content.startswith(head, start):
+                raise Bad(f"the payload at byte {start} is for another audience than its entry says")
+        if found != list(expected) or b"".join(said).hex() != "".join(found) or at != len(content):
+            raise Bad("holds not just the payloads that entries commit to and this audience may read")
+        for digest, start, end in zip(found, starts, [*starts[1:], at + 36]):  # noqa: B905
             if self.keep or digest in self.wanted:
-                self.trees[digest] = tree
-            at = end
-        if at != len(content):
-            raise Bad("holds payloads that no entry commits to, or that this audience may not read")
+                self.trees[digest] = content[start : end - 36]
         self.counted["payloads"] = self.counted.get("payloads", 0) + len(expected)
 
     def _newest(self, kind: str) -> dict[str, int]:
