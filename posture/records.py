@@ -104,7 +104,7 @@ class RecordLog:
                 is there, and of this batch nothing is.
         """
         try:
-            return self.ledger.append([self._pending(record) for record in records])
+            return self.ledger.append(self._pending(record) for record in records)
         except LedgerError as error:
             raise UsageError(f"nothing of this batch was logged: {error}; then run the same again") from error
 

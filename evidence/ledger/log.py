@@ -85,6 +85,7 @@ class _New:
     pending: PendingEntry
     facts: EntryFacts
     indexed: Indexed
+    leaf: bytes
 
 
 class Ledger:
@@ -173,8 +174,10 @@ class Ledger:
         """The published checkpoint as a signed note; what an auditor should keep."""
         return self._head().signed
 
-    def append(self, entries: Sequence[PendingEntry]) -> tuple[Receipt, ...]:
+    def append(self, entries: Iterable[PendingEntry]) -> tuple[Receipt, ...]:
         """Log a batch; durable on return, all of it or nothing.
+
+        Entries may be made while they are taken; the lock is held only after the last one.
 
         An entry whose identity is in the log already with the same envelope payload is acknowledged
         with the old entry's place and `duplicate` set.
@@ -339,8 +342,9 @@ class Ledger:
                 position = size + len(new)
                 indexed = Indexed(facts.identity, position, facts.payload_digest)
                 known_already[facts.identity] = indexed
-                new.append(_New(position, pending, facts, indexed))
-                receipts.append(Receipt(position, leaf_hash(pending.envelope)))
+                leaf = leaf_hash(pending.envelope)
+                new.append(_New(position, pending, facts, indexed, leaf))
+                receipts.append(Receipt(position, leaf))
             elif known.payload != facts.payload_digest:
                 raise IdentityConflict(
                     f"{facts.identity} is entry {known.position} of {self.origin} with other content; "
@@ -353,7 +357,7 @@ class Ledger:
 
     def _leaf(self, position: int, size: int, new: Sequence[_New]) -> bytes:
         if position >= size:
-            return leaf_hash(new[position - size].pending.envelope)
+            return new[position - size].leaf
         return TileReader(self._store, size).node(0, position)
 
     def _commit(
@@ -369,7 +373,7 @@ class Ledger:
         blobs = _blobs_of(new)
         place = blob_file(head.checkpoint.size)
         for item in new:
-            edge.append(item.pending.envelope)
+            edge.append(item.pending.envelope, item.leaf)
         growth = edge.take()
         # A writer that died here may have left blobs and partial tiles of an append that never counted.
         for leftover in (*growth.entered, *(() if blobs else (place,))):
