@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checks.reperform import reperform
+from checks.reperform import needed_entries, reperform
 from checks.verdicts import Bench
 from controls.verdict import Completeness, Deviation, State, Verdict
 from evidence.kinds.postgres import RowSecurity
@@ -159,3 +159,22 @@ def test_verdicts_of_several_moments_are_each_judged_by_what_was_read_then(
         State.FAILED,
     ]
     assert reperform(second, [*more, *verdicts]) == []
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_a_verdict_cites_and_its_scope_are_enough_to_judge_it_again(
+    world: Any, with_table: Callable[..., Any], broken: bool
+) -> None:
+    ends = world.as_of + timedelta(days=30)
+    waiver = Waiver("W-1", "RLS-01", (USER,), "platform", "moved", "CRY-01", ends)
+    changes = with_table(USER, forced=False) if broken else None
+    old, _ = with_verdicts(world.log(), world)
+    now = [later(one, len(old)) for one in world.log(changes, waiver)]
+    records, verdicts = with_verdicts([*old, *now], world)
+    needed = set(needed_entries(records, verdicts))
+    assert not needed & {one.entry for one in old}
+    kept = [one for one in records if one.entry in needed]
+    assert len(kept) < len(now)
+    assert reperform(kept, verdicts) == []
+    for lost in (one for one in kept if not isinstance(one.record.payload, Verdict)):
+        assert reperform([one for one in kept if one is not lost], verdicts)

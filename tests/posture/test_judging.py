@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from datetime import timedelta
@@ -388,3 +389,26 @@ def test_wrong_usage_is_one_line(
 ) -> None:
     assert run(["check", *arguments, "--config", str(project)]) == Exit.USAGE
     assert told in capsys.readouterr().err
+
+
+def test_the_kill_matrix_is_logged_whole_or_not_at_all(
+    workspace: Workspace,
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    class Scene:
+        template = None
+
+    rds(workspace, GREEN)
+    result = SabotageResult("AVL-03", "one zone", "failed", killed=True, collateral=())
+    proof = Proof(KillMatrix(1, 1, (result,), load_checks()["AVL-03"].source), {})
+    monkeypatch.setattr("posture.scene.platform_scene", lambda *_: contextlib.nullcontext(Scene()))
+    monkeypatch.setattr("posture.prove.prove", lambda *_, **__: proof)
+    config = ["--quiet", "--config", str(project)]
+    assert run(["prove", "--log", "--check", "AVL-03", *config]) == Exit.USAGE
+    assert run(["prove", *config]) == Exit.HOLDS
+    assert payloads(workspace, KillMatrix) == []
+    assert run(["prove", "--log", *config]) == Exit.HOLDS
+    assert payloads(workspace, KillMatrix) == [proof.matrix]
