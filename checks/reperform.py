@@ -12,14 +12,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeAlias, cast
 
 from checks.check import Check
 from checks.verdicts import Bench
 from controls.verdict import State, Verdict
 from evidence.payload import Json, encode
 from evidence.proofs.canonical import canonical_bytes
+from evidence.scope import Scope
 from evidence.view import LoggedRecord, Reading, evidence_of, known_since
+
+Sitting: TypeAlias = tuple[int, float]
+"""Verdicts of one number of entries read and one moment share their evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +76,42 @@ def reperform(records: Sequence[LoggedRecord], verdicts: Iterable[LoggedRecord])
     ]
 
 
+def needed_entries(records: Sequence[LoggedRecord], verdicts: Iterable[LoggedRecord]) -> tuple[int, ...]:
+    """The entries without which the verdicts cannot be judged again: their own, their evidence and scopes.
+
+    For a pack that leaves the rest of the log out. Nothing else changes a verdict: what a check reads is
+    what its verdict cites, waivers and the evidence of compensating controls included.
+    """
+    entry_of = {logged.digest: logged.entry for logged in records}
+    needed: set[int] = set()
+    reading = Reading(records)
+    for _, one, old in _in_sittings(verdicts):
+        scopes = reading.until(old.entries, old.as_of).logged(Scope) if old.as_of else ()
+        needed |= {one.entry, *(scope.entry for scope in scopes[-1:])}
+        needed |= {entry_of[digest] for digest in old.evidence if digest in entry_of}
+    return tuple(sorted(needed))
+
+
 def judged_again(
     records: Sequence[LoggedRecord],
     verdicts: Iterable[LoggedRecord],
     checks: Mapping[str, Check] | None = None,
 ) -> Iterator[JudgedAgain]:
     """Judge each logged verdict again, in the order of the entries that had been read."""
-    logged = [(one, one.record.payload) for one in verdicts]
-    wanted = sorted(((one, old) for one, old in logged if isinstance(old, Verdict)), key=_sitting)
     reading = Reading(records)
-    for (entries, _), group in itertools.groupby(wanted, key=lambda pair: _sitting(pair)[:2]):
-        yield from _one_sitting(list(group), reading, entries, checks)
+    for (entries, _), group in itertools.groupby(_in_sittings(verdicts), key=lambda item: item[0]):
+        yield from _one_sitting([(one, old) for _, one, old in group], reading, entries, checks)
 
 
-def _sitting(pair: tuple[LoggedRecord, Verdict]) -> tuple[int, float, int]:
-    logged, old = pair
-    return old.entries, old.as_of.timestamp() if old.as_of else 0.0, logged.entry
+def _in_sittings(verdicts: Iterable[LoggedRecord]) -> list[tuple[Sitting, LoggedRecord, Verdict]]:
+    """The verdicts among some records, each with what had been read and when, in this order."""
+    logged = [(one, one.record.payload) for one in verdicts]
+    found = [
+        ((old.entries, old.as_of.timestamp() if old.as_of else 0.0), one, old)
+        for one, old in logged
+        if isinstance(old, Verdict)
+    ]
+    return sorted(found, key=lambda item: (item[0], item[1].entry))
 
 
 def _one_sitting(

@@ -49,7 +49,7 @@ def latest(records: Sequence[LoggedRecord]) -> Latest:
     verdicts = tuple(
         seen.payload
         for seen in evidence.observed(Verdict)
-        if seen.payload.scope == newest or seen.payload.state is State.FAILED
+        if seen.payload.scope == newest or seen.payload.state in (State.FAILED, State.WAIVED)
     )
     if not verdicts:
         raise UsageError("the ledger holds no verdict over the newest scope; run `posture check` first")

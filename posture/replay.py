@@ -34,6 +34,9 @@ KEPT = timedelta(days=3653)
 JUDGED = ("state", "facts", "deviations")
 """What makes a verdict another one; a reason worded anew, or other source that says the same, does not."""
 
+TOLD_EVERY = 100
+"""Verdicts between two lines of progress, about a third of a second."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 P = TypeVar("P", bound=Payload)
 Progress = Callable[[str], None]
@@ -113,7 +116,7 @@ def replay(
     Args:
         records: the whole log, in its order.
         window: when the verdicts were recorded.
-        progress: told one line for each verdict.
+        progress: told a line now and then.
         checks: today's checks.
     """
     wanted = [one for one in records if isinstance(one.record.payload, Verdict) and window.holds(one)]
@@ -183,7 +186,8 @@ def _moment(text: str, *, end: bool) -> datetime:
 
 def _told(judged: Iterable[JudgedAgain], total: int, progress: Progress) -> Iterator[JudgedAgain]:
     for number, one in enumerate(judged, start=1):
-        progress(f"{number} of {total}  {one.old.check} entry {one.logged.entry}")
+        if number % TOLD_EVERY == 0 or number == total:
+            progress(f"{number} of {total}  {one.old.check} entry {one.logged.entry}")
         yield one
 
 

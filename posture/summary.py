@@ -44,7 +44,7 @@ def head(verdicts: Sequence[Verdict], kills: KillMatrix) -> str:
     if hollow := [verdict.check for verdict in verdicts if kill_score(kills, verdict).hollow]:
         lines.append(
             f"hollow: {len(hollow)} of {len(verdicts)} checks were never seen red in this version: "
-            + ", ".join(hollow)
+            f"{', '.join(hollow)}; `posture prove --log` sabotages them"
         )
     return "\n".join(lines)
 
@@ -92,7 +92,12 @@ def _area_line(area: str, judged: Sequence[Verdict]) -> str:
 
 
 def _lines(verdict: Verdict, score: KillScore) -> Iterable[str]:
-    hollow = f" (hollow: {score})" if score.hollow else ""
-    yield f"{verdict.check:<7} {MARKS[verdict.state]:<8} {verdict.reason}{hollow}"
+    yield f"{verdict.check:<7} {MARKS[verdict.state]:<8} {verdict.reason}{_hollow(score)}"
     for deviation in verdict.deviations:
         yield f"        - {deviation.what}: {deviation.where}"
+
+
+def _hollow(score: KillScore) -> str:
+    if not score.hollow:
+        return ""
+    return f" (hollow: {score})" if score.total else " (hollow)"

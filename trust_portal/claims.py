@@ -193,14 +193,14 @@ def _by_check(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
 def _present(by_check: Mapping[str, Verdict], known: Mapping[str, Check]) -> Mapping[str, Verdict]:
     """The verdicts as they stand today: one of another check or scope than the present decides nothing.
 
-    A failure stays one until the present check says otherwise.
+    A failure stays one until the present check says otherwise, and without its waiver it is one again.
     """
     newest = max(by_check.values(), key=_spoken, default=None)
     scope = newest.scope if newest else ""
     return {
         name: verdict
         if verdict.state is State.FAILED or not (why := _past(verdict, known, scope))
-        else dataclasses.replace(verdict, state=State.UNKNOWN, reason=why)
+        else dataclasses.replace(verdict, state=_without_it(verdict), reason=why)
         for name, verdict in by_check.items()
     }
 
@@ -271,7 +271,13 @@ def _decided(claim: Claim, verdict: Verdict, score: KillScore, as_of: datetime) 
 def _state_at(verdict: Verdict, as_of: datetime) -> tuple[State, str]:
     if verdict.state is State.FAILED or verdict.valid_until is None or verdict.valid_until > as_of:
         return verdict.state, verdict.reason
-    return State.UNKNOWN, f"The evidence expired on {timestamp(verdict.valid_until)}."
+    ended = "waiver or its evidence" if verdict.state is State.WAIVED else "evidence"
+    return _without_it(verdict), f"The {ended} expired on {timestamp(verdict.valid_until)}."
+
+
+def _without_it(verdict: Verdict) -> State:
+    """The state of a verdict that speaks no more: unknown, but what was only waived has failed."""
+    return State.FAILED if verdict.state is State.WAIVED else State.UNKNOWN
 
 
 def _refuse_contradiction(claim: Claim, verdict: Verdict) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checks.reperform import reperform
+from checks.reperform import needed_entries, reperform
 from checks.verdicts import Bench
 from controls.verdict import Completeness, Deviation, State, Verdict
 from evidence.kinds.postgres import RowSecurity
@@ -51,7 +51,9 @@ def changed(logged: LoggedRecord, **fields: Any) -> LoggedRecord:
 def later(logged: LoggedRecord, by: int, **header: Any) -> LoggedRecord:
     record = logged.record
     changed = dataclasses.replace(record, header=dataclasses.replace(record.header, **header))
-    return dataclasses.replace(logged, record=changed, entry=logged.entry + by, digest=f"{logged.digest}-{by}")
+    return dataclasses.replace(
+        logged, record=changed, entry=logged.entry + by, digest=f"{logged.digest}-{by}"
+    )
 
 
 def test_verdicts_follow_from_the_log(world: Any, with_table: Callable[..., Any]) -> None:
@@ -133,9 +135,7 @@ def test_evidence_that_is_not_there_shows_as_a_difference(world: Any) -> None:
     records, verdicts = with_verdicts(world.log(), world)
     lost = [one for one in records if one.record.header.kind != RowSecurity.kind]
     found = reperform(lost, verdicts)
-    assert {"state", "evidence", "completeness"} <= {
-        one.field for one in found if one.check == "RLS-01"
-    }
+    assert {"state", "evidence", "completeness"} <= {one.field for one in found if one.check == "RLS-01"}
     (nothing, *_) = reperform(records[1:], verdicts)
     assert (nothing.field, nothing.again) == ("verdict", "no scope was known to its judge")
 
@@ -152,8 +152,29 @@ def test_verdicts_of_several_moments_are_each_judged_by_what_was_read_then(
     first, verdicts = with_verdicts(world.log(), world)
     red = [later(one, len(first)) for one in world.log(with_table(USER, forced=False)) if one.entry == 1]
     second, more = with_verdicts([*first, *red], world)
-    assert [one.record.payload.state for one in (*verdicts, *more) if one.record.payload.check == "RLS-01"] == [
+    assert [
+        one.record.payload.state for one in (*verdicts, *more) if one.record.payload.check == "RLS-01"
+    ] == [
         State.SATISFIED,
         State.FAILED,
     ]
     assert reperform(second, [*more, *verdicts]) == []
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_what_a_verdict_cites_and_its_scope_are_enough_to_judge_it_again(
+    world: Any, with_table: Callable[..., Any], broken: bool
+) -> None:
+    ends = world.as_of + timedelta(days=30)
+    waiver = Waiver("W-1", "RLS-01", (USER,), "platform", "moved", "CRY-01", ends)
+    changes = with_table(USER, forced=False) if broken else None
+    old, _ = with_verdicts(world.log(), world)
+    now = [later(one, len(old)) for one in world.log(changes, waiver)]
+    records, verdicts = with_verdicts([*old, *now], world)
+    needed = set(needed_entries(records, verdicts))
+    assert not needed & {one.entry for one in old}
+    kept = [one for one in records if one.entry in needed]
+    assert len(kept) < len(now)
+    assert reperform(kept, verdicts) == []
+    for lost in (one for one in kept if not isinstance(one.record.payload, Verdict)):
+        assert reperform([one for one in kept if one is not lost], verdicts)

@@ -174,7 +174,9 @@ def test_unknown_stays_unknown(world: Any, waiver: Waiver) -> None:
 
 def test_a_failure_over_incomplete_evidence_is_not_waived(world: Any, broken: Any, waiver: Waiver) -> None:
     """Without its deviations it would be unknown, and a waiver never touches that."""
-    second = dataclasses.replace(world.scope.over("databases")[0], id="databases/two", subject="databases:two")
+    second = dataclasses.replace(
+        world.scope.over("databases")[0], id="databases/two", subject="databases:two"
+    )
     scope = dataclasses.replace(world.scope, units=(*world.scope.units, second))
     seen = evidence_of(world.log(broken, waiver), 1000, world.as_of)
     verdict = Bench(seen, scope, entries=1000, as_of=world.as_of).verdict("RLS-01")

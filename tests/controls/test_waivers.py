@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TODAY = date(2026, 11, 23)
 CHECKS = {"RLS-01", "RLS-07", "CRY-01"}
+BOTH = '[identity.app_user, "databases:one: x: ai.spend"]'
 GOOD = """\
 # reviewed by security
 - id: W-1
@@ -77,13 +78,25 @@ WRONG = {
     "an unknown key": (GOOD + "  until: 2027\n", r":12: until: is an unknown key"),
     "a repeated key": (GOOD + "  owner: me\n", r":12: owner: is given twice"),
     "a repeated id": (GOOD + GOOD, r":13: id: W-1 stands in the register twice"),
-    "no compensating control": (GOOD.replace("  compensating: CRY-01\n", ""), r":2: compensating: is missing"),
-    "an empty reason": (GOOD.replace("team", "").replace("owner: platform", "owner: ''"), r":5: owner: is empty"),
+    "no compensating control": (
+        GOOD.replace("  compensating: CRY-01\n", ""),
+        r":2: compensating: is missing",
+    ),
+    "an empty reason": (
+        GOOD.replace("team", "").replace("owner: platform", "owner: ''"),
+        r":5: owner: is empty",
+    ),
     "an unknown check": (GOOD.replace("RLS-01", "RLS-99"), r":3: check: there is no check 'RLS-99'"),
     "an unknown compensation": (GOOD.replace("CRY-01", "CRY-99"), r":9: compensating: there is no check"),
     "itself": (GOOD.replace("CRY-01", "RLS-01"), r":9: compensating: RLS-01 cannot make up for itself"),
-    "no deviations": (GOOD.replace('[identity.app_user, "databases:one: x: ai.spend"]', "[]"), r":4: deviations"),
-    "one deviation": (GOOD.replace('[identity.app_user, "databases:one: x: ai.spend"]', "all"), r":4: deviations"),
+    "no deviations": (
+        GOOD.replace(BOTH, "[]"),
+        r":4: deviations",
+    ),
+    "one deviation": (
+        GOOD.replace(BOTH, "all"),
+        r":4: deviations",
+    ),
     "a number": (GOOD.replace("platform team", "12"), r":5: owner: is no text"),
     "a person": (GOOD.replace("platform team", "ann@example.com"), r":5: owner: is an address"),
     "no date": (GOOD.replace("2027-01-31", "soon"), r":10: expires: 'soon' is no date"),
