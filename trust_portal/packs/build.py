@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from checks.check import load_checks
 from checks.sources import carried_sources, judging_source
@@ -88,7 +88,7 @@ class PackReport:
         entries: of the log that it proves.
         carried: entries that it holds.
         window: from its first moment to the pack's own.
-        verdicts: SHA-256 (hex) of the signed statement of each verdict in `verdicts/`.
+        verdicts: SHA-256 (hex) of the signed statement of each verdict of the window, and of the newest ones.
         sha256: of the whole zip.
         verifier: SHA-256 of the verify.py inside, to compare with the portal.
     """
@@ -161,7 +161,7 @@ def _report(
         entries=size,
         carried=len(selection.entries),
         window=Interval(selection.window.start, min(selection.window.end, selection.as_of)),
-        verdicts=tuple(sorted(one.digest for one in selection.verdicts.values())),
+        verdicts=selection.told,
         bytes=archive.size,
         sha256=archive.sha256,
         verifier=_digest(files["verify/verify.py"]),
@@ -289,7 +289,7 @@ def _readme(
 ) -> dict[str, bytes]:
     environment = Environment(
         loader=PackageLoader("trust_portal.packs"),
-        autoescape=lambda name: str(name).endswith(".html"),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
