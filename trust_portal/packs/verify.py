@@ -371,9 +371,11 @@ class Verification:
         for index in self.turns:
             entry = split_bundle(self._file(self.bundles[index // 256]))[index % 256]
             about = unjson(unbase64(unjson(entry)["payload"]))["predicate"]
+            if about["kind"] != ROTATION:
+                raise Bad(f"entry {index} is no change of key", "log/log.rotations")
             old, new = bytes.fromhex(about["unit"][8:]), bytes.fromhex(about["subject"][8:])
             self.keys = [old] if index == self.turns[0] else self.keys
-            if about["kind"] != ROTATION or self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
+            if self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
                 raise Bad(f"entry {index} is no change from the key of its time", "log/log.rotations")
             for public in (old, new):
                 open_envelope(entry, {key_id(public): public})
@@ -613,7 +615,7 @@ class Verification:
             )
         later = sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values())
         if later:
-            self.notes.append(f"The log holds {later} verdicts from after the pack's own moment.")
+            self.notes.append(f"{later} verdicts of these bundles are from after the pack's own moment.")
 
 
 def _native() -> Callable[..., Any] | None:
