@@ -170,9 +170,15 @@ def canonical(value: object) -> bytes:
     return text.encode()
 
 
+def _integer(text: str) -> int:
+    if abs(int(text)) >= 2**53:
+        raise Bad("a number that other readers may read otherwise")
+    return int(text)
+
+
 def unjson(content: bytes) -> dict[str, Any]:
     """A JSON object in its one canonical text, so that no key stands twice and nothing is read two ways."""
-    parsed = json.loads(content)
+    parsed = json.loads(content, parse_int=_integer, parse_float=_integer)
     if not isinstance(parsed, dict) or canonical(parsed) != content:
         raise Bad("not an object in canonical JSON")
     return parsed
@@ -339,9 +345,16 @@ class Verification:
     def verify(self, path: Path) -> None:
         """Open the pack and check all of it; what rests on something broken is not attempted."""
         self._guard(str(path), self._open, path)
-        for step in (self._keys, self._manifest, self._tree, self._entries, self._payloads, self._copies):
+        for name, step in (
+            ("log/checkpoint", self._keys),
+            (NOTE, self._manifest),
+            ("log/checkpoint", self._tree),
+            ("log/", self._entries),
+            ("log/blobs/", self._payloads),
+            ("verdicts/", self._copies),
+        ):
             if not self.problems:
-                self._guard(NOTE, step)
+                self._guard(name, step)
 
     def _guard(self, name: str, step: Callable[..., object], *given: object) -> None:
         """The one boundary, at which whatever a forged pack breaks becomes a problem of that pack."""
@@ -485,7 +498,7 @@ class Verification:
         self.newest = {kind: self._newest(kind) for kind in (VERDICT, SCOPE)}
         cited = {int(name[12:-10]) for name in self.files if EVIDENCE.fullmatch(name)}
         read = cited.union(self.newest[VERDICT].values(), self.newest[SCOPE].values())
-        self.wanted = {digest for index in read for digest in self.facts[index][3:]}
+        self.wanted = {digest for index in read & self.facts.keys() for digest in self.facts[index][3:]}
         names = [name for name in self.files if name.startswith("log/blobs/")]
         firsts = sorted((int(re.sub("[x/]", "", name[10:])), name) for name in names)
         for number, (first, name) in enumerate(firsts or [(0, "log/blobs/")]):
@@ -563,7 +576,7 @@ class Verification:
 
     def _evidence(self, stem: str, index: int) -> None:
         entry, path = self._file(stem + ".dsse.json"), audit_path(self.levels, index)
-        if sha256(b"\x00", entry) != self.levels[0][index]:
+        if index not in self.facts or sha256(b"\x00", entry) != self.levels[0][index]:
             raise Bad(f"is not entry {index} of the log")
         lines = b"".join(binascii.b2a_base64(node) for node in path)
         head = b"c2sp.org/tlog-proof@v1\nindex %d\n%s\n" % (index, lines)
