@@ -358,9 +358,10 @@ def test_names_that_leave_the_folder_are_refused(files: dict[str, bytes], tmp_pa
 
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.zip"
-    with zipfile.ZipFile(path, "w") as opened, pytest.warns(UserWarning, match="Duplicate name"):
-        for content in (b"one", b"two"):
-            opened.writestr(zipfile.ZipInfo("a"), content)
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr(zipfile.ZipInfo("a"), b"one")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            opened.writestr(zipfile.ZipInfo("a"), b"two")
     assert verified(path).problems
 
 
@@ -375,7 +376,7 @@ def test_a_compressed_zip_is_refused(files: dict[str, bytes], tmp_path: Path) ->
 def test_more_than_a_plain_zip_can_hold_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(archive, "MAX_FILES", 2)
     with pytest.raises(PackError, match="a pack holds at most 2"):
-        write_archive({name: b"" for name in "abc"}, tmp_path / "p.zip")
+        write_archive(dict.fromkeys("abc", b""), tmp_path / "p.zip")
     monkeypatch.setattr(archive, "MAX_BYTES", 100)
     with pytest.raises(PackError, match="pack a shorter window"):
         write_archive({"a": bytes(100)}, tmp_path / "p.zip")
@@ -669,7 +670,7 @@ def rotate(writer: Writer, change: Record) -> None:
     from evidence.record import seal
     from evidence.view import LoggedRecord
 
-    sealed = seal(change, salt=lambda size: bytes(size))
+    sealed = seal(change, salt=bytes)
     envelope = sign(PAYLOAD_TYPE, sealed.statement, [SIGNER, OTHER]).encode()
     writer.ledger.rotate(PendingEntry(change.identity, envelope, tuple(sealed.subtrees.values())), OTHER)
     writer.records.append(LoggedRecord(change, verify.sha256(sealed.statement).hex(), len(writer.records)))
@@ -791,5 +792,5 @@ def test_two_entries_about_one_observation_are_refused(tmp_path: Path) -> None:
 def _statement(run: str) -> bytes:
     from evidence.record import seal
 
-    sealed = seal(record(scope([]), "scope", "project:demo", FIRST, run=run), salt=lambda size: bytes(size))
+    sealed = seal(record(scope([]), "scope", "project:demo", FIRST, run=run), salt=bytes)
     return sealed.statement

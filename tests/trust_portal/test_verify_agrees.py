@@ -1,4 +1,4 @@
-"""verify.py repeats the proofs code on purpose, and index.html repeats verify.py; all give the same answers."""
+"""verify.py repeats the proofs code on purpose, index.html repeats verify.py; all give the same answers."""
 
 from __future__ import annotations
 
@@ -361,7 +361,8 @@ def test_the_page_finds_flipped_bytes(page: Page, pack: Path, tmp_path: Path) ->
 @in_browser
 def test_the_page_reads_signatures_keys_and_json_as_the_program_does(page: Page) -> None:
     check = """async ([key, message, signature]) => {
-      try { await checkSignature(unhex(key), unhex(message), unhex(signature)); return true } catch { return false }
+      try { await checkSignature(unhex(key), unhex(message), unhex(signature)); return true }
+      catch { return false }
     }"""
     stranger = Ed25519Signer.from_seed(bytes(32))
     s = (int.from_bytes(SIGNER.sign(b"m")[32:], "little") + ed25519.ORDER).to_bytes(32, "little")
