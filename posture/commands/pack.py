@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from posture.cli import Exit
+from posture.commands import pack_sample
 from posture.commands.options import add_config, load
 
 EXAMPLE = """examples:
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(build)
     verify = actions.add_parser("verify", help="verify a pack offline", prefix_chars="\0", add_help=False)
     verify.add_argument("words", nargs="*", metavar="ARGUMENT", help="as of the verify.py in the pack")
+    pack_sample.add_arguments(actions.add_parser("sample", help=pack_sample.SUMMARY))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         from trust_portal.packs.verify import main
 
         return main(arguments.words)
+    if arguments.action == "sample":
+        return pack_sample.run(arguments)
     from posture.publish import log_key, publish_pack
     from posture.workspace import open_workspace
 
