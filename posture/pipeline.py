@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from checks.check import Check, load_checks
 from checks.verdicts import Bench
@@ -103,7 +104,7 @@ def _collect(
     ]
     outcomes: Counter[Outcome] = Counter()
     with _pool() as pool:
-        sightings = pool.map(lambda pair: _look_at(clock, pair[0], pair[1], access_to), waiting)
+        sightings = pool.map(lambda pair: look_at(clock, pair[0], pair[1], access_to), waiting)
         for (unit, collector), records in zip(waiting, sightings, strict=True):
             log.append(records)
             outcomes.update(record.header.outcome for record in records)
@@ -239,7 +240,7 @@ def look_at_all(clock: RunClock, scope: Scope, access_to: AccessTo) -> list[Reco
         record
         for unit in scope.units
         for collector in collectors_for(unit.population)
-        for record in _look_at(clock, unit, collector, access_to)
+        for record in look_at(clock, unit, collector, access_to)
     ]
 
 
@@ -257,7 +258,7 @@ def scope_record(clock: RunClock, scope: Scope) -> Record:
     )
 
 
-def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
+def look_at(clock: RunClock, unit: Unit, collector: Collector[Any], access_to: AccessTo) -> list[Record]:
     """Everything that one collector saw of one unit, as records observed in one interval."""
     started = clock.now()
     sightings = look_through(collector, unit, lambda: access_to(unit, collector))

@@ -21,6 +21,7 @@ from posture.cli import VERSION
 from posture.config import Project
 from posture.errors import UsageError
 from posture.records import RunClock
+from posture.sample_files import pack_files
 from posture.workspace import Workspace
 from trust_portal.claims import CompiledPosture, compile_claims
 from trust_portal.documents.summary import write_summary
@@ -128,7 +129,8 @@ def publish_pack(workspace: Workspace, out: Path, order: PackOrder | None = None
     if workspace.signer is None:
         raise UsageError("a pack is signed with the ledger's key: name it as ledger.signer")
     asked = order or PackOrder()
-    project = workspace.project.project
+    project, ledger = workspace.project.project, workspace.log.ledger
+    records = workspace.log.read()
     made = Order(
         engagement=asked.engagement or project,
         project=project,
@@ -136,11 +138,14 @@ def publish_pack(workspace: Workspace, out: Path, order: PackOrder | None = None
         window=asked.window,
         as_of=asked.as_of,
         since=asked.since,
+        beside=lambda entries, checkpoint: pack_files(
+            ledger, records, asked.audience, entries=entries, checkpoint=checkpoint
+        ),
     )
     try:
         return build_pack(
-            workspace.log.ledger,
-            workspace.log.read(),
+            ledger,
+            records,
             out,
             signer=workspace.signer,
             order=made,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posture.cli import Exit
+from posture.commands import pack_sample
 from posture.commands.options import add_config, load
 from posture.errors import UsageError
 
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(build)
     _handed_over(actions, "verify", "verify a pack offline")
     _handed_over(actions, "reperform", "judge a pack's evidence again and compare the verdicts")
+    pack_sample.add_arguments(actions.add_parser("sample", help=pack_sample.SUMMARY))
     diff = actions.add_parser("diff", help="what changed between two packs; exit 1 when anything did")
     diff.add_argument("earlier", type=Path)
     diff.add_argument("later", type=Path)
@@ -73,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         from trust_portal.packs.reperform import main as reperform
 
         return reperform(arguments.words)
+    if arguments.action == "sample":
+        return pack_sample.run(arguments)
     return _diff(arguments) if arguments.action == "diff" else _build(arguments)
 
 

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -67,7 +67,8 @@ class Order:
         window: the days that it reports on; None for the whole log.
         as_of: the moment of knowledge; None for the newest time of recording.
         since: an older checkpoint that the log is to be shown to extend.
-        beside: more files by name (populations and samples).
+        beside: gives more files by name (populations and samples), from the entries that are carried and the
+            checkpoint.
         evidence_keys: raw public keys that signed entries, where they are not the log's own.
     """
 
@@ -77,7 +78,7 @@ class Order:
     window: Window | None = None
     as_of: datetime | None = None
     since: bytes | None = None
-    beside: Mapping[str, bytes] = field(default_factory=dict)
+    beside: Callable[[frozenset[int], bytes], Mapping[str, bytes]] = lambda _entries, _checkpoint: {}
     evidence_keys: Sequence[bytes] = ()
 
 
@@ -136,7 +137,7 @@ def build_pack(
     selection = select(records, order.window, order.as_of)
     _refuse_foreign_judges(selection)
     files = {
-        **order.beside,
+        **order.beside(selection.entries, checkpoint),
         **document_files(_engagement(ledger.origin, records, order, selection)),
         **dict(_log(ledger, checkpoint, order, selection)),
         **dict(_evidence(ledger, checkpoint, selection, order.audience)),
