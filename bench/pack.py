@@ -1,8 +1,10 @@
-"""How fast `verify.py` checks a pack of 10,000 records, beside hashing the same records in the same run.
+"""How fast `verify.py` checks a pack of 10,000 records, beside hashing in the same run.
 
-Run: ``python bench/pack.py [RECORDS]``. The raw limit is what no verifier can leave out: SHA-256 of each
-signed record and of each of its three payload subtrees, in Python. Both are measured as processor time of
-this process and as time on the clock, the least of several rounds.
+Run: ``python bench/pack.py [RECORDS]``. Two raw limits, both in Python. The bare one is SHA-256 of each signed
+record and of each of its three payload subtrees. The other one is all the hashing that no verifier can leave
+out: the pack is read from disk, and hashed are each of its files (the manifest), each record as a leaf, each
+inner node of the tree, and each subtree. Measured is the processor's time of this process, the least of
+several rounds.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import hashlib
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-ROUNDS = 5
+ROUNDS = 9
 ORIGIN = "bench.example/ledger"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 BATCH = 500
@@ -81,15 +84,15 @@ def fill(folder: Path, records: int) -> object:
     return log
 
 
-def least(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds on the clock and of the processor, the least of several rounds."""
-    clock = processor = float("inf")
+def least(*works: Callable[[], object]) -> list[float]:
+    """Seconds of the processor for each, the least of several rounds in turn."""
+    best = [float("inf")] * len(works)
     for _ in range(ROUNDS):
-        started, used = time.perf_counter(), time.process_time()
-        work()
-        clock = min(clock, time.perf_counter() - started)
-        processor = min(processor, time.process_time() - used)
-    return clock, processor
+        for number, work in enumerate(works):
+            started = time.process_time()
+            work()
+            best[number] = min(best[number], time.process_time() - started)
+    return best
 
 
 def main() -> None:
@@ -126,6 +129,16 @@ def main() -> None:
             for content in (*entries, *blobs):
                 hashlib.sha256(content).digest()
 
+        def needed() -> None:
+            with zipfile.ZipFile(folder / "pack.zip") as opened:
+                for file in opened.namelist():
+                    hashlib.sha256(opened.read(file)).digest()
+            leaves = [hashlib.sha256(b"\0" + entry).digest() for entry in entries]
+            for _ in leaves[1:]:
+                hashlib.sha256(b"\1" + leaves[0] + leaves[1]).digest()
+            for content in blobs:
+                hashlib.sha256(content).digest()
+
         def ours() -> None:
             run = verify.Verification(None, False, lambda _line: None)
             run.verify(folder / "pack.zip")
@@ -137,13 +150,10 @@ def main() -> None:
             f"{len(entries):,} records, {len(blobs):,} payloads, {size:,} bytes; pack {report.bytes:,} bytes"
         )
         print(f"reading the log {read:.1f} s, building the pack {built:.1f} s")
-        raw, taken = least(bare), least(ours)
-        print(f"{'':24}{'hashing':>10}{'verify.py':>10}{'ratio':>8}")
-        for what, one, other in (
-            ("on the clock, s", raw[0], taken[0]),
-            ("of the processor, s", raw[1], taken[1]),
-        ):
-            print(f"{what:24}{one:10.3f}{other:10.3f}{other / one:7.2f}x")
+        once, every, taken = least(bare, needed, ours)
+        print(f"verify.py {taken:.3f} s")
+        print(f"hashing the records and payloads once {once:.3f} s, {taken / once:.2f}x")
+        print(f"all hashing that a verifier must do   {every:.3f} s, {taken / every:.2f}x")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ import stat
 import struct
 import sys
 import zipfile
-import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,8 +48,7 @@ USUAL = re.compile(  # the one canonical text of a record's statement in which n
     r'"outcome":"[^"]*","reason":"[^"]*","recorded":"([^"]*)",("run":"[^"]*","subject":"[^"]*","unit":"[^"]*")\},'
     rf'"predicateType":"{re.escape(RECORD)}","subject":\[{",".join(_TREES)}\]\}}'
 )
-NOT_CHECKED = """NOT CHECKED: each entry's own signature (--signatures). What was checked binds every entry
-to the root that the log's key signed."""
+NOT_CHECKED = "NOT CHECKED: each entry's own signature (--signatures); the root over all of them is signed."
 NOT_PINNED = """NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and
 nothing about who made it. Run again with --origin and --key from a source of your own."""
 
@@ -67,8 +65,7 @@ class Key(NamedTuple):
 
 
 # Ed25519 (RFC 8032 section 5.1), strict and without cofactor.
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 Point = tuple[int, int, int, int]
 NEUTRAL: Point = (0, 1, 1, 0)
@@ -99,8 +96,7 @@ def _encoded(point: Point) -> bytes:
 @functools.lru_cache(maxsize=64)
 def _point(encoded: bytes) -> Point:
     """The point of a canonical encoding; one of small order signs anything and is refused."""
-    number = int.from_bytes(encoded, "little")
-    sign, y = number >> 255, number & (2**255 - 1)
+    sign, y = divmod(int.from_bytes(encoded, "little"), 2**255)
     u, v = (y * y - 1) % P, (D * y * y + 1) % P
     x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
     x = x * pow(2, (P - 1) // 4, P) % P if (v * x * x - u) % P else x
@@ -123,7 +119,7 @@ def check_signature(
     """Return when the signature holds; `native` does the last step, where `cryptography` is installed."""
     key, r, s = _point(public), signature[:32], int.from_bytes(signature[32:], "little")
     if len(signature) != 64 or s >= L or r in WEAK:
-        raise Bad("the signature was altered: not 64 bytes, S not below the group order, or R of small order")
+        raise Bad("the signature was altered: its length, S not below the group order, or R of small order")
     if native is not None:
         native(public).verify(signature, message)
         return
@@ -227,7 +223,7 @@ def open_envelope(
     """The payload of a DSSE envelope signed by a known key; `check` says whether to see that it really is."""
     envelope = unjson(content)
     signed = {item["keyid"]: unbase64(item["sig"]) for item in envelope["signatures"]}
-    again = [{"keyid": item["keyid"], "sig": item["sig"]} for item in envelope["signatures"]]
+    again = [{name: item[name] for name in ("keyid", "sig")} for item in envelope["signatures"]]
     payload = unbase64(envelope["payload"])
     if envelope != {"payload": envelope["payload"], "payloadType": PAYLOAD_TYPE, "signatures": again}:
         raise Bad("not the envelope of a statement")
@@ -247,7 +243,7 @@ def read_facts(text: bytes) -> tuple[str, ...]:
         raise Bad("not the statement of a record")
     if [(tree["name"], *tree["digest"]) for tree in trees] != [(name, "sha256") for name in AUDIENCES]:
         raise Bad("a record commits to three subtrees: public, nda and auditor")
-    quoted = ",".join(f'"{name}":{json.dumps(about[name])}' for name in ("run", "subject", "unit"))
+    quoted = ",".join(f'"{name}":{canonical(about[name]).decode()}' for name in ("run", "subject", "unit"))
     return (about["kind"], about["recorded"], quoted, *(tree["digest"]["sha256"] for tree in trees))
 
 
@@ -273,21 +269,16 @@ def _folder(root: Path) -> Iterator[tuple[str, bytes]]:
 def _zip(path: Path) -> dict[str, bytes]:
     """Read a zip and demand the very bytes that our writer makes of these files: no gap, no comment, no
     compression, no second reading; so a flipped byte outside of a file shows as well."""
-    content, files, at = path.read_bytes(), {}, 0
+    files, sums = {}, {}
     with zipfile.ZipFile(path) as archive:
         for item in archive.infolist():
-            at += 30 + len(item.filename)
-            files[item.filename] = content[at : (at := at + item.file_size)]
-            if zlib.crc32(files[item.filename]) != item.CRC:
-                raise Bad("its bytes do not have the checksum of the zip's directory", item.filename[:100])
-        made = zip_chunks(files, {item.filename: item.CRC for item in archive.infolist()})
-    at = 0
-    for name, chunk in made:
-        if not content.startswith(chunk, at):
-            raise Bad("the zip is not the one that a writer of packs makes here", name[:100])
-        at += len(chunk)
-    if at != len(content):
-        raise Bad("bytes follow the end of the zip, or a name stands twice")
+            if item.compress_type != zipfile.ZIP_STORED or item.file_size > path.stat().st_size:
+                raise Bad("a file that is compressed, or larger than the pack", item.filename[:100])
+            files[item.filename], sums[item.filename] = archive.read(item), item.CRC
+    with path.open("rb") as raw:
+        wrong = next((name for name, chunk in zip_chunks(files, sums) if raw.read(len(chunk)) != chunk), None)
+        if wrong is not None or raw.read(1):
+            raise Bad("the zip is not the one that a writer of packs makes of its files", wrong or "its end")
     return files
 
 
@@ -333,6 +324,7 @@ class Verification:
     def __init__(self, key: Key | None, signatures: bool, say: Callable[[str], None]) -> None:
         self.pinned, self.signatures, self.say = key, signatures, say
         self.native = _native() if signatures else None
+        self.files: dict[str, bytes] = {}
         self.problems: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self.counted: dict[str, int] = {}
@@ -344,15 +336,10 @@ class Verification:
 
     def verify(self, path: Path) -> None:
         """Open the pack and check all of it; what rests on something broken is not attempted."""
-        self._guard(str(path), self._open, path)
-        for name, step in (
-            ("log/checkpoint", self._keys),
-            (NOTE, self._manifest),
-            ("log/checkpoint", self._tree),
-            ("log/", self._entries),
-            ("log/blobs/", self._payloads),
-            ("verdicts/", self._copies),
-        ):
+        self._guard(str(path), lambda: self.files.update(open_pack(path)))
+        steps: dict[Callable[[], None], str] = {self._keys: "log/checkpoint", self._manifest: NOTE}
+        steps |= {self._tree: "log/checkpoint", self._entries: "log/", self._payloads: "log/blobs/"}
+        for step, name in {**steps, self._copies: "verdicts/"}.items():
             if not self.problems:
                 self._guard(name, step)
 
@@ -361,13 +348,15 @@ class Verification:
         try:
             step(*given)
         except Bad as error:
-            message, file = (*error.args, name)[:2]
-            self.problems.append((file, message))
+            self._add(error.args[1] if error.args[1:] else name, error.args[0])
         except Exception as error:  # noqa: BLE001
-            self.problems.append((name, f"not in the form of a pack ({error!r})"))
+            self._add(name, f"not in the form of a pack ({error!r})")
 
-    def _open(self, path: Path) -> None:
-        self.files = open_pack(path)
+    def _add(self, file: str, message: str) -> None:
+        self.problems.append((file, message))
+
+    def _named(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.files if name.startswith(prefix))
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:
@@ -406,13 +395,10 @@ class Verification:
         listed, found = manifest["files"], dict(self.files)
         del found[MANIFEST], found[NOTE]
         for name in sorted({*listed, *found}):
-            content = found.get(name)
-            if content is None or name not in listed:
-                self.problems.append(
-                    (name, "is missing" if content is None else "is not named by the manifest")
-                )
-            elif listed[name] != {"sha256": sha256(content).hex(), "size": len(content)}:
-                self.problems.append((name, "was altered: size or SHA-256 is not the manifest's"))
+            if name not in found or name not in listed:
+                self._add(name, "is not named by the manifest" if name in found else "is missing")
+            elif listed[name] != {"sha256": sha256(found[name]).hex(), "size": len(found[name])}:
+                self._add(name, "was altered: size or SHA-256 is not the manifest's")
         sums = "".join(f"{listed[name]['sha256']}  {name}\n" for name in sorted(listed) if name != SUMS)
         if self._file(SUMS) != sums.encode():
             raise Bad("does not say what the manifest says", SUMS)
@@ -433,11 +419,8 @@ class Verification:
                 if self._file(name) != hashes[8192 * number : 8192 * number + 32 * width]:
                     raise Bad("does not hold the hashes of the tree below it", name)
             tiles.update(names)
-        strange = [
-            name for name in self.files if name.startswith("log/") and not name.startswith("log/blobs/")
-        ]
-        for name in sorted({*strange} - tiles - {*self.bundles}):
-            self.problems.append((name, "no file of this log has this name"))
+        for name in sorted({*self._named("log/")} - {*self._named("log/blobs/")} - tiles - {*self.bundles}):
+            self._add(name, "no file of this log has this name")
         if "log/since" in self.files:
             self._guard("log/since", self._since, self.files["log/since"])
 
@@ -449,30 +432,26 @@ class Verification:
         self.notes.append(f"The log extends the older checkpoint over {size} entries.")
 
     def _entries(self) -> None:
-        lines = self._file("keys/evidence.vkey").decode().splitlines()
-        others = {
-            key_id(key.public): key.public for key in map(parse_key, lines) if key.public not in self.keys
-        }
-        self.signers = [{key_id(public): public, **others} for public in self.keys]
-        self.heads = [
-            {(SIGNED_BY % (PAYLOAD_TYPE, name)).encode() for name in known} for known in self.signers
-        ]
+        publics = [parse_key(line).public for line in self._file("keys/evidence.vkey").decode().splitlines()]
+        others = [public for public in publics if public not in self.keys]
+        self.signers = [{key_id(key): key for key in (public, *others)} for public in self.keys]
+        self.heads = [{(SIGNED_BY % (PAYLOAD_TYPE, name)).encode() for name in era} for era in self.signers]
         self.identities: dict[str, int] = {}
         for number, name in enumerate(self.bundles):
             if name in self.files:
                 self._guard(name, self._bundle, number, split_bundle(self.files[name]))
                 self.say(f"  {min(self.size, number * 256 + 256)} of {self.size} entries")
-        self.counted["entries"] = len(self.facts)
-        self.counted["signatures"] = len(self.facts) if self.signatures else 0
+        self.counted.update(entries=len(self.facts), signatures=len(self.facts) if self.signatures else 0)
 
     def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
-        first, sha, expected = number * 256, hashlib.sha256, self.levels[0]
-        leaves = [sha(b"\x00" + entry).digest() for entry in entries]
-        if leaves != expected[first : first + 256]:
-            wrong = next(
-                (n for n, leaf in enumerate(leaves) if [leaf] != expected[first + n : first + n + 1]), 0
-            )
-            raise Bad(f"entry {first + wrong} or the number of entries is not what the checkpoint stands for")
+        first, sha = number * 256, hashlib.sha256
+        leaves, expected = (
+            [sha(b"\x00" + entry).digest() for entry in entries],
+            self.levels[0][first : first + 256],
+        )
+        if leaves != expected:
+            wrong = [n for n, leaf in enumerate(leaves) if leaf not in expected[n : n + 1]]
+            raise Bad(f"entry {first + min(wrong, default=0)} or their number is not the checkpoint's")
         for index, entry in enumerate(entries, first):
             text = self._statement(index, entry)
             usual = None if b"\\" in text else USUAL.fullmatch(text.decode())
@@ -499,8 +478,7 @@ class Verification:
         cited = {int(name[12:-10]) for name in self.files if EVIDENCE.fullmatch(name)}
         read = cited.union(self.newest[VERDICT].values(), self.newest[SCOPE].values())
         self.wanted = {digest for index in read & self.facts.keys() for digest in self.facts[index][3:]}
-        names = [name for name in self.files if name.startswith("log/blobs/")]
-        firsts = sorted((int(re.sub("[x/]", "", name[10:])), name) for name in names)
+        firsts = sorted((int(re.sub("[x/]", "", name[10:])), name) for name in self._named("log/blobs/"))
         for number, (first, name) in enumerate(firsts or [(0, "log/blobs/")]):
             end = firsts[number + 1][0] if number + 1 < len(firsts) else self.size
             self._guard(name, self._blobs, name, range(first if number else 0, end))
@@ -530,9 +508,8 @@ class Verification:
         """The last entry of a kind for each unit and subject, up to the pack's moment."""
         found = {}
         for index in sorted(self.texts):
-            named, recorded, about = self.facts[index][:3]
-            until = self.manifest["window"]["to"]
-            if named == kind and recorded <= self.manifest["as_of"] and recorded[:10] <= until:
+            named, at, about = self.facts[index][:3]
+            if named == kind and at <= self.manifest["as_of"] and at[:10] <= self.manifest["window"]["to"]:
                 found[about.partition('","subject":')[2]] = index
         return found
 
@@ -542,21 +519,17 @@ class Verification:
         for stem in stems:
             self._guard(f"{stem}.dsse.json", self._evidence, stem, int(stem[12:]))
         known = {f"{stem}.{end}" for stem in stems for end in ("dsse.json", "tlog-proof", "json")}
-        beside = {name for name in self.files if name.startswith("06-evidence/") and name[-4:] != ".csv"}
-        for name in sorted(beside - known):
-            self.problems.append((name, "belongs to no entry of the log that lies beside it"))
-        listed = self.manifest["files"]
-        judges = {name[8:]: listed[name]["sha256"] for name in listed if name.startswith("judging/")}
+        for name in sorted({*self._named("06-evidence/")} - known - {"06-evidence/index.csv"}):
+            self._add(name, "belongs to no entry of the log that lies beside it")
+        judges = {name[8:]: sha256(self.files[name]).hex() for name in self._named("judging/")}
         self.source = sha256(canonical(judges)).hex()
         for index in self.newest[VERDICT].values():
             self._verdict(index, self.value(index, self.texts[index])[1])
-        for name in sorted(
-            {name for name in self.files if name.startswith("verdicts/")} - self.states.keys()
-        ):
-            self.problems.append((name, "is no check's newest verdict in the log"))
-        scope = max(self.newest[SCOPE].values())
-        said = {"entry": scope, "value": self.value(scope, self.texts[scope])[1]}
-        self._guard("scope.json", self._same, "scope.json", said)
+        for name in sorted({*self._named("verdicts/")} - self.states.keys()):
+            self._add(name, "is no check's newest verdict in the log")
+        last = max(self.newest[SCOPE].values())
+        value = self.value(last, self.texts[last])[1]
+        self._guard("scope.json", self._same, "scope.json", {"entry": last, "value": value})
         self._guard("02-control-matrix/matrix.json", self._matrix)
         self._guard("log/", self._window)
         self.counted.update(evidence=len(self.cited), verdicts=len(self.states))
@@ -566,7 +539,7 @@ class Verification:
         self.states[name] = value["state"]
         self._guard(name, self._same, name, {"entry": index, "value": value})
         for digest in set(value["evidence"]) - self.cited.keys():
-            self.problems.append((name, f"judged statement {digest}, which 06-evidence does not hold"))
+            self._add(name, f"judged statement {digest}, which 06-evidence does not hold")
         if value["source"] != self.source:
             self.notes.append(f"{value['check']} was judged by other source than judging/ holds.")
 
@@ -575,18 +548,17 @@ class Verification:
             raise Bad(f"differs from what entry {said['entry']} of the log says, the newest of its kind")
 
     def _evidence(self, stem: str, index: int) -> None:
-        entry, path = self._file(stem + ".dsse.json"), audit_path(self.levels, index)
+        entry = self._file(stem + ".dsse.json")
         if index not in self.facts or sha256(b"\x00", entry) != self.levels[0][index]:
             raise Bad(f"is not entry {index} of the log")
-        lines = b"".join(binascii.b2a_base64(node) for node in path)
+        lines = b"".join(map(binascii.b2a_base64, audit_path(self.levels, index)))
         head = b"c2sp.org/tlog-proof@v1\nindex %d\n%s\n" % (index, lines)
         if self._file(stem + ".tlog-proof") != head + self._file("log/checkpoint"):
             raise Bad(f"is not the proof that leads from entry {index} to the root", stem + ".tlog-proof")
         text = self._statement(index, entry)
         header, value = self.value(index, text)
-        self._guard(
-            stem + ".json", self._same, stem + ".json", {"entry": index, "header": header, "value": value}
-        )
+        said = {"entry": index, "header": header, "value": value}
+        self._guard(stem + ".json", self._same, stem + ".json", said)
         self.cited[sha256(text).hex()] = index
 
     def value(self, index: int, text: bytes) -> tuple[Any, Any]:
@@ -597,37 +569,29 @@ class Verification:
             trees.append(tree["value"])
             if (tree["audience"], tree["kind"]) != (audience, header["kind"]):
                 raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
-        named = [name for tree in trees for name in tree or ()]
-        if len(set(named)) != len(named) or len({tree is None for tree in trees}) != 1:
+        value = {name: tree[name] for tree in trees for name in tree or ()}
+        if len(value) != sum(len(tree or ()) for tree in trees) or len({tree is None for tree in trees}) != 1:
             raise Bad(f"the payloads of entry {index} do not fit together")
-        return header, None if None in trees else {name: tree[name] for tree in trees for name in tree}
+        return header, None if None in trees else value
 
     def _matrix(self) -> None:
         """What the control matrix says of a claim must follow from its verdict; it may say less."""
         for row in unjson(self._file("02-control-matrix/matrix.json"))["rows"]:
             state = self.states.get(f"verdicts/{row['test']['check']}.json", "unknown")
-            said = row["result"]
-            if said["state"] not in (state, "unknown") or (
-                said["word"] == "verified" and state != "satisfied"
-            ):
-                raise Bad(f"claim {row['id']} says {said['word']} ({said['state']}), its verdict {state}")
+            word, said = row["result"]["word"], row["result"]["state"]
+            if said not in (state, "unknown") or (word == "verified" and state != "satisfied"):
+                raise Bad(f"claim {row['id']} says {word} ({said}), its verdict {state}")
 
     def _window(self) -> None:
         """Every entry from the window's first day to the pack's moment is here, and one on either side."""
         first, until = self.manifest["window"]["from"], self.manifest["as_of"]
         inside = [n for n, fact in self.facts.items() if fact[1][:10] >= first and fact[1] <= until]
         beside = range(max(0, min(inside) - 1), min(self.size, max(inside) + 2))
-        if any(index not in self.facts for index in beside):
-            raise Bad(
-                "entries of the window are missing", self.bundles[min({*beside} - {*self.facts}) // 256]
-            )
-        absent = sum(name not in self.files for name in self.bundles)
-        if absent:
-            self.notes.append(
-                f"{absent} of {len(self.bundles)} bundles of entries lie outside of the window."
-            )
-        later = sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values())
-        if later:
+        if lacking := {*beside} - {*self.facts}:
+            raise Bad("entries of the window are missing", self.bundles[min(lacking) // 256])
+        if absent := sum(name not in self.files for name in self.bundles):
+            self.notes.append(f"{absent} of {len(self.bundles)} bundles lie outside of the window.")
+        if later := sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values()):
             self.notes.append(f"{later} verdicts of these bundles are from after the pack's own moment.")
 
 
@@ -657,7 +621,7 @@ def report(run: Verification, path: str, as_json: bool) -> str:
 def pinned(pack: str, origin: str | None, line: str | None) -> Key | None:
     """The key that the reader brought, or none; `Bad` for half a key or a pack that is not there."""
     key = parse_key(line) if line else None
-    if (key.name if key else None) != origin or not Path(pack).exists():
+    if (key and key.name) != origin or not Path(pack).exists():
         raise Bad("--origin and --key belong together, and PACK is a zip or a folder that is there")
     return key
 
