@@ -108,8 +108,8 @@ def _point(encoded: bytes) -> Point:
 
 
 BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
-TORSION = _point(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))
-WEAK.update(_encoded(_times(number, TORSION)) for number in range(8))
+EIGHTH = _point(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))
+WEAK.update(_encoded(_times(number, EIGHTH)) for number in range(8))
 _point.cache_clear()
 
 
@@ -444,11 +444,8 @@ class Verification:
         self.counted.update(entries=len(self.facts), signatures=len(self.facts) if self.signatures else 0)
 
     def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
-        first, sha = number * 256, hashlib.sha256
-        leaves, expected = (
-            [sha(b"\x00" + entry).digest() for entry in entries],
-            self.levels[0][first : first + 256],
-        )
+        first, sha, expected = number * 256, hashlib.sha256, self.levels[0][number * 256 : number * 256 + 256]
+        leaves = [sha(b"\x00" + entry).digest() for entry in entries]
         if leaves != expected:
             wrong = [n for n, leaf in enumerate(leaves) if leaf not in expected[n : n + 1]]
             raise Bad(f"entry {first + min(wrong, default=0)} or their number is not the checkpoint's")
