@@ -1,9 +1,9 @@
 """How fast `verify.py` checks a pack of 10,000 records, beside hashing in the same run.
 
 Run: ``python bench/pack.py [RECORDS]``. Two raw limits, both in Python. The bare one is SHA-256 of each
-signed record and of each of its three payload subtrees. The other one is all the hashing that no verifier can leave
-out: the pack is read from disk, and hashed are each of its files (the manifest), each record as a leaf, each
-inner node of the tree, and each subtree. Measured is the processor's time of this process, the least of
+signed record and of each of its three payload subtrees. The other one is all the hashing that no verifier
+can leave out: the pack is read from disk, and hashed are each of its files (the manifest), each record as a
+leaf, each inner node of the tree, and each subtree. Measured is the processor's time of this process, the least of
 several rounds.
 """
 
