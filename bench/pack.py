@@ -3,8 +3,8 @@
 Run: ``python bench/pack.py [RECORDS]``. Two raw limits, both in Python. The bare one is SHA-256 of each
 signed record and of each of its three payload subtrees. The other one is all the hashing that no verifier
 can leave out: the pack is read from disk, and hashed are each of its files (the manifest), each record as a
-leaf, each inner node of the tree, and each subtree. Measured is the processor's time of this process, the least of
-several rounds.
+leaf, each inner node of the tree, and each subtree. Measured is the processor's time of this process, the
+least of several rounds.
 """
 
 from __future__ import annotations
