@@ -28,7 +28,7 @@ from evidence.record import CollectorId, Interval, Outcome
 from evidence.sampling import ItemTree, SamplingError, commitment_of, drawn, item_leaves, seed_of
 from posture import sampling
 from posture.cli import Exit, run
-from posture.config import load_project
+from posture.config import Project, load_project
 from posture.errors import UsageError
 from posture.records import RecordLog, RunClock
 from posture.sample_files import encoded, pack_files, picks_csv, sample_file
@@ -555,3 +555,28 @@ def test_kinds_of_samples_keep_the_auditor_for_auditors() -> None:
     split = subtrees(promise)
     assert split[Audience.AUDITOR] == {"auditor": "Example Audit LLP"}
     assert encode(promise) == {**split[Audience.PUBLIC], **split[Audience.AUDITOR]}
+
+
+@pytest.mark.xdist_group("scene")
+def test_the_platforms_own_populations_are_taken_and_sampled(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ("--config", str(tmp_path / "posture.yaml"))
+    assert step("take", *config) == Exit.HOLDS
+    taken = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in taken] == [
+        "core.bypass_uses",
+        "core.spend_events",
+        "core.events",
+        "core.tenants",
+    ]
+    assert "the second source agrees" in next(line for line in taken if line.startswith("core.spend_events"))
+    log = open_workspace(project, writing=True).log
+    held = {one.name: one for _, one in sampling.of_kind(log.read(), Population)}
+    assert held["core.spend_events"].count > 0
+    assert step(*committing(population="core.spend_events", size="3"), *config) == Exit.HOLDS
+    assert step("draw", "--commitment-entry", "4", "--nonce", NONCE.hex(), *config) == Exit.HOLDS
+    (file,) = project.state.glob("samples/core.spend_events-*.sample.json")
+    assert step("verify", str(file), *config) == Exit.HOLDS
+    first = json.loads(file.read_text())["picks"][0]["row"]
+    assert {"tenant_id", "source_object_hash", "line", "model_id"} <= set(first)
