@@ -133,11 +133,16 @@ def main() -> None:
                 raise SystemExit(run.problems)
 
         size = sum(map(len, (*entries, *blobs)))
-        print(f"{len(entries):,} records, {len(blobs):,} payloads, {size:,} bytes; pack {report.bytes:,} bytes")
+        print(
+            f"{len(entries):,} records, {len(blobs):,} payloads, {size:,} bytes; pack {report.bytes:,} bytes"
+        )
         print(f"reading the log {read:.1f} s, building the pack {built:.1f} s")
         raw, taken = least(bare), least(ours)
         print(f"{'':24}{'hashing':>10}{'verify.py':>10}{'ratio':>8}")
-        for what, one, other in (("on the clock, s", raw[0], taken[0]), ("of the processor, s", raw[1], taken[1])):
+        for what, one, other in (
+            ("on the clock, s", raw[0], taken[0]),
+            ("of the processor, s", raw[1], taken[1]),
+        ):
             print(f"{what:24}{one:10.3f}{other:10.3f}{other / one:7.2f}x")
 
 

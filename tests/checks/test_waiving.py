@@ -167,6 +167,21 @@ def test_a_control_that_is_itself_waived_makes_up_for_nothing(
     assert verdict.state is State.FAILED
 
 
+def test_two_failed_controls_cannot_make_up_for_each_other(
+    world: Any, broken: Any, waiver: Waiver, with_attempt: Callable[..., Any]
+) -> None:
+    changes = {**broken, **with_attempt("replay", did="accept")}
+    there = dataclasses.replace(waiver, compensating="ING-04")
+    back = dataclasses.replace(
+        waiver, id="W-2", check="ING-04", deviations=("replay",), compensating="RLS-01"
+    )
+    on = bench(world, changes, there, back)
+    for check in ("RLS-01", "ING-04"):
+        verdict = on.verdict(check)
+        assert verdict
+        assert verdict.state is State.FAILED
+
+
 def test_unknown_stays_unknown(world: Any, waiver: Waiver) -> None:
     for outcome in (Outcome.DENIED, None):
         assert rls01(world, {RowSecurity: lambda _seen, out=outcome: out}, waiver).state is State.UNKNOWN

@@ -7,17 +7,18 @@ checks all of it, and `reperform.py` judges again.
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from checks.check import load_checks
 from checks.sources import carried_sources, judging_source
@@ -66,7 +67,8 @@ class Order:
         window: the days that it reports on; None for the whole log.
         as_of: the moment of knowledge; None for the newest time of recording.
         since: an older checkpoint that the log is to be shown to extend.
-        beside: more files by name (populations and samples).
+        beside: gives more files by name (populations and samples), from the entries that are carried and the
+            checkpoint.
         evidence_keys: raw public keys that signed entries, where they are not the log's own.
     """
 
@@ -76,7 +78,7 @@ class Order:
     window: Window | None = None
     as_of: datetime | None = None
     since: bytes | None = None
-    beside: Mapping[str, bytes] = field(default_factory=dict)
+    beside: Callable[[frozenset[int], bytes], Mapping[str, bytes]] = lambda _entries, _checkpoint: {}
     evidence_keys: Sequence[bytes] = ()
 
 
@@ -88,7 +90,7 @@ class PackReport:
         entries: of the log that it proves.
         carried: entries that it holds.
         window: from its first moment to the pack's own.
-        verdicts: SHA-256 (hex) of the signed statement of each verdict in `verdicts/`.
+        verdicts: SHA-256 (hex) of the signed statement of each verdict of the window, and of the newest ones.
         sha256: of the whole zip.
         verifier: SHA-256 of the verify.py inside, to compare with the portal.
     """
@@ -135,7 +137,7 @@ def build_pack(
     selection = select(records, order.window, order.as_of)
     _refuse_foreign_judges(selection)
     files = {
-        **order.beside,
+        **order.beside(selection.entries, checkpoint),
         **document_files(_engagement(ledger.origin, records, order, selection)),
         **dict(_log(ledger, checkpoint, order, selection)),
         **dict(_evidence(ledger, checkpoint, selection, order.audience)),
@@ -161,7 +163,7 @@ def _report(
         entries=size,
         carried=len(selection.entries),
         window=Interval(selection.window.start, min(selection.window.end, selection.as_of)),
-        verdicts=tuple(sorted(one.digest for one in selection.verdicts.values())),
+        verdicts=selection.told,
         bytes=archive.size,
         sha256=archive.sha256,
         verifier=_digest(files["verify/verify.py"]),
@@ -281,7 +283,17 @@ def _keys(ledger: Ledger, evidence_keys: Sequence[bytes]) -> bytes:
 
 
 def _program(file: str) -> bytes:
-    return resources.files("trust_portal.packs").joinpath(file).read_bytes()
+    source = resources.files("trust_portal.packs").joinpath(file).read_bytes()
+    return verifying_page(source) if file.endswith(".html") else source
+
+
+def verifying_page(source: bytes) -> bytes:
+    """The page whose policy admits its own script and style alone, by their digests."""
+    for element in (b"script", b"style"):
+        content = source.partition(b"<%b>" % element)[2].partition(b"</%b>" % element)[0]
+        digest = base64.b64encode(hashlib.sha256(content).digest())
+        source = source.replace(b"sha256-" + element.upper(), b"sha256-" + digest)
+    return source
 
 
 def _readme(
@@ -289,7 +301,7 @@ def _readme(
 ) -> dict[str, bytes]:
     environment = Environment(
         loader=PackageLoader("trust_portal.packs"),
-        autoescape=lambda name: str(name).endswith(".html"),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

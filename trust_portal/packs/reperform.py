@@ -67,7 +67,8 @@ def reperform(run: verify.Verification) -> tuple[list[str], list[str], int]:
     """
     if run.manifest["audience"] != verify.AUDIENCES[-1]:
         raise NotJudged(f"a pack for the audience {run.manifest['audience']} lacks payloads that judges read")
-    ours, others = [], []
+    ours: list[tuple[int, str]] = []
+    others: list[tuple[int, str]] = []
     for index, check, source in _verdicts(run):
         (ours if source == run.source else others).append((index, check))
     if not ours:

@@ -28,6 +28,7 @@ class Selection:
         as_of: the moment of knowledge.
         verdicts: the newest verdict of each check at the pack's moment, by the check's id.
         scope: the newest scope at that moment.
+        told: SHA-256 (hex) of the statements of these and of all other verdicts of the window.
         cited: what these verdicts were judged by, in the order of the log.
         entries: indices of everything that is carried.
     """
@@ -36,6 +37,7 @@ class Selection:
     as_of: datetime
     verdicts: Mapping[str, LoggedRecord]
     scope: LoggedRecord
+    told: tuple[str, ...]
     cited: Sequence[LoggedRecord]
     entries: frozenset[int]
 
@@ -71,7 +73,20 @@ def select(records: Sequence[LoggedRecord], window: Window | None, as_of: dateti
     cited = {by_digest[digest].entry: by_digest[digest] for one in verdicts for digest in _evidence(one)}
     scope = scopes[-1]
     carried = _carried(records, chosen, moment, verdicts) | cited.keys() | {scope.entry}
-    return Selection(chosen, moment, newest, scope, [cited[n] for n in sorted(cited)], frozenset(carried))
+    told = {one.digest for one in spoken if _tells(one, chosen)} | {one.digest for one in verdicts}
+    return Selection(
+        window=chosen,
+        as_of=moment,
+        verdicts={check: newest[check] for check in sorted(newest)},
+        scope=scope,
+        told=tuple(sorted(told)),
+        cited=[cited[entry] for entry in sorted(cited)],
+        entries=frozenset(carried),
+    )
+
+
+def _tells(one: LoggedRecord, window: Window) -> bool:
+    return isinstance(one.record.payload, Verdict) and one.record.header.recorded >= window.start
 
 
 def _whole(recorded: Sequence[datetime], moment: datetime) -> Window:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import binascii
+import functools
 import hashlib
 import json
 import re
@@ -39,15 +40,19 @@ TREE_HEADS = tuple(b'{"audience":"%s",' % name.encode() for name in AUDIENCES)
 USUAL_ENDS = b'{"payload":""}]}'
 SIGNED_BY = '","payloadType":"%s","signatures":[{"keyid":"%s","sig":"'
 NAME = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+)*")
+EVIDENCE = re.compile(r"06-evidence/[0-9]{6,}\.dsse\.json")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
-TREE = r'\{"digest":\{"sha256":"([0-9a-f]{64})"\},"name":"%s"\}'
+_TREES = (r'\{"digest":\{"sha256":"([0-9a-f]{64})"\},"name":"' + name + r'"\}' for name in AUDIENCES)
 USUAL = re.compile(  # the one canonical text of a record's statement in which nothing is escaped
-    r'\{"_type":"%s","predicate":\{"collector":\{"name":"[^"]*","source":"[^"]*","version":"[^"]*"\},'
-    r'"expires":"[^"]*","kind":"([^"]*)","observed":\{"end":"[^"]*","start":"[^"]*"\},"outcome":"[^"]*",'
-    r'"reason":"[^"]*","recorded":"([^"]*)",("run":"[^"]*","subject":"[^"]*","unit":"[^"]*")\},'
-    r'"predicateType":"%s","subject":\[%s\]\}'
-    % (re.escape(STATEMENT), re.escape(RECORD), ",".join(TREE % name for name in AUDIENCES))
+    rf'\{{"_type":"{re.escape(STATEMENT)}","predicate":\{{"collector":\{{"name":"[^"]*","source":"[^"]*",'
+    r'"version":"[^"]*"\},"expires":"[^"]*","kind":"([^"]*)","observed":\{"end":"[^"]*","start":"[^"]*"\},'
+    r'"outcome":"[^"]*","reason":"[^"]*","recorded":"([^"]*)",("run":"[^"]*","subject":"[^"]*","unit":"[^"]*")\},'
+    rf'"predicateType":"{re.escape(RECORD)}","subject":\[{",".join(_TREES)}\]\}}'
 )
+NOT_CHECKED = """NOT CHECKED: each entry's own signature (--signatures). What was checked binds every entry
+to the root that the log's key signed."""
+NOT_PINNED = """NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and
+nothing about who made it. Run again with --origin and --key from a source of your own."""
 
 
 class Bad(Exception):
@@ -67,6 +72,7 @@ L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 Point = tuple[int, int, int, int]
 NEUTRAL: Point = (0, 1, 1, 0)
+WEAK: set[bytes] = set()
 
 
 def _add(a: Point, b: Point) -> Point:
@@ -90,8 +96,9 @@ def _encoded(point: Point) -> bytes:
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
+@functools.lru_cache(maxsize=64)
 def _point(encoded: bytes) -> Point:
-    """The point of a canonical encoding whose order is large; weak points sign anything."""
+    """The point of a canonical encoding; one of small order signs anything and is refused."""
     number = int.from_bytes(encoded, "little")
     sign, y = number >> 255, number & (2**255 - 1)
     u, v = (y * y - 1) % P, (D * y * y + 1) % P
@@ -99,27 +106,30 @@ def _point(encoded: bytes) -> Point:
     x = x * pow(2, (P - 1) // 4, P) % P if (v * x * x - u) % P else x
     x = P - x if x & 1 != sign else x
     point = (x, y, 1, x * y % P)
-    if len(encoded) != 32 or (v * x * x - u) % P or _encoded(point) != encoded:
-        raise Bad("not the canonical encoding of a point")
-    if _encoded(_times(8, point)) == _encoded(NEUTRAL):
-        raise Bad("a key or a signature of small order")
+    if len(encoded) != 32 or (v * x * x - u) % P or _encoded(point) != encoded or encoded in WEAK:
+        raise Bad("not a key: no canonical encoding of a point, or of small order")
     return point
 
 
 BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+TORSION = _point(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))
+WEAK.update(_encoded(_times(number, TORSION)) for number in range(8))
+_point.cache_clear()
 
 
-def check_signature(public: bytes, message: bytes, signature: bytes, native: Any = None) -> None:
+def check_signature(
+    public: bytes, message: bytes, signature: bytes, native: Callable[..., Any] | None
+) -> None:
     """Return when the signature holds; `native` does the last step, where `cryptography` is installed."""
-    s, key = int.from_bytes(signature[32:], "little"), _point(public)
-    if len(signature) != 64 or s >= L or not _point(signature[:32]):
-        raise Bad("the signature was altered: not 64 bytes, or S not below the group order")
+    key, r, s = _point(public), signature[:32], int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or s >= L or r in WEAK:
+        raise Bad("the signature was altered: not 64 bytes, S not below the group order, or R of small order")
     if native is not None:
-        native.from_public_bytes(public).verify(signature, message)
+        native(public).verify(signature, message)
         return
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    challenge = int.from_bytes(hashlib.sha512(r + public + message).digest(), "little") % L
     minus = (P - key[0], key[1], 1, P - key[3])
-    if _encoded(_add(_times(s, BASE), _times(challenge, minus))) != signature[:32]:
+    if _encoded(_add(_times(s, BASE), _times(challenge, minus))) != r:
         raise Bad("the signature does not verify")
 
 
@@ -144,7 +154,7 @@ def audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
     return [level[at] for level, at in beside if at < len(level)]
 
 
-# Strict texts: base64, JSON, keys, notes, envelopes. What Python refuses to read is caught in one place below.
+# Strict texts. What Python itself refuses to read is caught in one place, `Verification._guard`.
 def unbase64(text: str | bytes) -> bytes:
     """Base64 with one text for each byte string; Python alone forgives stray bits."""
     written = text.encode("ascii") if isinstance(text, str) else text
@@ -160,9 +170,15 @@ def canonical(value: object) -> bytes:
     return text.encode()
 
 
+def _integer(text: str) -> int:
+    if abs(int(text)) >= 2**53:
+        raise Bad("a number that other readers may read otherwise")
+    return int(text)
+
+
 def unjson(content: bytes) -> dict[str, Any]:
     """A JSON object in its one canonical text, so that no key stands twice and nothing is read two ways."""
-    parsed = json.loads(content)
+    parsed = json.loads(content, parse_int=_integer, parse_float=_integer)
     if not isinstance(parsed, dict) or canonical(parsed) != content:
         raise Bad("not an object in canonical JSON")
     return parsed
@@ -188,7 +204,7 @@ def open_note(content: bytes, key: Key) -> list[str]:
     signature = unbase64(line[len(expected) : -1])
     if signature[:4] != sha256(key.name.encode(), b"\n\x01", key.public)[:4]:
         raise Bad("signed with another key than the one given, or than the one that it leads to")
-    check_signature(key.public, f"{text}\n".encode(), signature[4:])
+    check_signature(key.public, f"{text}\n".encode(), signature[4:], None)
     return text.split("\n")
 
 
@@ -205,7 +221,9 @@ def key_id(public: bytes) -> str:
     return "ed25519:" + sha256(public).hex()
 
 
-def open_envelope(content: bytes, keys: Mapping[str, bytes], check: bool = True, native: Any = None) -> bytes:
+def open_envelope(
+    content: bytes, keys: Mapping[str, bytes], check: bool = True, native: Callable[..., Any] | None = None
+) -> bytes:
     """The payload of a DSSE envelope signed by a known key; `check` says whether to see that it really is."""
     envelope = unjson(content)
     signed = {item["keyid"]: unbase64(item["sig"]) for item in envelope["signatures"]}
@@ -255,22 +273,20 @@ def _folder(root: Path) -> Iterator[tuple[str, bytes]]:
 def _zip(path: Path) -> dict[str, bytes]:
     """Read a zip and demand the very bytes that our writer makes of these files: no gap, no comment, no
     compression, no second reading; so a flipped byte outside of a file shows as well."""
-    with zipfile.ZipFile(path) as archive:
-        items = archive.infolist()
     content, files, at = path.read_bytes(), {}, 0
-    for item in items:
-        at += 30 + len(item.filename)
-        files[item.filename] = content[at : at + item.file_size]
-        at += item.file_size
+    with zipfile.ZipFile(path) as archive:
+        for item in archive.infolist():
+            at += 30 + len(item.filename)
+            files[item.filename] = content[at : (at := at + item.file_size)]
+            if zlib.crc32(files[item.filename]) != item.CRC:
+                raise Bad("its bytes do not have the checksum of the zip's directory", item.filename[:100])
+        made = zip_chunks(files, {item.filename: item.CRC for item in archive.infolist()})
     at = 0
-    for name, chunk in zip_chunks(files, {item.filename: item.CRC for item in items}):
+    for name, chunk in made:
         if not content.startswith(chunk, at):
             raise Bad("the zip is not the one that a writer of packs makes here", name[:100])
         at += len(chunk)
-    for item in items:
-        if zlib.crc32(files[item.filename]) != item.CRC:
-            raise Bad("its bytes do not have the checksum of the zip's directory", item.filename)
-    if at != len(content) or len(items) != len(files):
+    if at != len(content):
         raise Bad("bytes follow the end of the zip, or a name stands twice")
     return files
 
@@ -316,20 +332,29 @@ class Verification:
 
     def __init__(self, key: Key | None, signatures: bool, say: Callable[[str], None]) -> None:
         self.pinned, self.signatures, self.say = key, signatures, say
+        self.native = _native() if signatures else None
         self.problems: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self.counted: dict[str, int] = {}
         self.facts: dict[int, Sequence[str]] = {}  # kind, time of recording, identity, digests of subtrees
-        self.texts: dict[int, bytes] = {}  # statements of verdicts, scopes and 06-evidence
-        self.trees: dict[str, bytes] = {}  # their payloads' subtrees, by digest
-        self.native = _native() if signatures else None
+        self.texts: dict[int, bytes] = {}  # statements of verdicts and scopes
+        self.trees: dict[str, bytes] = {}  # payload subtrees that are read, by digest
+        self.cited: dict[str, int] = {}  # entries of 06-evidence, by the digest of their statement
+        self.states: dict[str, str] = {}  # of the newest verdicts, by the name of their file
 
     def verify(self, path: Path) -> None:
         """Open the pack and check all of it; what rests on something broken is not attempted."""
         self._guard(str(path), self._open, path)
-        for step in (self._keys, self._manifest, self._tree, self._entries, self._payloads, self._copies):
+        for name, step in (
+            ("log/checkpoint", self._keys),
+            (NOTE, self._manifest),
+            ("log/checkpoint", self._tree),
+            ("log/", self._entries),
+            ("log/blobs/", self._payloads),
+            ("verdicts/", self._copies),
+        ):
             if not self.problems:
-                self._guard(NOTE, step)
+                self._guard(name, step)
 
     def _guard(self, name: str, step: Callable[..., object], *given: object) -> None:
         """The one boundary, at which whatever a forged pack breaks becomes a problem of that pack."""
@@ -359,9 +384,11 @@ class Verification:
         for index in self.turns:
             entry = split_bundle(self._file(self.bundles[index // 256]))[index % 256]
             about = unjson(unbase64(unjson(entry)["payload"]))["predicate"]
+            if about["kind"] != ROTATION:
+                raise Bad(f"entry {index} is no change of key", "log/log.rotations")
             old, new = bytes.fromhex(about["unit"][8:]), bytes.fromhex(about["subject"][8:])
             self.keys = [old] if index == self.turns[0] else self.keys
-            if about["kind"] != ROTATION or self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
+            if self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
                 raise Bad(f"entry {index} is no change from the key of its time", "log/log.rotations")
             for public in (old, new):
                 open_envelope(entry, {key_id(public): public})
@@ -430,7 +457,7 @@ class Verification:
         self.heads = [
             {(SIGNED_BY % (PAYLOAD_TYPE, name)).encode() for name in known} for known in self.signers
         ]
-        self.identities: dict[tuple[str, str], int] = {}
+        self.identities: dict[str, int] = {}
         for number, name in enumerate(self.bundles):
             if name in self.files:
                 self._guard(name, self._bundle, number, split_bundle(self.files[name]))
@@ -439,19 +466,20 @@ class Verification:
         self.counted["signatures"] = len(self.facts) if self.signatures else 0
 
     def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
-        first, sha = number * 256, hashlib.sha256
-        leaves, expected = [sha(b"\x00" + entry).digest() for entry in entries], self.levels[0]
+        first, sha, expected = number * 256, hashlib.sha256, self.levels[0]
+        leaves = [sha(b"\x00" + entry).digest() for entry in entries]
         if leaves != expected[first : first + 256]:
-            wrong = next((n for n, leaf in enumerate(leaves) if leaf != expected[first + n]), len(leaves))
-            raise Bad(f"entry {first + wrong} is not the one that the checkpoint stands for")
+            wrong = next(
+                (n for n, leaf in enumerate(leaves) if [leaf] != expected[first + n : first + n + 1]), 0
+            )
+            raise Bad(f"entry {first + wrong} or the number of entries is not what the checkpoint stands for")
         for index, entry in enumerate(entries, first):
             text = self._statement(index, entry)
-            found = None if b"\\" in text else USUAL.fullmatch(text.decode())
-            facts = self.facts[index] = found.groups() if found else read_facts(text)
+            usual = None if b"\\" in text else USUAL.fullmatch(text.decode())
+            facts = self.facts[index] = usual.groups() if usual else read_facts(text)
             kind, identity = facts[0], facts[0] + facts[2]
-            if identity in self.identities:
+            if self.identities.setdefault(identity, index) != index:
                 raise Bad(f"entry {index} observes again what entry {self.identities[identity]} observed")
-            self.identities[identity] = index
             if kind == ROTATION and index not in self.turns:
                 raise Bad(f"entry {index} changes the key, and log.rotations does not name it")
             if kind in (VERDICT, SCOPE) or self.keep:
@@ -459,33 +487,26 @@ class Verification:
 
     def _statement(self, index: int, entry: bytes) -> bytes:
         """The payload of an envelope: of the usual one without a parser, of any other with all care."""
-        era = bisect_left(self.turns, index)
-        end = entry.find(b'"', 12)
+        era, end = bisect_left(self.turns, index), entry.find(b'"', 12)
         if self.signatures or entry[end:-92] not in self.heads[era] or entry[:12] + entry[-4:] != USUAL_ENDS:
             return open_envelope(entry, self.signers[era], self.signatures, self.native)
-        written = entry[12:end]
-        text = binascii.a2b_base64(written)
-        if binascii.b2a_base64(text, newline=False) != written:
-            raise Bad(f"entry {index}: base64 with stray bits")
-        return text
+        return unbase64(entry[12:end])
 
     def _payloads(self) -> None:
         """Beside the log lies all that its entries commit to and this audience may read, and nothing else."""
         self.readable = AUDIENCES.index(self.manifest["audience"]) + 1
         self.newest = {kind: self._newest(kind) for kind in (VERDICT, SCOPE)}
-        cited = {int(name[12:].partition(".")[0]) for name in self.files if name.startswith("06-evidence/0")}
-        read = {*cited, *self.newest[VERDICT].values(), *self.newest[SCOPE].values()}
-        self.wanted = {digest for index in read for digest in self.facts[index][3:]}
-        prefix = "log/blobs/"
-        names = [(int(re.sub("[x/]", "", name[10:])), name) for name in self.files if name.startswith(prefix)]
-        ends = [first for first, _ in sorted(names)] + [self.size]
-        for number, (first, name) in enumerate(sorted(names)):
-            self._guard(name, self._blobs, self.files[name], range(first if number else 0, ends[number + 1]))
-        if self.facts and not names:
-            raise Bad("are missing", prefix)
+        cited = {int(name[12:-10]) for name in self.files if EVIDENCE.fullmatch(name)}
+        read = cited.union(self.newest[VERDICT].values(), self.newest[SCOPE].values())
+        self.wanted = {digest for index in read & self.facts.keys() for digest in self.facts[index][3:]}
+        names = [name for name in self.files if name.startswith("log/blobs/")]
+        firsts = sorted((int(re.sub("[x/]", "", name[10:])), name) for name in names)
+        for number, (first, name) in enumerate(firsts or [(0, "log/blobs/")]):
+            end = firsts[number + 1][0] if number + 1 < len(firsts) else self.size
+            self._guard(name, self._blobs, name, range(first if number else 0, end))
 
-    def _blobs(self, content: bytes, indices: Sequence[int]) -> None:
-        expected: dict[str, bytes] = {}
+    def _blobs(self, name: str, indices: Sequence[int]) -> None:
+        content, expected = self._file(name), dict[str, bytes]()
         for index in indices:
             if index in self.facts:
                 expected.update(zip(self.facts[index][3 : 3 + self.readable], TREE_HEADS))  # noqa: B905
@@ -517,42 +538,37 @@ class Verification:
 
     def _copies(self) -> None:
         """What lies in the pack for reading says what the log says: evidence, verdicts and scope."""
-        self.cited = {}
-        for name in sorted(self.files):
-            if name.startswith("06-evidence/") and name.endswith(".dsse.json"):
-                self._guard(name, self._evidence, name[:-10], int(name[12:-10]))
-        judges = {
-            name[8:]: item["sha256"]
-            for name, item in self.manifest["files"].items()
-            if name[:8] == "judging/"
-        }
-        self.source, self.states, others = sha256(canonical(judges)).hex(), {}, []
+        stems = [name[:-10] for name in sorted(self.files) if EVIDENCE.fullmatch(name)]
+        for stem in stems:
+            self._guard(f"{stem}.dsse.json", self._evidence, stem, int(stem[12:]))
+        known = {f"{stem}.{end}" for stem in stems for end in ("dsse.json", "tlog-proof", "json")}
+        beside = {name for name in self.files if name.startswith("06-evidence/") and name[-4:] != ".csv"}
+        for name in sorted(beside - known):
+            self.problems.append((name, "belongs to no entry of the log that lies beside it"))
+        listed = self.manifest["files"]
+        judges = {name[8:]: listed[name]["sha256"] for name in listed if name.startswith("judging/")}
+        self.source = sha256(canonical(judges)).hex()
         for index in self.newest[VERDICT].values():
-            value = self.value(index, self.texts[index])[1]
-            name = f"verdicts/{value['check']}.json"
-            self.states[name] = value["state"]
-            self._guard(name, self._same, name, {"entry": index, "value": value})
-            for digest in value["evidence"]:
-                if digest not in self.cited:
-                    self.problems.append(
-                        (name, f"judged statement {digest}, which 06-evidence does not hold")
-                    )
-            if value["source"] != self.source:
-                others.append(value["check"])
-        for name in {name for name in self.files if name.startswith("verdicts/")} - self.states.keys():
+            self._verdict(index, self.value(index, self.texts[index])[1])
+        for name in sorted(
+            {name for name in self.files if name.startswith("verdicts/")} - self.states.keys()
+        ):
             self.problems.append((name, "is no check's newest verdict in the log"))
-        last = max(self.newest[SCOPE].values())
-        self._guard(
-            "scope.json",
-            self._same,
-            "scope.json",
-            {"entry": last, "value": self.value(last, self.texts[last])[1]},
-        )
+        scope = max(self.newest[SCOPE].values())
+        said = {"entry": scope, "value": self.value(scope, self.texts[scope])[1]}
+        self._guard("scope.json", self._same, "scope.json", said)
         self._guard("02-control-matrix/matrix.json", self._matrix)
         self._guard("log/", self._window)
-        if others:
-            self.notes.append(f"Judged by other source than judging/ holds: {', '.join(sorted(others))}.")
         self.counted.update(evidence=len(self.cited), verdicts=len(self.states))
+
+    def _verdict(self, index: int, value: dict[str, Any]) -> None:
+        name = f"verdicts/{value['check']}.json"
+        self.states[name] = value["state"]
+        self._guard(name, self._same, name, {"entry": index, "value": value})
+        for digest in set(value["evidence"]) - self.cited.keys():
+            self.problems.append((name, f"judged statement {digest}, which 06-evidence does not hold"))
+        if value["source"] != self.source:
+            self.notes.append(f"{value['check']} was judged by other source than judging/ holds.")
 
     def _same(self, name: str, said: dict[str, Any]) -> None:
         if self._file(name) != canonical(said):
@@ -560,7 +576,7 @@ class Verification:
 
     def _evidence(self, stem: str, index: int) -> None:
         entry, path = self._file(stem + ".dsse.json"), audit_path(self.levels, index)
-        if sha256(b"\x00", entry) != self.levels[0][index]:
+        if index not in self.facts or sha256(b"\x00", entry) != self.levels[0][index]:
             raise Bad(f"is not entry {index} of the log")
         lines = b"".join(binascii.b2a_base64(node) for node in path)
         head = b"c2sp.org/tlog-proof@v1\nindex %d\n%s\n" % (index, lines)
@@ -574,16 +590,17 @@ class Verification:
         self.cited[sha256(text).hex()] = index
 
     def value(self, index: int, text: bytes) -> tuple[Any, Any]:
-        """Header and payload of a record, as far as this pack's readers may see it."""
-        header, value = unjson(text)["predicate"], {}
+        """Header and payload of a record, as far as this pack's readers may see it; None for nothing seen."""
+        header, trees = unjson(text)["predicate"], []
         for digest, audience in zip(self.facts[index][3 : 3 + self.readable], AUDIENCES):  # noqa: B905
             tree = unjson(self.trees[digest])
-            if (tree["audience"], tree["kind"]) != (audience, header["kind"]) or {*(tree["value"] or ())} & {
-                *value
-            }:
+            trees.append(tree["value"])
+            if (tree["audience"], tree["kind"]) != (audience, header["kind"]):
                 raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
-            value.update(tree["value"] or {})
-        return header, value if tree["value"] is not None else None
+        named = [name for tree in trees for name in tree or ()]
+        if len(set(named)) != len(named) or len({tree is None for tree in trees}) != 1:
+            raise Bad(f"the payloads of entry {index} do not fit together")
+        return header, None if None in trees else {name: tree[name] for tree in trees for name in tree}
 
     def _matrix(self) -> None:
         """What the control matrix says of a claim must follow from its verdict; it may say less."""
@@ -611,15 +628,15 @@ class Verification:
             )
         later = sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values())
         if later:
-            self.notes.append(f"The log holds {later} verdicts from after the pack's own moment.")
+            self.notes.append(f"{later} verdicts of these bundles are from after the pack's own moment.")
 
 
-def _native() -> Any:
+def _native() -> Callable[..., Any] | None:
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
         return None
-    return Ed25519PublicKey
+    return Ed25519PublicKey.from_public_bytes
 
 
 def report(run: Verification, path: str, as_json: bool) -> str:
@@ -630,23 +647,11 @@ def report(run: Verification, path: str, as_json: bool) -> str:
         said = {"ok": not found, "pinned": bool(run.pinned), "checked": run.counted, "problems": found}
         return json.dumps({**said, "notes": run.notes, "signatures": by}, indent=1, sort_keys=True)
     lines = [f"{file}: {message}" for file, message in run.problems] + run.notes
-    lines.append(
-        f"Signatures of single entries: checked with {by}."
-        if by
-        else "NOT CHECKED: the signature of each single entry (--signatures); what was checked binds every entry to the signed root."
-    )
-    if not run.pinned:
-        lines.append(
-            "NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and\n"
-            "nothing about who made it. Run again with --origin and --key from a source of your own."
-        )
+    lines.append(f"Each entry's own signature: checked with {by}." if by else NOT_CHECKED)
+    lines += [] if run.pinned else [NOT_PINNED]
     counted = ", ".join(f"{number} {what}" for what, number in run.counted.items())
-    lines.append(
-        f"{path}: {len(found)} problem(s); do not rely on this pack."
-        if found
-        else f"{path}: holds ({counted})."
-    )
-    return "\n".join(lines)
+    bad = f"{len(found)} problem(s); do not rely on this pack."
+    return "\n".join([*lines, f"{path}: {bad if found else f'holds ({counted}).'}"])
 
 
 def pinned(pack: str, origin: str | None, line: str | None) -> Key | None:
