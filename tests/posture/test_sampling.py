@@ -368,6 +368,7 @@ def test_a_pack_that_does_not_carry_the_sample_does_not_show_it(log: RecordLog) 
     drew(log)
     files = pack_files(log.ledger, log.read(), Audience.AUDITOR, entries=frozenset({0}))
     assert set(files) == {"04-populations/core.uses.population.json", "04-populations/core.uses.csv"}
+    assert json.loads(files["04-populations/core.uses.population.json"])["samples"] == []
     assert pack_files(log.ledger, log.read(), Audience.AUDITOR, entries=frozenset()) == {}
 
 
