@@ -25,12 +25,16 @@ from collectors.collector import NotObserved, Observed, Sighting
 from collectors.postgres import Connection, connect
 from evidence.kinds.population import Difference, Gap, Population
 from evidence.payload import Payload, timestamp
+from evidence.proofs.canonical import canonical_bytes
 from evidence.record import Interval, Outcome
 from evidence.sampling import SALT_BYTES, ItemTree, item_leaves
 from evidence.scope import Unit
 
 MOST_ITEMS: Final = 50_000
 """Items of one population; what holds more is read up to here and logged as `partial`."""
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Items as JSON; a reader of the log refuses documents of twice that."""
 
 TOO_MANY: Final = "the window holds more items than one population may"
 
@@ -202,7 +206,7 @@ class PopulationsCollector:
             return NotObserved(Population, subject, refused.outcome, refused.reason, refused.detail)
         if complete:
             return Observed(payload, subject)
-        detail = f"more than {MOST_ITEMS} items; take a shorter window"
+        detail = f"more than {MOST_ITEMS} items or {MOST_BYTES} bytes; take a shorter window"
         return Observed(payload, subject, Outcome.PARTIAL, TOO_MANY, detail)
 
     def _read(
@@ -214,8 +218,8 @@ class PopulationsCollector:
             parameters = {"start": window.start, "end": window.end, "limit": MOST_ITEMS + 1}
             found = connection.execute(source.query, parameters).fetchall()
             counted = connection.execute(source.count_query, parameters).fetchall()
-        rows = tuple(_row(one) for one in found[:MOST_ITEMS])
-        return self._population(source, name, window, rows, counted), len(found) <= MOST_ITEMS
+        rows = tuple(_fitting(_row(one) for one in found[:MOST_ITEMS]))
+        return self._population(source, name, window, rows, counted), len(rows) == len(found)
 
     def _population(
         self,
@@ -271,6 +275,16 @@ def _window(connection: Connection, access: PopulationAccess) -> Interval:
 
 def _row(found: DictRow) -> Mapping[str, str]:
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _fitting(rows: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """As many rows as one population may hold in bytes."""
+    taken = 0
+    for row in rows:
+        taken += len(canonical_bytes(dict(row)))
+        if taken > MOST_BYTES:
+            return
+        yield row
 
 
 def _place(source: Source, row: Mapping[str, str]) -> str:

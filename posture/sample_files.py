@@ -225,7 +225,7 @@ def pack_files(
     chosen = _chosen(carried)
     files: dict[str, bytes] = {}
     for stem, logged in _named(chosen, [payload_of(one, Population).name for one in chosen]):
-        files[f"04-populations/{stem}.population.json"] = population_file(logged, records, audience)
+        files[f"04-populations/{stem}.population.json"] = population_file(logged, carried, audience)
         if audience is Audience.AUDITOR:
             files[f"04-populations/{stem}.csv"] = population_csv(payload_of(logged, Population))
     samples = [one for one in carried if isinstance(one.record.payload, Sample)]

@@ -144,10 +144,11 @@ def test_a_window_ends_now_by_the_database_and_begins_with_yesterday(platform: A
     assert (window.start.hour, window.start.minute) == (0, 0)
 
 
-def test_more_items_than_a_population_may_hold_are_partial(
-    platform: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("limit", "most"), [("MOST_ITEMS", 1), ("MOST_BYTES", 200)])
+def test_more_than_a_population_may_hold_is_partial(
+    platform: Any, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    monkeypatch.setattr(populations, "MOST_ITEMS", 1)
+    monkeypatch.setattr(populations, limit, most)
     one = sightings(PopulationAccess(platform.admin_url))["postgres:core/tenants"]
     assert isinstance(one, Observed)
     assert isinstance(one.payload, Population)
