@@ -15,13 +15,11 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import cast
 
+from checks.sources import judging_source
 from checks.twin import Twin
 from controls.verdict import Completeness, Deviation, State, Verdict
-from evidence.payload import Json, Payload, encode
+from evidence.payload import Payload, encode
 from evidence.proofs.canonical import canonical_bytes
 from evidence.record import Outcome
 from evidence.scope import Scope, Unit
@@ -151,17 +149,6 @@ def sabotage(
         return body
 
     return declare
-
-
-@cache
-def judging_source() -> str:
-    """SHA-256 (hex) over the source of everything that judges: this package and the verdict's module.
-
-    A check calls shared predicates, so its own module would pin only a part of what decided.
-    """
-    files = [*Path(__file__).parent.glob("*.py"), Path(inspect.getfile(Verdict))]
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return hashlib.sha256(canonical_bytes(cast("dict[str, Json]", digests))).hexdigest()
 
 
 def _area_of(module: str) -> str:

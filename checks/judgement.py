@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from checks.check import conclude, undecided
 from controls.verdict import Deviation, State, Verdict
@@ -17,6 +17,9 @@ from evidence.scope import Scope
 from evidence.view import Evidence, Observation
 
 P = TypeVar("P", bound=Payload)
+
+DOUBT: Final = "doubt"
+"""The fact under which a failed verdict keeps what would have made it `unknown`."""
 
 
 def seen(evidence: Evidence, scope: Scope, kind: type[P], *, over: str) -> tuple[Observation[P], ...]:
@@ -40,6 +43,8 @@ def weigh(
 ) -> Verdict:
     """Failed when anything deviates; else `unknown` with the first doubt; else satisfied.
 
+    A failure keeps its first doubt as the fact `doubt`: where its deviations are waived, the doubt remains.
+
     Args:
         deviations: what is not as claimed.
         doubts: sentences that say why the evidence shows nothing either way; public, like a reason.
@@ -49,6 +54,8 @@ def weigh(
     """
     concluded = conclude(deviations, facts=facts, holds=holds, fails=fails)
     doubt = next(iter(doubts), None)
-    if doubt is None or concluded.state is State.FAILED:
+    if doubt is None:
         return concluded
+    if concluded.state is State.FAILED:
+        return dataclasses.replace(concluded, facts={**concluded.facts, DOUBT: doubt})
     return dataclasses.replace(undecided(doubt), facts=concluded.facts)

@@ -18,6 +18,7 @@ COLLECTORS: Final[Mapping[str, tuple[str, ...]]] = {
         "collectors.row_security:RowSecurityCollector",
         "collectors.isolation:IsolationCollector",
         "collectors.rls_waves:RlsWavesCollector",
+        "collectors.populations:PopulationsCollector",
     ),
     "ingress": (
         "collectors.ingress_attack:IngressAttackCollector",

@@ -24,6 +24,7 @@ from evidence.payload import Audience
 HERE: Final = Path(__file__).parent
 CATALOGUE: Final = HERE / "catalogue"
 CRITERIA: Final = HERE / "source" / "tsc-criteria.yaml"
+DRAFT: Final = HERE / "source" / "claims-draft.yaml"
 CRITERIA_CATEGORIES: Final = (
     "security",
     "availability",
@@ -158,16 +159,24 @@ def _area_files(folder: Path) -> list[Path]:
 
 def load_criteria(path: Path = CRITERIA) -> dict[str, str]:
     """Criteria ids and our titles, in the order of the five categories."""
-    parsed = _read_yaml(path)
+    parsed = read_yaml(path)
     try:
         return {name: str(title) for group in CRITERIA_CATEGORIES for name, title in parsed[group].items()}
     except (KeyError, AttributeError) as error:
         raise CatalogueError(f"{path.name}: category {error} is missing or no mapping") from error
 
 
+def load_drafted(path: Path = DRAFT) -> dict[str, tuple[str, ...]]:
+    """Every promise found on the security page, also those without a catalogue entry, and its criteria."""
+    try:
+        return {claim["id"]: tuple(claim["tsc"]) for claim in read_yaml(path)["claims"]}
+    except (KeyError, TypeError) as error:
+        raise CatalogueError(f"{path.name}: a claim lacks {error}") from error
+
+
 def _load_area(path: Path, criteria: Mapping[str, str]) -> Area:
-    parsed = _read_yaml(path)
-    _refuse_keys(parsed, AREA_KEYS, AREA_KEYS, path.name)
+    parsed = read_yaml(path)
+    refuse_keys(parsed, AREA_KEYS, AREA_KEYS, path.name)
     if parsed["area"] != path.stem:
         raise CatalogueError(f"{path.name}: area is {parsed['area']!r}, expected the file's name")
     if not isinstance(parsed["claims"], list) or not parsed["claims"]:
@@ -183,7 +192,7 @@ def _load_claim(item: object, path: Path, criteria: Mapping[str, str]) -> Claim:
     fields = dataclasses.fields(Claim)
     allowed = {entry.name for entry in fields} - {"area"}
     required = {entry.name for entry in fields if entry.default is dataclasses.MISSING} & allowed
-    _refuse_keys(item, allowed, required - {"proof"}, where)
+    refuse_keys(item, allowed, required - {"proof"}, where)
     try:
         claim = msgspec.convert({**item, "area": path.stem}, Claim)
     except msgspec.ValidationError as error:
@@ -237,12 +246,13 @@ def _refuse_proofs(claim: Claim, where: str) -> None:
             raise CatalogueError(f"{where}: proof of {word!r}: {error}") from error
 
 
-def _refuse_keys(
+def refuse_keys(
     item: Mapping[str, Any],
     allowed: frozenset[str] | set[str],
     required: frozenset[str] | set[str],
     where: str,
 ) -> None:
+    """Refuse a mapping with a key that is not `allowed`, or without one that is `required`."""
     if unknown := sorted(item.keys() - allowed):
         raise CatalogueError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(allowed))}")
     if missing := sorted(required - item.keys()):
@@ -260,7 +270,12 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that is a mapping, without duplicate keys.
+
+    Raises:
+        CatalogueError: naming the file and what is wrong with it.
+    """
     try:
         parsed = yaml.load(path.read_text("utf-8"), _StrictLoader)  # noqa: S506 - a SafeLoader
     except (OSError, yaml.YAMLError, UnicodeDecodeError, CatalogueError) as error:

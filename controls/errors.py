@@ -9,3 +9,7 @@ class ControlsError(Exception):
 
 class CatalogueError(ControlsError):
     """A catalogue file that does not follow its contract, or words that promise more than can be shown."""
+
+
+class WaiverError(ControlsError):
+    """A register of waivers that does not follow its contract; the message names file, line and key."""

@@ -60,6 +60,21 @@ class Completeness:
         return bool(self.expected) and not (self.missing or self.stale or self.refused)
 
 
+def together(ledgers: Iterable[Completeness]) -> Completeness:
+    """The ledgers of several verdicts as one, each item once; what any verdict lacks was not received.
+
+    A population of which the scope names nothing is expected and missing.
+    """
+    merged = {name: set[str]() for name in Completeness.__dataclass_fields__}
+    for ledger in ledgers:
+        for name, items in merged.items():
+            items.update(getattr(ledger, name))
+    lacking = merged["missing"] | merged["stale"] | {item.partition(": ")[0] for item in merged["refused"]}
+    merged["expected"] |= merged["missing"]
+    merged["received"] -= lacking
+    return Completeness(**{name: tuple(sorted(items)) for name, items in merged.items()})
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict(Payload):
     """What a check concluded, from which evidence, and how complete that evidence was.
@@ -77,6 +92,7 @@ class Verdict(Payload):
         source: SHA-256 (hex) of the check's source.
         as_of: the moment the verdict speaks for.
         valid_until: when the first piece of its evidence expires.
+        entries: how many entries of the log had been read; judged again, exactly these are read.
     """
 
     kind: ClassVar[str] = "posture.verdict/v1"
@@ -93,3 +109,4 @@ class Verdict(Payload):
     source: Public[str] = ""
     as_of: Public[datetime | None] = None
     valid_until: Public[datetime | None] = None
+    entries: Public[int] = 0

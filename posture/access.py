@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +47,15 @@ class AccessBook:
 
     Calling it raises `Refused` for a probe that the configuration leaves out, which the pipeline logs as
     `unsupported`.
+
+    Args:
+        project: what is in scope, and how it is reached.
+        start, end: the window of populations that auditors draw from; None as their collector says.
     """
 
     project: Project
+    start: datetime | None = None
+    end: datetime | None = None
     _drivers: dict[tuple[str, str], object] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -71,6 +78,7 @@ class AccessBook:
             "postgres.row_security": self._catalog,
             "postgres.isolation": self._isolation,
             "postgres.rls_waves": self._catalog,
+            "postgres.populations": self._populations,
             "ingress.attack": self._ingress,
             "ingress.stream_tenancy": self._ingress,
             "tls.versions": self._tls,
@@ -86,6 +94,11 @@ class AccessBook:
 
         database = self.project.databases[name]
         return PostgresAccess(database.url.resolve(), database.app_role, TENANT_COLUMNS)
+
+    def _populations(self, name: str) -> object:
+        from collectors.populations import PopulationAccess
+
+        return PopulationAccess(self.project.databases[name].url.resolve(), self.start, self.end)
 
     def _isolation(self, name: str) -> object:
         from collectors.isolation import IsolationAccess

@@ -58,6 +58,7 @@ COMMANDS = {
     "check": Command("check", "judge the logged evidence"),
     "gate": Command("gate", "collect and check, with an exit code for CI"),
     "prove": Command("prove", "apply every sabotage to a live twin; a check that stays green fails"),
+    "waive": Command("waive", "the register of waivers and how each stands"),
     "controls": Command("controls", "the catalogue of claims and the checks that decide them"),
     "ledger": Command("ledger", "the transparency log: list, verify, prove"),
     "portal": Command("portal", "compile the trust portal from claims and verdicts"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from posture.config_reader import read_typed
-from posture.secrets import ConfigError, Place, Secret, Url, is_reference
+from posture.secrets import ConfigError, Key, Place, Secret, Url, is_reference
 
 __all__ = ["ConfigError", "Place", "Project", "Secret", "Url", "load_project"]
 
@@ -157,7 +157,7 @@ class Ledger:
     """The transparency log: its origin line, the key that signs, its folder (None: in state)."""
 
     origin: str
-    signer: Secret | None = None
+    signer: Key | None = None
     path: Path | None = None
 
 
@@ -186,6 +186,7 @@ class Project:
     lint: Mapping[str, object] = field(default_factory=dict)
     ledger: Ledger | None = None
     portal: Portal | None = None
+    waivers: Path | None = None
 
     def secrets(self) -> Iterator[Secret]:
         """Every reference in the file; `resolve()` each to check them all before long work."""
@@ -199,6 +200,8 @@ def load_project(path: Path) -> Project:
 
 
 def _secrets_in(value: object) -> Iterator[Secret]:
+    if isinstance(value, Key):
+        return
     if isinstance(value, Secret):
         yield from [value] if is_reference(value.text) else []
     elif dataclasses.is_dataclass(value):

@@ -17,7 +17,17 @@ from dataclasses import MISSING
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from posture.secrets import HOW_TO_REFER, ConfigError, Place, Secret, Url, is_reference
+from posture.secrets import (
+    HOW_TO_REFER,
+    HOW_TO_REFER_TO_A_KEY,
+    KEY_SCHEMES,
+    ConfigError,
+    Key,
+    Place,
+    Secret,
+    Url,
+    is_reference,
+)
 
 if typing.TYPE_CHECKING:
     from yaml._yaml import Mark as CMark
@@ -189,6 +199,8 @@ class _Walk:
             return self.base / text
         if kind is Secret or kind is Url:
             return self._reference(kind, node, key)
+        if kind is Key:
+            return self._key(node, key)
         return text
 
     def _reference(self, kind: type[Secret], node: ScalarNode, key: str) -> Secret:
@@ -200,6 +212,11 @@ class _Walk:
             if problem is not None:
                 self.refuse(node, key, problem, f"leave the password out or {HOW_TO_REFER}")
         return kind(text, self.base, Place(self.file, _line(node.start_mark), key))
+
+    def _key(self, node: ScalarNode, key: str) -> Key:
+        if not is_reference(node.value, KEY_SCHEMES):
+            self.refuse(node, key, "is no reference to a key", HOW_TO_REFER_TO_A_KEY)
+        return Key(node.value, self.base, Place(self.file, _line(node.start_mark), key))
 
     def _plain(self, node: Node, key: str) -> object:
         """What another part of Posture will judge: text, numbers, lists and mappings as they are."""

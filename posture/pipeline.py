@@ -17,18 +17,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from checks.check import Check, load_checks
+from checks.verdicts import Bench
 from collectors.boundary import look_through
 from collectors.collector import Collector, NotObserved, Sighting, identify
 from collectors.registry import collectors_for
 from controls.verdict import Verdict
+from evidence.kinds.waiver import Waiver
 from evidence.record import CollectorId, Interval, Outcome, Record
 from evidence.scope import Scope, Unit
-from evidence.view import Evidence, LoggedRecord, about, known_since
+from evidence.view import LoggedRecord, entries_known, entries_of, evidence_of
 from posture.cli import VERSION
 from posture.errors import UsageError
 from posture.records import RecordLog, RunClock, of_run
+from posture.waivers import register
 
 LIFETIME = timedelta(days=7)
 """How long an observation may be used; checks ask for fresher ones where their claim does."""
@@ -100,7 +104,7 @@ def _collect(
     ]
     outcomes: Counter[Outcome] = Counter()
     with _pool() as pool:
-        sightings = pool.map(lambda pair: _look_at(clock, pair[0], pair[1], access_to), waiting)
+        sightings = pool.map(lambda pair: look_at(clock, pair[0], pair[1], access_to), waiting)
         for (unit, collector), records in zip(waiting, sightings, strict=True):
             log.append(records)
             outcomes.update(record.header.outcome for record in records)
@@ -120,14 +124,30 @@ def _pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def judge(
-    log: RecordLog, *, as_of: datetime | None = None, checks: Iterable[Check] | None = None
+    log: RecordLog,
+    *,
+    as_of: datetime | None = None,
+    checks: Iterable[Check] | None = None,
+    waivers: Sequence[Waiver] | None = None,
+    records: Sequence[LoggedRecord] | None = None,
 ) -> tuple[Verdict, ...]:
-    """Judge everything logged so far by the newest logged scope, and log the verdicts."""
+    """Judge everything logged so far by the newest logged scope, and log the verdicts.
+
+    Args:
+        log: the ledger to read and to append to.
+        as_of: a moment of the past; by default now.
+        checks: by default all.
+        waivers: the register of waivers as it is now, logged where the log says otherwise; None leaves
+            the waivers as the log has them.
+        records: what `log.read()` has given just now, to spare a second reading.
+    """
     clock = RunClock.start()
+    records = log.read() if records is None else records
+    if as_of is None and waivers is not None and register(log, records, waivers):
+        records = log.read()
     moment = as_of or clock.now()
-    records = log.read()
-    known = records if as_of else _undisputed(records, moment)
-    verdicts = verdicts_of(known, as_of=moment, checks=checks)
+    entries = entries_known(records, moment) if as_of else entries_of(records)
+    verdicts = verdicts_of(records, entries=entries, as_of=moment, checks=checks)
     log.append(
         clock.record(
             unit=f"checks/{verdict.check}",
@@ -144,34 +164,44 @@ def judge(
 
 
 def verdicts_of(
-    records: Sequence[LoggedRecord], *, as_of: datetime, checks: Iterable[Check] | None = None
+    records: Sequence[LoggedRecord],
+    *,
+    as_of: datetime,
+    entries: int | None = None,
+    checks: Iterable[Check] | None = None,
 ) -> tuple[Verdict, ...]:
     """The verdicts that follow from records: pure, in the order of the checks' ids.
+
+    Args:
+        records: of one log, in its order.
+        as_of: the moment of judging.
+        entries: how many entries of the log are read; by default those that it had at `as_of`.
+        checks: by default all.
 
     Raises:
         NothingCollected: no scope was logged up to `as_of`.
     """
-    evidence = Evidence(records, as_of=as_of)
-    scopes = evidence.observed(Scope)
-    if not scopes:
+    bench = bench_of(records, as_of=as_of, entries=entries)
+    chosen = load_checks() if checks is None else sorted(check.id for check in checks)
+    verdicts = (bench.verdict(check) for check in sorted(chosen))
+    return tuple(verdict for verdict in verdicts if verdict is not None)
+
+
+def bench_of(records: Sequence[LoggedRecord], *, as_of: datetime, entries: int | None = None) -> Bench:
+    """The checks over what was seen at a moment, with the waivers known then.
+
+    Raises:
+        NothingCollected: no scope was logged up to `as_of`.
+    """
+    read = entries_known(records, as_of) if entries is None else entries
+    evidence = evidence_of(records, read, as_of)
+    if evidence.scope is None:
         raise NothingCollected("the ledger holds no scope yet; run `posture collect` first")
-    chosen = load_checks().values() if checks is None else checks
-    scope = max(scopes, key=lambda seen: seen.record.header.recorded).payload
-    return tuple(check(evidence, scope, as_of) for check in sorted(chosen, key=lambda one: one.id))
+    return Bench(evidence, evidence.scope, entries=read, as_of=as_of)
 
 
 class NothingCollected(UsageError):
     """There is nothing to judge yet."""
-
-
-def _undisputed(records: Sequence[LoggedRecord], now: datetime) -> tuple[LoggedRecord, ...]:
-    """What may be judged now: nothing of a subject whose last record claims to be from the future.
-
-    A clock that was put back must not bring an older observation to life in place of a newer one.
-    """
-    last = {about(logged.record): logged for logged in records}
-    disputed = {key for key, logged in last.items() if known_since(logged.record) > now}
-    return tuple(logged for logged in records if about(logged.record) not in disputed)
 
 
 def _continue_or_start(run_file: Path, log: RecordLog, scope: Scope) -> tuple[RunClock, set[tuple[str, str]]]:
@@ -210,7 +240,7 @@ def look_at_all(clock: RunClock, scope: Scope, access_to: AccessTo) -> list[Reco
         record
         for unit in scope.units
         for collector in collectors_for(unit.population)
-        for record in _look_at(clock, unit, collector, access_to)
+        for record in look_at(clock, unit, collector, access_to)
     ]
 
 
@@ -228,7 +258,7 @@ def scope_record(clock: RunClock, scope: Scope) -> Record:
     )
 
 
-def _look_at(clock: RunClock, unit: Unit, collector: Collector[object], access_to: AccessTo) -> list[Record]:
+def look_at(clock: RunClock, unit: Unit, collector: Collector[Any], access_to: AccessTo) -> list[Record]:
     """Everything that one collector saw of one unit, as records observed in one interval."""
     started = clock.now()
     sightings = look_through(collector, unit, lambda: access_to(unit, collector))

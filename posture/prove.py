@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checks.check import SABOTAGES, Check, Sabotage, judging_source, load_checks
+from checks.check import SABOTAGES, Check, Sabotage, load_checks
+from checks.sources import judging_source
 from controls.verdict import Deviation, State, Verdict
 from evidence.kinds.twin import KillMatrix, SabotageResult
 from evidence.record import CollectorId, Interval

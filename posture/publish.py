@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from checks.check import scope_digest
+from checks.kills import newest_kills
 from controls.claims import load_catalogue
 from controls.verdict import State, Verdict
+from evidence.kinds.pack import IssuedPack
 from evidence.kinds.twin import KillMatrix
+from evidence.payload import Audience
 from evidence.proofs.notes import verifier_key_text
-from evidence.scope import Scope
+from evidence.record import CollectorId, Interval
 from evidence.view import Evidence, LoggedRecord
+from posture.cli import VERSION
 from posture.config import Project
 from posture.errors import UsageError
 from posture.records import RunClock
+from posture.sample_files import pack_files
 from posture.workspace import Workspace
 from trust_portal.claims import CompiledPosture, compile_claims
 from trust_portal.documents.summary import write_summary
 from trust_portal.errors import PortalError
-from trust_portal.packs.build import PackReport, build_pack
+from trust_portal.packs.build import Order, PackReport, build_pack
+from trust_portal.packs.documents.engagement import Window
 from trust_portal.site.build import SiteReport, build_site
 from trust_portal.site.twins import LogHead
 
-POSTURE_JSON = Path("api/v1/posture.json")
+PACKS = CollectorId("posture.packs", VERSION, "")
+KEPT = timedelta(days=3653)
+"""Who was given what is told for as long as anybody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,15 @@ def latest(records: Sequence[LoggedRecord]) -> Latest:
     """
     now = RunClock.now()
     evidence = Evidence(records, as_of=now)
-    scopes = sorted(evidence.observed(Scope), key=lambda seen: seen.record.header.recorded)
-    newest = scope_digest(scopes[-1].payload) if scopes else ""
+    newest = scope_digest(evidence.scope) if evidence.scope else ""
     verdicts = tuple(
         seen.payload
         for seen in evidence.observed(Verdict)
-        if seen.payload.scope == newest or seen.payload.state is State.FAILED
+        if seen.payload.scope == newest or seen.payload.state in (State.FAILED, State.WAIVED)
     )
     if not verdicts:
         raise UsageError("the ledger holds no verdict over the newest scope; run `posture check` first")
-    matrices = [seen.payload for seen in evidence.observed(KillMatrix) if seen.record.header.expires > now]
-    return Latest(verdicts, matrices[-1] if matrices else KillMatrix(0, 0, ()), now)
+    return Latest(verdicts, newest_kills(evidence, now), now)
 
 
 def compiled(workspace: Workspace) -> CompiledPosture:
@@ -94,22 +100,82 @@ def publish_portal(workspace: Workspace, posture: CompiledPosture) -> SiteReport
         raise UsageError(str(error)) from error
 
 
-def publish_pack(workspace: Workspace, out: Path) -> PackReport:
-    """Write the auditor's pack over everything logged until now.
+@dataclass(frozen=True, slots=True)
+class PackOrder:
+    """What pack a command asks for (see `trust_portal.packs.build.Order`).
+
+    Attributes:
+        engagement: None for the project's name.
+        recipient: who gets it; logged for auditors alone.
+    """
+
+    engagement: str | None = None
+    audience: Audience = Audience.AUDITOR
+    window: Window | None = None
+    as_of: datetime | None = None
+    since: bytes | None = None
+    recipient: str = ""
+
+
+def publish_pack(workspace: Workspace, out: Path, order: PackOrder | None = None) -> PackReport:
+    """Write a pack, by default the auditor's over everything, and log that it was issued.
+
+    It is logged when the file is durable and before it has its name: nothing is handed out that is not in
+    the log. The pack proves the log as it was before.
 
     Raises:
-        UsageError: the ledger holds no scope or verdict, or is too large for one pack.
+        UsageError: the ledger holds no scope or verdict, is too large for one pack, or refused.
     """
     if workspace.signer is None:
         raise UsageError("a pack is signed with the ledger's key: name it as ledger.signer")
-    summary = portal_folder(workspace.project) / POSTURE_JSON
-    portal = summary.read_bytes() if summary.exists() else None
+    asked = order or PackOrder()
+    project, ledger = workspace.project.project, workspace.log.ledger
+    records = workspace.log.read()
+    made = Order(
+        engagement=asked.engagement or project,
+        project=project,
+        audience=asked.audience,
+        window=asked.window,
+        as_of=asked.as_of,
+        since=asked.since,
+        beside=lambda entries, checkpoint: pack_files(
+            ledger, records, asked.audience, entries=entries, checkpoint=checkpoint
+        ),
+    )
     try:
         return build_pack(
-            workspace.log.ledger, out, signer=workspace.signer, as_of=RunClock.now(), portal=portal
+            ledger,
+            records,
+            out,
+            signer=workspace.signer,
+            order=made,
+            announce=lambda report: _log_issued(workspace, report, made, asked.recipient),
         )
     except PortalError as error:
         raise UsageError(str(error)) from error
+
+
+def _log_issued(workspace: Workspace, report: PackReport, order: Order, recipient: str) -> None:
+    clock = RunClock.start()
+    now = clock.now()
+    issued = IssuedPack(
+        sha256=report.sha256,
+        audience=order.audience.value,
+        window=report.window,
+        recipient=recipient or order.engagement,
+        entries=report.entries,
+        verdicts=report.verdicts,
+    )
+    record = clock.record(
+        unit=f"packs/{order.engagement}",
+        subject=f"pack:{report.sha256}",
+        kind=IssuedPack,
+        payload=issued,
+        observed=Interval(now, now),
+        lifetime=KEPT,
+        by=PACKS,
+    )
+    workspace.log.append([record])
 
 
 def publish_summary(workspace: Workspace, posture: CompiledPosture, out: Path) -> int:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from evidence import kinds
@@ -103,9 +104,24 @@ class RecordLog:
                 is there, and of this batch nothing is.
         """
         try:
-            return self.ledger.append([self._pending(record) for record in records])
+            return self.ledger.append(self._pending(record) for record in records)
         except LedgerError as error:
             raise UsageError(f"nothing of this batch was logged: {error}; then run the same again") from error
+
+    def rotate(self, record: Record, successor: Signer) -> Receipt:
+        """Log a change of the log's key, signed by both keys; the successor signs from now on.
+
+        Raises:
+            UsageError: the log refused, or was opened for reading.
+        """
+        if self._signer is None:
+            raise UsageError("the ledger was opened for reading; its key cannot be changed")
+        try:
+            receipt = self.ledger.rotate(self._pending(record, successor), successor)
+        except LedgerError as error:
+            raise UsageError(f"the ledger's key was not changed: {error}") from error
+        self._signer = successor
+        return receipt
 
     def read(self) -> tuple[LoggedRecord, ...]:
         """Every record of the log in its order; signatures, the log's root and each subtree checked.
@@ -122,15 +138,15 @@ class RecordLog:
             ) from error
 
     def _logged(self) -> Iterator[LoggedRecord]:
-        for envelope in self.ledger.verified_entries():
-            record = unseal(envelope.payload, self.ledger.blob)
-            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest())
+        for entry, envelope in enumerate(self.ledger.verified_entries()):
+            record = unseal(envelope.payload, partial(self.ledger.blob, entry))
+            yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest(), entry)
 
-    def _pending(self, record: Record) -> PendingEntry:
+    def _pending(self, record: Record, *also: Signer) -> PendingEntry:
         if self._signer is None:
             raise ValueError("this log was opened for reading; open it with a signer to append")
         sealed = seal(record, salt=secrets.token_bytes)
-        envelope = dsse.sign(PAYLOAD_TYPE, sealed.statement, [self._signer])
+        envelope = dsse.sign(PAYLOAD_TYPE, sealed.statement, [self._signer, *also])
         return PendingEntry(record.identity, envelope.encode(), tuple(sealed.subtrees.values()))
 
 

@@ -8,6 +8,7 @@ read when they are used, so a command needs only the secrets of what it touches.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from posture.errors import UsageError
 
 SCHEMES = ("env", "file", "aws-secretsmanager")
 HOW_TO_REFER = "refer to it as env:NAME, file:path or aws-secretsmanager:name"
+KEY_SCHEMES = ("env", "file", "awskms")
+HOW_TO_REFER_TO_A_KEY = "refer to it as env:NAME, file:path or awskms:KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,10 @@ class ConfigError(UsageError):
         super().__init__(f"{place}: {problem}; {remedy}")
 
 
-def is_reference(text: str) -> bool:
+def is_reference(text: str, schemes: Collection[str] = SCHEMES) -> bool:
     """Whether `text` names a place of a secret rather than being one."""
     scheme, colon, name = text.partition(":")
-    return bool(colon and name) and scheme in SCHEMES
+    return bool(colon and name) and scheme in schemes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,10 @@ class Url(Secret):
     def resolve(self) -> str:
         """The URL; ConfigError as for a secret."""
         return Secret.resolve(self) if is_reference(self.text) else self.text
+
+
+class Key(Secret):
+    """A reference to a signing key; the key itself is never read as text (`posture.workspace` loads it)."""
 
 
 def resolve(reference: str | Secret) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from checks.check import load_checks
-from controls.verdict import State, Verdict
+from checks.kills import KillScore, kill_score
+from controls.verdict import Completeness, State, Verdict, together
+from evidence.kinds.twin import KillMatrix
 from evidence.payload import encode
 from posture.cli import Exit
 
@@ -20,12 +22,43 @@ MARKS = {
 }
 
 
-def to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The published form of `check` and `gate`: every verdict, and how many there are of each state."""
+NO_KILLS = KillMatrix(0, 0, ())
+
+
+def to_json(verdicts: Sequence[Verdict], kills: KillMatrix = NO_KILLS) -> dict[str, Any]:
+    """The published form of `check` and `gate`: what arrived, every verdict, its kill score, the states."""
     counts = Counter(verdict.state for verdict in verdicts)
     return {
+        "completeness": encode(_ledger(verdicts)),
         "verdicts": [encode(verdict) for verdict in verdicts],
+        "kills": {verdict.check: _kills_json(kill_score(kills, verdict)) for verdict in verdicts},
         "summary": {state.value: counts[state] for state in State},
+    }
+
+
+def head(verdicts: Sequence[Verdict], kills: KillMatrix) -> str:
+    """What stands above every report: the evidence that was expected and what became of it, hollow checks."""
+    ledger = _ledger(verdicts)
+    parts = ("expected", "received", "late", "stale", "refused", "missing")
+    lines = ["evidence: " + ", ".join(f"{len(getattr(ledger, part))} {part}" for part in parts)]
+    if hollow := [verdict.check for verdict in verdicts if kill_score(kills, verdict).hollow]:
+        lines.append(
+            f"hollow: {len(hollow)} of {len(verdicts)} checks were never seen red in this version: "
+            f"{', '.join(hollow)}; `posture prove --log` sabotages them"
+        )
+    return "\n".join(lines)
+
+
+def _ledger(verdicts: Sequence[Verdict]) -> Completeness:
+    return together(verdict.completeness for verdict in verdicts)
+
+
+def _kills_json(score: KillScore) -> dict[str, Any]:
+    return {
+        "sabotages": score.total,
+        "killed": score.killed,
+        "outdated": score.outdated,
+        "hollow": score.hollow,
     }
 
 
@@ -46,9 +79,9 @@ def by_area(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(_area_line(area, judged) for area, judged in areas.items())
 
 
-def details(verdicts: Sequence[Verdict]) -> str:
-    """One line for each verdict with its reason, and below it what deviates and what did not arrive."""
-    return "\n".join(line for verdict in verdicts for line in _lines(verdict))
+def details(verdicts: Sequence[Verdict], kills: KillMatrix = NO_KILLS) -> str:
+    """One line for each verdict with its reason, and below it what deviates and whether it is hollow."""
+    return "\n".join(line for verdict in verdicts for line in _lines(verdict, kill_score(kills, verdict)))
 
 
 def _area_line(area: str, judged: Sequence[Verdict]) -> str:
@@ -58,7 +91,13 @@ def _area_line(area: str, judged: Sequence[Verdict]) -> str:
     return f"  {area:<18} {told}{'  (' + ', '.join(bad) + ')' if bad else ''}"
 
 
-def _lines(verdict: Verdict) -> Iterable[str]:
-    yield f"{verdict.check:<7} {MARKS[verdict.state]:<8} {verdict.reason}"
+def _lines(verdict: Verdict, score: KillScore) -> Iterable[str]:
+    yield f"{verdict.check:<7} {MARKS[verdict.state]:<8} {verdict.reason}{_hollow(score)}"
     for deviation in verdict.deviations:
         yield f"        - {deviation.what}: {deviation.where}"
+
+
+def _hollow(score: KillScore) -> str:
+    if not score.hollow:
+        return ""
+    return f" (hollow: {score})" if score.total else " (hollow)"

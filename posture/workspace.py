@@ -6,13 +6,14 @@ named as a file and does not exist yet is made on the first run, readable by its
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from evidence.ledger.errors import LedgerError
 from evidence.proofs.errors import KeyProblem, ProofsError
 from evidence.proofs.keys import Signer, Verifier
-from evidence.proofs.signers import Ed25519Verifier, create_key, load_signer
+from evidence.proofs.signers import UNLOCK_VARIABLE, Ed25519Verifier, create_key, load_signer
 from posture.access import AccessBook
 from posture.config import Ledger, Project
 from posture.errors import UsageError
@@ -20,7 +21,7 @@ from posture.pipeline import Collected, collect
 from posture.progress import Console
 from posture.records import RecordLog
 from posture.scoping import scope_of
-from posture.secrets import Secret
+from posture.secrets import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,38 @@ def collect_into(workspace: Workspace, console: Console) -> Collected:
 def _signer(ledger: Ledger) -> Signer:
     if ledger.signer is None:
         raise UsageError("ledger.signer is missing: name a key, such as `signer: file:ledger.key`")
-    path = _key_file(ledger.signer)
-    if path is None:
-        return load_signer(ledger.signer.text)
-    return load_signer(f"file:{path}") if path.exists() else create_key(path)
+    return load_or_create_signer(ledger.signer)
+
+
+def load_or_create_signer(key: Key) -> Signer:
+    """The signer that a reference names; a file that does not exist yet is made, readable by its owner.
+
+    It is encrypted with POSTURE_KEY_PASSPHRASE where that is set.
+
+    Raises:
+        UsageError: the key cannot be read or made.
+    """
+    path = _key_file(key)
+    try:
+        if path is None:
+            return _named_signer(key.text)
+        return load_signer(f"file:{path}") if path.exists() else create_key(path, passphrase=_passphrase())
+    except KeyProblem as error:
+        raise UsageError(str(error)) from error
+
+
+def _named_signer(reference: str) -> Signer:
+    scheme, _, name = reference.partition(":")
+    if scheme == "awskms":
+        from posture.kms_signer import load_kms_signer
+
+        return load_kms_signer(name)
+    return load_signer(reference)
+
+
+def _passphrase() -> bytes | None:
+    text = os.environ.get(UNLOCK_VARIABLE)
+    return text.encode() if text else None
 
 
 def _pinned(ledger: Ledger) -> tuple[Verifier, ...]:
@@ -85,12 +114,12 @@ def _pinned(ledger: Ledger) -> tuple[Verifier, ...]:
         return ()
     path = _key_file(ledger.signer)
     try:
-        signer = load_signer(f"file:{path}" if path else ledger.signer.text)
+        signer = load_signer(f"file:{path}") if path else _named_signer(ledger.signer.text)
     except KeyProblem:
         return ()
     return (Ed25519Verifier(signer.public),)
 
 
-def _key_file(secret: Secret) -> Path | None:
+def _key_file(secret: Key) -> Path | None:
     scheme, _, name = secret.text.partition(":")
     return secret.base / Path(name).expanduser() if scheme == "file" else None

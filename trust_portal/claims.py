@@ -16,10 +16,11 @@ from enum import StrEnum
 from typing import Final
 
 from checks.check import Check, load_checks
+from checks.kills import KillScore, aimed_at, kill_score
 from controls.claims import Catalogue, Claim, How, Status
 from controls.verdict import Completeness, State, Verdict
 from controls.wording import Fact, holds, placeholders
-from evidence.kinds.twin import KillMatrix, SabotageResult
+from evidence.kinds.twin import KillMatrix
 from evidence.payload import Audience, timestamp
 from trust_portal.errors import UnsupportedClaim
 
@@ -58,41 +59,6 @@ _WORD_OF_STATUS: Final = {
     Status.ROADMAP: Word.ROADMAP,
     Status.POLICY: Word.POLICY,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class KillScore:
-    """How often a check turned red when it had to.
-
-    Attributes:
-        outdated: the sabotages were judged by other source than the verdict beside them.
-    """
-
-    sabotages: tuple[SabotageResult, ...] = ()
-    outdated: bool = False
-
-    @property
-    def total(self) -> int:
-        """Sabotages that were aimed at the check."""
-        return len(self.sabotages)
-
-    @property
-    def killed(self) -> int:
-        """Sabotages that it caught."""
-        return sum(1 for item in self.sabotages if item.killed)
-
-    @property
-    def hollow(self) -> bool:
-        """A check that was never seen red proves nothing (conviction 3)."""
-        return self.outdated or self.killed == 0
-
-    def __str__(self) -> str:
-        """As in ``3 of 3 sabotages caught``."""
-        if self.outdated:
-            return f"{self.killed} of {self.total} sabotages caught by another version of the check"
-        if not self.total:
-            return "never seen red: no sabotage was applied"
-        return f"{self.killed} of {self.total} sabotages caught"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +193,14 @@ def _by_check(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
 def _present(by_check: Mapping[str, Verdict], known: Mapping[str, Check]) -> Mapping[str, Verdict]:
     """The verdicts as they stand today: one of another check or scope than the present decides nothing.
 
-    A failure stays one until the present check says otherwise.
+    A failure stays one until the present check says otherwise, and without its waiver it is one again.
     """
     newest = max(by_check.values(), key=_spoken, default=None)
     scope = newest.scope if newest else ""
     return {
         name: verdict
         if verdict.state is State.FAILED or not (why := _past(verdict, known, scope))
-        else dataclasses.replace(verdict, state=State.UNKNOWN, reason=why)
+        else dataclasses.replace(verdict, state=_without_it(verdict), reason=why)
         for name, verdict in by_check.items()
     }
 
@@ -259,8 +225,7 @@ def _compile(
 ) -> CompiledClaim:
     if claim.check is None:
         return _undecided(claim, as_of)
-    aimed = tuple(item for item in kills.matrix if item.check == claim.check)
-    score = KillScore(aimed, bool(aimed) and verdict is not None and kills.source != verdict.source)
+    score = kill_score(kills, verdict) if verdict else KillScore(aimed_at(kills, claim.check))
     if verdict is None:
         reason = f"No verdict of check {claim.check} was recorded."
         return CompiledClaim(claim, claim.not_shown, Word.NOT_SHOWN, State.UNKNOWN, reason, kills=score)
@@ -306,7 +271,13 @@ def _decided(claim: Claim, verdict: Verdict, score: KillScore, as_of: datetime) 
 def _state_at(verdict: Verdict, as_of: datetime) -> tuple[State, str]:
     if verdict.state is State.FAILED or verdict.valid_until is None or verdict.valid_until > as_of:
         return verdict.state, verdict.reason
-    return State.UNKNOWN, f"The evidence expired on {timestamp(verdict.valid_until)}."
+    ended = "waiver or its evidence" if verdict.state is State.WAIVED else "evidence"
+    return _without_it(verdict), f"The {ended} expired on {timestamp(verdict.valid_until)}."
+
+
+def _without_it(verdict: Verdict) -> State:
+    """The state of a verdict that speaks no more: unknown, but what was only waived has failed."""
+    return State.FAILED if verdict.state is State.WAIVED else State.UNKNOWN
 
 
 def _refuse_contradiction(claim: Claim, verdict: Verdict) -> None:

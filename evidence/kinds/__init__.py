@@ -3,6 +3,32 @@
 Importing this package registers every kind in `evidence.payload.KINDS`.
 """
 
-from evidence.kinds import aws, ingress, platform, postgres, redaction, source, twin
+from evidence.kinds import (
+    aws,
+    erratum,
+    ingress,
+    log_key,
+    pack,
+    platform,
+    population,
+    postgres,
+    redaction,
+    source,
+    twin,
+    waiver,
+)
 
-__all__ = ["aws", "ingress", "platform", "postgres", "redaction", "source", "twin"]
+__all__ = [
+    "aws",
+    "erratum",
+    "ingress",
+    "log_key",
+    "pack",
+    "platform",
+    "population",
+    "postgres",
+    "redaction",
+    "source",
+    "twin",
+    "waiver",
+]

@@ -14,7 +14,7 @@ from evidence.ledger.errors import LedgerDamaged
 from evidence.ledger.layout import HEIGHT, WIDTH, Tile, framed, levels, parse_tile_name
 from evidence.ledger.store import Store
 from evidence.ledger.tiles import TileReader
-from evidence.proofs.merkle import Frontier, leaf_hash, tree_root
+from evidence.proofs.merkle import Frontier, tree_root
 from evidence.proofs.notes import Checkpoint
 
 
@@ -64,9 +64,8 @@ class Edge:
             )
         return edge
 
-    def append(self, entry: bytes) -> bytes:
-        """Add an entry; return its leaf hash."""
-        leaf = leaf_hash(entry)
+    def append(self, entry: bytes, leaf: bytes) -> None:
+        """Add an entry by its bytes and its leaf hash."""
         if not self._bundle:
             self._entered.append(Tile(None, self.frontier.size // WIDTH))
         self._bundle += framed(entry)
@@ -76,7 +75,6 @@ class Edge:
         if self.frontier.size % WIDTH == 0:
             self._finished[Tile(None, self.frontier.size // WIDTH - 1)] = bytes(self._bundle)
             self._bundle.clear()
-        return leaf
 
     def take(self) -> Growth:
         """What the appends since the last call change in the store."""

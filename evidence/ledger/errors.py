@@ -21,6 +21,10 @@ class LedgerRolledBack(LedgerError):
     """The checkpoint is older than one that was signed here before; appending would fork the log."""
 
 
+class KeyRetired(LedgerError):
+    """The signer's key signed this log once; a rotation has put another one in its place."""
+
+
 class ReadOnlyLedger(LedgerError):
     """The log was opened without a signer."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS entry (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS covered (only INTEGER PRIMARY KEY CHECK (only = 1), checkpoint BLOB NOT NULL);
 """
+
+
+_KEYS_AT_ONCE = 500
+"""Parameters of one statement; SQLite allows at least 999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,20 @@ class IdentityIndex:
             raise sqlite3.DatabaseError("the remembered checkpoint is not bytes")
         return None if row is None else row[0]
 
-    def find(self, identity: str) -> Indexed | None:
-        """The entry with this identity."""
-        row = self._database.execute(
-            "SELECT position, payload FROM entry WHERE identity = ?", (_key(identity),)
-        ).fetchone()
-        return None if row is None else Indexed(identity, int(row[0]), bytes(row[1]))
+    def find(self, identities: Sequence[str]) -> dict[str, Indexed]:
+        """The entries with these identities, as far as there are any."""
+        keys = {_key(identity): identity for identity in identities}
+        found: dict[str, Indexed] = {}
+        for some in _batched(tuple(keys), _KEYS_AT_ONCE):
+            marks = ",".join("?" * len(some))
+            rows = self._database.execute(
+                f"SELECT identity, position, payload FROM entry WHERE identity IN ({marks})",  # noqa: S608
+                some,
+            )
+            for key, position, payload in rows:
+                identity = keys[bytes(key)]
+                found[identity] = Indexed(identity, int(position), bytes(payload))
+        return found
 
     def add(self, entries: Iterable[Indexed], checkpoint: bytes) -> None:
         """Add entries and remember the checkpoint that covers them, in one transaction."""
@@ -109,7 +121,9 @@ class Head:
 class LogIndex:
     """Keeps an `IdentityIndex` in step with a log; its caller is the log's only writer meanwhile."""
 
-    def __init__(self, path: Path, store: Store, trusted: Sequence[Verifier], facts_of: FactsOf) -> None:
+    def __init__(
+        self, path: Path, store: Store, trusted: Callable[[], Sequence[Verifier]], facts_of: FactsOf
+    ) -> None:
         self._path = path
         self._store = store
         self._trusted = trusted
@@ -160,7 +174,7 @@ class LogIndex:
         if covered is None:
             return 0
         try:
-            old = open_checkpoint(covered, origin=published.origin, trusted=self._trusted)
+            old = open_checkpoint(covered, origin=published.origin, trusted=self._trusted())
         except ProofsError as error:
             raise sqlite3.DatabaseError(f"the remembered checkpoint is not this log's: {error}") from error
         reader = TileReader(self._store, published.size)
@@ -178,6 +192,12 @@ class LogIndex:
             with suppress(MalformedEnvelope):  # not judged here: `verify_ledger` names it
                 facts = self._facts_of(entry)
                 yield Indexed(facts.identity, position, facts.payload_digest)
+
+
+def _batched(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """The keys in runs of `size`."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
 
 
 def _key(identity: str) -> bytes:

@@ -1,7 +1,7 @@
 """Where the parts of a log lie: the paths and bundle bytes of c2sp.org/tlog-tiles.
 
 Entry bundles and hash tiles are 256 wide; the right-most ones are partial and carry their width in
-their name. Payload subtrees lie beside the log under their SHA-256.
+their name. Payload subtrees lie beside the log (`evidence.ledger.blobs`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ CHECKPOINT: Final = "checkpoint"
 VERIFIER_KEY: Final = "log.vkey"
 """The log's own public key, for convenience; it proves nothing to a reader who has no key from elsewhere."""
 
-BLOBS: Final = "blobs/sha256"
-
 _NAME: Final = re.compile(
     r"tile/(?:entries|(?P<level>0|[1-9][0-9]?))/(?P<n>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 )
-_BLOB: Final = re.compile(rf"{BLOBS}/(?P<shard>[0-9a-f]{{2}})/(?P<digest>[0-9a-f]{{64}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,7 @@ class Tile:
     @property
     def directory(self) -> str:
         """Where all partial tiles of this index lie."""
-        digits = f"{self.n:03d}"
-        digits = digits.zfill(-(-len(digits) // 3) * 3)
-        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-        place = "/".join([f"x{group}" for group in groups[:-1]] + groups[-1:])
-        return f"tile/{'entries' if self.level is None else self.level}/{place}"
+        return f"tile/{'entries' if self.level is None else self.level}/{grouped(self.n)}"
 
     @property
     def name(self) -> str:
@@ -68,6 +61,14 @@ class Tile:
         """The size that a log must have reached for this tile to exist."""
         span: int = WIDTH ** (self.level or 0)
         return (self.n * WIDTH + self.width) * span
+
+
+def grouped(number: int) -> str:
+    """A number in groups of three digits, all but the last marked: ``x001/x234/067``."""
+    digits = f"{number:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    return "/".join([f"x{group}" for group in groups[:-1]] + groups[-1:])
 
 
 def parse_tile_name(name: str) -> Tile | None:
@@ -91,17 +92,6 @@ def tiles_of(level: int | None, size: int) -> Iterable[Tile]:
 def levels(size: int) -> int:
     """How many levels of hash tiles a log of `size` entries has."""
     return -(-size.bit_length() // HEIGHT)
-
-
-def blob_name(digest: str) -> str:
-    """The path of a blob by its SHA-256 in lower-case hex."""
-    return f"{BLOBS}/{digest[:2]}/{digest}"
-
-
-def parse_blob_name(name: str) -> str | None:
-    """The digest of a blob's path, or None when no blob has this path."""
-    match = _BLOB.fullmatch(name)
-    return match["digest"] if match and match["digest"].startswith(match["shard"]) else None
 
 
 def framed(entry: bytes) -> bytes:

@@ -9,29 +9,37 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from evidence.ledger.blobs import MAX_BLOB_BYTES, BlobReader, blob_file, framed_blob
 from evidence.ledger.edge import Edge, clear_leftovers
 from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement_facts
 from evidence.ledger.errors import (
     EntryRefused,
     IdentityConflict,
+    KeyRetired,
     LedgerDamaged,
     LedgerMissing,
     NotStored,
     ReadOnlyLedger,
 )
 from evidence.ledger.index import Head, IdentityIndex, Indexed, LogIndex
-from evidence.ledger.layout import (
-    CHECKPOINT,
-    MAX_ENTRY_BYTES,
-    VERIFIER_KEY,
-    blob_name,
+from evidence.ledger.keychain import (
+    ROTATIONS,
+    KeyChain,
+    Rotation,
+    hint,
+    is_rotation,
+    parse_rotation,
+    read_chain,
 )
+from evidence.ledger.layout import CHECKPOINT, MAX_ENTRY_BYTES, VERIFIER_KEY
 from evidence.ledger.store import CACHE, DirectoryStore, Store
 from evidence.ledger.tiles import TileReader
+from evidence.ledger.uncollected import uncollected
 from evidence.proofs.dsse import Envelope, verify
 from evidence.proofs.errors import MalformedEnvelope, ProofsError
 from evidence.proofs.keys import Signer, Verifier
@@ -46,6 +54,7 @@ from evidence.proofs.notes import (
     Checkpoint,
     open_checkpoint,
     parse_verifier_key,
+    read_checkpoint,
     sign_checkpoint,
     verifier_key_text,
 )
@@ -75,6 +84,8 @@ class _New:
     position: int
     pending: PendingEntry
     facts: EntryFacts
+    indexed: Indexed
+    leaf: bytes
 
 
 class Ledger:
@@ -87,18 +98,20 @@ class Ledger:
         *,
         origin: str,
         signer: Signer | None,
-        trusted: Sequence[Verifier],
+        chain: KeyChain,
         facts_of: FactsOf,
     ) -> None:
         self.origin = origin
         self._store = store
         self._signer = signer
-        self._trusted = tuple(trusted)
+        self._chain = chain
+        self._trusted: tuple[Verifier, ...] = (Ed25519Verifier(chain.newest),)
         self._facts_of = facts_of
         self._mutex = threading.Lock()
         self._read_head: Head | None = None
         self._edge: tuple[bytes, Edge] | None = None
-        self._index = LogIndex(cache / "identities.sqlite", store, self._trusted, facts_of)
+        self._blobs = BlobReader(store)
+        self._index = LogIndex(cache / "identities.sqlite", store, self._all_keys, facts_of)
 
     @classmethod
     def open(
@@ -118,13 +131,15 @@ class Ledger:
             origin: the log's name; its checkpoints must carry it.
             signer: signs checkpoints; without one the log is read-only.
             create: begin a log where there is none.
-            trusted: public keys that may have signed the checkpoint. By default the signer's; of a
-                read-only log the one lying in its folder, which proves nothing (see `verify_ledger`).
+            trusted: public keys, one of which is the log's, now or before a rotation. By default the
+                signer's; of a read-only log the one lying in its folder, which proves nothing (see
+                `verify_ledger`).
             facts_of: how entries are read; the default reads in-toto statements.
 
         Raises:
             LedgerMissing: no log here, and `create` is not set.
             LedgerDamaged: the checkpoint is not that of this origin and key.
+            KeyRetired: the signer's key signs this log no more.
         """
         store = DirectoryStore(path)
         if create and signer is not None and not store.contains(CHECKPOINT):
@@ -132,9 +147,14 @@ class Ledger:
         if not store.contains(CHECKPOINT):
             raise LedgerMissing(f"no log in {path}; create one with a signer, or check the path")
         keys = tuple(trusted) or ((Ed25519Verifier(signer.public),) if signer else _own_key(store, origin))
-        ledger = cls(store, path / CACHE, origin=origin, signer=signer, trusted=keys, facts_of=facts_of)
-        ledger.checkpoint()
-        return ledger
+        chain = _chain_of(store, origin, keys)
+        _refuse_retired(chain, signer, origin)
+        return cls(store, path / CACHE, origin=origin, signer=signer, chain=chain, facts_of=facts_of)
+
+    @property
+    def store(self) -> Store:
+        """The log's files, for whoever renders them."""
+        return self._store
 
     @property
     def size(self) -> int:
@@ -154,8 +174,10 @@ class Ledger:
         """The published checkpoint as a signed note; what an auditor should keep."""
         return self._head().signed
 
-    def append(self, entries: Sequence[PendingEntry]) -> tuple[Receipt, ...]:
+    def append(self, entries: Iterable[PendingEntry]) -> tuple[Receipt, ...]:
         """Log a batch; durable on return, all of it or nothing.
+
+        Entries may be made while they are taken; the lock is held only after the last one.
 
         An entry whose identity is in the log already with the same envelope payload is acknowledged
         with the old entry's place and `duplicate` set.
@@ -169,16 +191,46 @@ class Ledger:
         """
         if self._signer is None:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
-        facts = [self._read_pending(entry) for entry in entries]
+        with uncollected():
+            read = [(entry, self._read_pending(entry)) for entry in entries]
+            _refuse_rotations(facts for _, facts in read)
+            with self._mutex, self._store.sequencing() as in_order:
+                if not in_order:
+                    self._edge = None
+                head = self._head()
+                index = self._index.at(head)
+                receipts, new = self._plan(read, index, head.checkpoint.size)
+                if new:
+                    self._commit(self._signer, head, new)
+        return receipts
+
+    @property
+    def keys(self) -> KeyChain:
+        """The keys of this log in the order of their time, as published now."""
+        self._head()
+        return self._chain
+
+    def rotate(self, entry: PendingEntry, successor: Signer) -> Receipt:
+        """Log a change of key (see `keychain`); from its checkpoint on, the successor signs.
+
+        Raises:
+            ReadOnlyLedger, EntryRefused, IdentityConflict, StoreFailure: as `append`.
+        """
+        if self._signer is None:
+            raise ReadOnlyLedger(f"{self.origin} was opened without a signer; its key cannot be changed")
+        facts = self._read_pending(entry)
         with self._mutex, self._store.sequencing() as in_order:
             if not in_order:
                 self._edge = None
             head = self._head()
-            index = self._index.at(head)
-            receipts, new = self._plan(zip(entries, facts, strict=True), index, head.checkpoint.size)
-            if new:
-                self._commit(self._signer, head, new)
-            return receipts
+            rotation = _checked_rotation(head.checkpoint.size, entry, self._signer, successor)
+            receipts, new = self._plan([(entry, facts)], self._index.at(head), head.checkpoint.size)
+            chain = KeyChain(self._chain.own, (*self._chain.rotations, rotation))
+            self._signer, self._chain = successor, chain
+            self._trusted = (Ed25519Verifier(successor.public),)
+            self._commit(successor, head, new, {ROTATIONS: hint([item.entry for item in chain.rotations])})
+            self._store.write({VERIFIER_KEY: _key_line(self.origin, successor.public)})
+        return receipts[0]
 
     def read(self, index: int) -> bytes:
         """The envelope of one entry; `IndexError` beyond the log."""
@@ -200,33 +252,31 @@ class Ledger:
         nothing of who observed: so both are checked, at about 0.15 ms for each entry.
 
         Args:
-            signers: more keys that may sign envelopes; those that may sign the checkpoint always may.
+            signers: more keys that may sign envelopes; the log's own always may, each in its time.
 
         Raises:
             LedgerDamaged: an entry that no trusted key signed, or entries that are not those of the
                 checkpoint; nothing of such a log is returned.
         """
         checkpoint, frontier = self.checkpoint(), Frontier()
-        trusted = (*self._trusted, *signers)
+        verifiers = {key: Ed25519Verifier(key) for key in self._chain.keys}
         envelopes = []
         for index, entry in enumerate(TileReader(self._store, checkpoint.size).entries(0, checkpoint.size)):
             frontier.append(leaf_hash(entry))
+            trusted = (verifiers[self._chain.of_entry(index)], *signers)
             envelopes.append(_signed_envelope(entry, trusted, f"entry {index} of {self.origin}"))
         if frontier.root() != checkpoint.root:
             raise LedgerDamaged(f"{self.origin}: the entries on disk are not those of its checkpoint")
         return tuple(envelopes)
 
-    def blob(self, digest: str) -> bytes:
-        """A payload subtree by its SHA-256 in hex, checked.
+    def blob(self, index: int, digest: str) -> bytes:
+        """A payload subtree of an entry by its SHA-256 in hex, checked.
 
         Raises:
             NotStored: it is not kept here (a public copy of a log leaves the gated ones out).
             LedgerDamaged: what lies there has another digest.
         """
-        content = self._store.read(blob_name(digest))
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise LedgerDamaged(f"{blob_name(digest)} does not have the digest in its name")
-        return content
+        return self._blobs.read(index, digest)
 
     def prove_inclusion(self, index: int) -> TlogProof:
         """The proof that entry `index` is in the log as published now."""
@@ -248,9 +298,22 @@ class Ledger:
         signed = self._store.read(CHECKPOINT)
         known = self._read_head
         if known is None or known.signed != signed:
-            known = Head(signed, _opened(signed, self.origin, self._trusted))
+            known = Head(signed, self._opened(signed))
             self._read_head = known
         return known
+
+    def _all_keys(self) -> tuple[Verifier, ...]:
+        return tuple(Ed25519Verifier(key) for key in self._chain.keys)
+
+    def _opened(self, signed: bytes) -> Checkpoint:
+        """The checkpoint of a log whose key another process may have changed meanwhile."""
+        try:
+            return open_checkpoint(signed, origin=self.origin, trusted=self._trusted)
+        except ProofsError:
+            self._chain = _chain_of(self._store, self.origin, self._all_keys())
+            _refuse_retired(self._chain, self._signer, self.origin)
+            self._trusted = (Ed25519Verifier(self._chain.newest),)
+            return _opened(signed, self.origin, self._trusted)
 
     def _read_pending(self, entry: PendingEntry) -> EntryFacts:
         if len(entry.envelope) > MAX_ENTRY_BYTES:
@@ -267,19 +330,21 @@ class Ledger:
         return facts
 
     def _plan(
-        self, entries: Iterator[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
+        self, entries: Sequence[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
     ) -> tuple[tuple[Receipt, ...], list[_New]]:
         """Sort out what is in the log or earlier in the batch; conflicts are refused before any write."""
         receipts: list[Receipt] = []
         new: list[_New] = []
-        batch: dict[str, Indexed] = {}
+        known_already = index.find([facts.identity for _, facts in entries])
         for pending, facts in entries:
-            known = batch.get(facts.identity) or index.find(facts.identity)
+            known = known_already.get(facts.identity)
             if known is None:
                 position = size + len(new)
-                batch[facts.identity] = Indexed(facts.identity, position, facts.payload_digest)
-                new.append(_New(position, pending, facts))
-                receipts.append(Receipt(position, leaf_hash(pending.envelope)))
+                indexed = Indexed(facts.identity, position, facts.payload_digest)
+                known_already[facts.identity] = indexed
+                leaf = leaf_hash(pending.envelope)
+                new.append(_New(position, pending, facts, indexed, leaf))
+                receipts.append(Receipt(position, leaf))
             elif known.payload != facts.payload_digest:
                 raise IdentityConflict(
                     f"{facts.identity} is entry {known.position} of {self.origin} with other content; "
@@ -292,52 +357,63 @@ class Ledger:
 
     def _leaf(self, position: int, size: int, new: Sequence[_New]) -> bytes:
         if position >= size:
-            return leaf_hash(new[position - size].pending.envelope)
+            return new[position - size].leaf
         return TileReader(self._store, size).node(0, position)
 
-    def _commit(self, signer: Signer, head: Head, new: Sequence[_New]) -> None:
+    def _commit(
+        self,
+        signer: Signer,
+        head: Head,
+        new: Sequence[_New],
+        beside: Mapping[str, bytes] | None = None,
+    ) -> None:
         edge = self._loaded_edge(head)
         # Until the checkpoint is out, the edge in memory runs ahead of the log: a failure drops it.
         self._edge = None
-        files = self._blobs_of(new)
+        blobs = _blobs_of(new)
+        place = blob_file(head.checkpoint.size)
         for item in new:
-            edge.append(item.pending.envelope)
+            edge.append(item.pending.envelope, item.leaf)
         growth = edge.take()
-        for folder in growth.entered:
-            self._store.discard(folder)
-        self._store.write(files | growth.files)
+        # A writer that died here may have left blobs and partial tiles of an append that never counted.
+        for leftover in (*growth.entered, *(() if blobs else (place,))):
+            self._store.discard(leftover)
+        self._store.write({**growth.files, **(beside or {}), **({place: blobs} if blobs else {})})
         checkpoint = Checkpoint(self.origin, edge.frontier.size, edge.frontier.root())
         signed = sign_checkpoint(checkpoint, signer)
         self._store.publish(signed)
         self._read_head, self._edge = Head(signed, checkpoint), (signed, edge)
-        self._index.remember(
-            (Indexed(item.facts.identity, item.position, item.facts.payload_digest) for item in new), signed
-        )
+        self._index.remember([item.indexed for item in new], signed)
         for folder in growth.replaced:
             self._store.discard(folder)
-
-    def _blobs_of(self, new: Sequence[_New]) -> dict[str, bytes]:
-        files: dict[str, bytes] = {}
-        for item in new:
-            given = {hashlib.sha256(blob).hexdigest(): blob for blob in item.pending.blobs}
-            if unbound := sorted(given.keys() - set(item.facts.blobs)):
-                raise EntryRefused(
-                    f"{item.facts.identity}: the envelope does not commit to blob {unbound[0]}"
-                )
-            files |= {blob_name(digest): blob for digest, blob in given.items()}
-            for digest in item.facts.blobs:
-                name = blob_name(digest)
-                if name not in files and not self._store.contains(name):
-                    raise EntryRefused(
-                        f"{item.facts.identity}: blob {digest} was not given and is not stored"
-                    )
-        return files
 
     def _loaded_edge(self, head: Head) -> Edge:
         if self._edge is not None and self._edge[0] == head.signed:
             return self._edge[1]
         clear_leftovers(self._store, head.checkpoint.size)
         return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
+
+
+def _blobs_of(batch: Sequence[_New]) -> bytes:
+    """The batch's blobs as one file, each once, in the order of entries and subjects.
+
+    Raises:
+        EntryRefused: a blob that its entry does not commit to, or one that it does and that was not given.
+    """
+    written: dict[bytes, bytes] = {}
+    for item in batch:
+        given = {hashlib.sha256(blob).digest(): blob for blob in item.pending.blobs}
+        for digest in map(bytes.fromhex, item.facts.blobs):
+            content = given.pop(digest, None)
+            if content is None:
+                raise EntryRefused(f"{item.facts.identity}: blob {digest.hex()} was not given")
+            if len(content) > MAX_BLOB_BYTES:
+                raise EntryRefused(f"{item.facts.identity}: a blob of {len(content)} bytes; at most 4 GiB")
+            written[digest] = content
+        if given:
+            unbound = next(iter(given)).hex()
+            raise EntryRefused(f"{item.facts.identity}: the envelope does not commit to blob {unbound}")
+    return b"".join(framed_blob(digest, content) for digest, content in written.items())
 
 
 def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> None:
@@ -348,8 +424,55 @@ def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> No
             raise LedgerDamaged(
                 f"{path} holds tiles but no checkpoint; restore it, a new log would be a fork"
             )
-        store.write({VERIFIER_KEY: verifier_key_text(origin, signer.public).encode() + b"\n"})
+        store.write({VERIFIER_KEY: _key_line(origin, signer.public)})
         store.publish(sign_checkpoint(Checkpoint(origin, 0, EMPTY_ROOT), signer))
+
+
+def _key_line(origin: str, public: bytes) -> bytes:
+    return verifier_key_text(origin, public).encode() + b"\n"
+
+
+def _chain_of(store: Store, origin: str, trusted: Sequence[Verifier]) -> KeyChain:
+    """The keys of a log that one of the trusted ones leads to, and its checkpoint signed by the newest."""
+    signed = store.read(CHECKPOINT)
+    try:
+        size = read_checkpoint(signed).size
+    except ProofsError as error:
+        raise LedgerDamaged(f"{CHECKPOINT}: {error}") from error
+    for verifier in trusted:
+        chain = read_chain(store, size, verifier.public)
+        if verifier.public in chain.keys and (chain.rotations or len(trusted) == 1):
+            _opened(signed, origin, [Ed25519Verifier(chain.newest)])
+            return chain
+        with suppress(ProofsError):
+            if not chain.rotations:
+                open_checkpoint(signed, origin=origin, trusted=[verifier])
+                return chain
+    raise LedgerDamaged(f"{CHECKPOINT}: not signed by a trusted key of {origin}, nor by one that it led to")
+
+
+def _refuse_retired(chain: KeyChain, signer: Signer | None, origin: str) -> None:
+    if signer is not None and signer.public != chain.newest:
+        raise KeyRetired(
+            f"{origin} is signed by {verifier_key_text(origin, chain.newest)} since entry "
+            f"{chain.rotations[-1].entry if chain.rotations else 0}; name that key as the ledger's signer"
+        )
+
+
+def _refuse_rotations(batch: Iterable[EntryFacts]) -> None:
+    for facts in batch:
+        if is_rotation(facts.envelope):
+            raise EntryRefused(f"{facts.identity} changes the log's key; `Ledger.rotate` does that")
+
+
+def _checked_rotation(index: int, entry: PendingEntry, retired: Signer, successor: Signer) -> Rotation:
+    try:
+        rotation = parse_rotation(index, entry.envelope)
+    except LedgerDamaged as error:
+        raise EntryRefused(str(error)) from error
+    if (rotation.retired, rotation.successor) != (retired.public, successor.public):
+        raise EntryRefused("the change of key names other keys than the two that sign the log")
+    return rotation
 
 
 def _own_key(store: Store, origin: str) -> tuple[Verifier, ...]:

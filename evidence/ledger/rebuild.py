@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evidence.ledger.errors import LedgerError
+from evidence.ledger.errors import LedgerError, NotStored
 from evidence.ledger.layout import CHECKPOINT, HEIGHT, WIDTH, Tile
 from evidence.ledger.report import VerifyReport
 from evidence.ledger.store import Store
@@ -57,8 +57,11 @@ class Rebuild:
         watched: the root at the size that was to be watched, once it was passed.
     """
 
-    def __init__(self, store: Store, report: VerifyReport, *, watch: int | None) -> None:
+    def __init__(
+        self, store: Store, report: VerifyReport, *, watch: int | None, partial: bool = False
+    ) -> None:
         self._store = store
+        self._partial = partial
         self._report = report
         self._watch = watch
         self._from_entries = _Tree(Frontier(), [])
@@ -120,6 +123,12 @@ class Rebuild:
     def _entries(self, bundle: Tile) -> list[bytes] | None:
         try:
             return read_bundle(self._store, bundle)
+        except NotStored as error:
+            if self._partial:
+                self._report.unseen += bundle.width
+            else:
+                self._report.add(bundle.name, str(error), entry=bundle.n * WIDTH)
+            return None
         except LedgerError as error:
             self._report.add(bundle.name, str(error), entry=bundle.n * WIDTH)
             return None

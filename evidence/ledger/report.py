@@ -45,6 +45,7 @@ class VerifyReport:
         entries: how many were read and hashed.
         signatures: how many of them are envelopes signed by a trusted key.
         blobs: how many have the digest that an entry commits to.
+        unseen: entries known by their hashes alone, in a copy that leaves their bundles out.
         withheld: blobs that entries commit to and that are not in this copy.
         leftovers: files that no entry or checkpoint needs (an append that did not finish); not evidence.
         extends: the older checkpoint that this log was shown to begin with.
@@ -57,6 +58,7 @@ class VerifyReport:
     entries: int = 0
     signatures: int = 0
     blobs: int = 0
+    unseen: int = 0
     withheld: int = 0
     leftovers: list[str] = field(default_factory=list)
     extends: Checkpoint | None = None

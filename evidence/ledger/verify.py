@@ -8,21 +8,20 @@ named. Without a key from elsewhere a log made anew would pass, and the report s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evidence.ledger.blobs import BLOBS, blob_file, frames, parse_blob_file
 from evidence.ledger.entries import EntryFacts, FactsOf, statement_facts
 from evidence.ledger.errors import LedgerError, NotStored
+from evidence.ledger.keychain import ROTATIONS, KeyChain, is_rotation, read_chain
 from evidence.ledger.layout import (
-    BLOBS,
     CHECKPOINT,
     HEIGHT,
     VERIFIER_KEY,
     WIDTH,
     Tile,
-    blob_name,
     levels,
-    parse_blob_name,
     parse_tile_name,
     tiles_of,
 )
@@ -30,11 +29,12 @@ from evidence.ledger.rebuild import Rebuild, first_difference
 from evidence.ledger.report import Progress, VerifyReport
 from evidence.ledger.store import DirectoryStore, Store
 from evidence.ledger.tiles import read_hashes, read_tile
+from evidence.ledger.uncollected import uncollected
 from evidence.proofs import dsse
 from evidence.proofs.errors import InvalidSignature, ProofsError
 from evidence.proofs.keys import Verifier
 from evidence.proofs.merkle import tree_root
-from evidence.proofs.notes import Checkpoint, open_checkpoint, parse_verifier_key
+from evidence.proofs.notes import Checkpoint, open_checkpoint, parse_verifier_key, read_checkpoint
 from evidence.proofs.signers import Ed25519Verifier
 
 PROGRESS_EVERY = 4
@@ -48,7 +48,7 @@ def verify_ledger(
     key: Verifier | None,
     signers: Sequence[Verifier] = (),
     since: bytes | None = None,
-    withheld_blobs: bool = False,
+    partial: bool = False,
     facts_of: FactsOf = statement_facts,
     progress: Progress | None = None,
 ) -> VerifyReport:
@@ -60,55 +60,86 @@ def verify_ledger(
         key: the log's public key, known from elsewhere; None falls back to the key in the log.
         signers: more keys that may sign envelopes (the log's own always may).
         since: an older signed checkpoint of the log; this one must extend it.
-        withheld_blobs: whether blobs may be missing, as they are in a copy for the public.
+        partial: whether blobs and entry bundles may be missing, as in a copy for the public or for a
+            window of time; the hashes of all entries must be there.
         facts_of: how entries are read.
         progress: called with entries checked and entries in all.
     """
     store = DirectoryStore(log) if isinstance(log, Path) else log
     report = VerifyReport(origin, pinned=key is not None)
-    log_key = _log_key(store, report, key)
-    if log_key is not None:
-        report.checkpoint = _checkpoint(store, report, log_key)
-    if log_key is None or report.checkpoint is None:
+    chain = _chain(store, report, key)
+    if chain is None:
         return report
-    old = _older(report, since, log_key)
-    verification = _Verification(store, report, report.checkpoint, (log_key, *signers), facts_of)
-    verification.tree(old, progress)
-    verification.other_tiles()
-    verification.blobs(withheld=withheld_blobs)
+    report.checkpoint = _checkpoint(store, report, chain)
+    if report.checkpoint is None:
+        return report
+    old = _older(report, since, chain)
+    verification = _Verification(store, report, report.checkpoint, chain, signers, facts_of, partial=partial)
+    with uncollected():
+        verification.tree(old, progress)
+        verification.other_tiles()
+        verification.blobs()
     return report
 
 
-def _log_key(store: Store, report: VerifyReport, pinned: Verifier | None) -> Verifier | None:
-    """The pinned key, or for want of one the key that lies in the log."""
+def _chain(store: Store, report: VerifyReport, pinned: Verifier | None) -> KeyChain | None:
+    """The log's keys: those that the pinned one belongs to, or for want of one the key in the log."""
+    own = pinned or _own_key(store, report)
+    if own is None:
+        return None
+    try:
+        size = read_checkpoint(store.read(CHECKPOINT)).size
+        chain = read_chain(store, size, own.public)
+    except (LedgerError, ProofsError) as error:
+        report.add(CHECKPOINT, str(error))
+        return None
+    if own.public not in chain.keys:
+        report.add(ROTATIONS, f"the key {own.public.hex()} is none of those that signed this log")
+        return None
+    if pinned is not None:
+        _compare_own_key(store, report, chain)
+    return chain
+
+
+def _own_key(store: Store, report: VerifyReport) -> Verifier | None:
     try:
         name, public = parse_verifier_key(store.read(VERIFIER_KEY).decode().removesuffix("\n"))
     except NotStored:
-        if pinned is None:
-            report.add(VERIFIER_KEY, "missing, and no key was given to check with")
-        return pinned
+        report.add(VERIFIER_KEY, "missing, and no key was given to check with")
+        return None
     except (LedgerError, ProofsError, UnicodeDecodeError) as error:
         report.add(VERIFIER_KEY, str(error))
-        return pinned
-    if name != report.origin or (pinned is not None and public != pinned.public):
-        report.add(VERIFIER_KEY, f"holds another key ({name}, {public.hex()}) than this log's")
-        return pinned
-    return pinned or Ed25519Verifier(public)
+        return None
+    if name != report.origin:
+        report.add(VERIFIER_KEY, f"is the key of {name}, expected {report.origin}")
+        return None
+    return Ed25519Verifier(public)
 
 
-def _checkpoint(store: Store, report: VerifyReport, key: Verifier) -> Checkpoint | None:
+def _compare_own_key(store: Store, report: VerifyReport, chain: KeyChain) -> None:
+    """The key in the log's folder proves nothing, and a wrong one misleads whoever has no other."""
+    if not store.contains(VERIFIER_KEY):
+        return
+    own = _own_key(store, report)
+    if own is not None and own.public not in chain.keys:
+        report.add(VERIFIER_KEY, f"holds another key ({own.public.hex()}) than this log's")
+
+
+def _checkpoint(store: Store, report: VerifyReport, chain: KeyChain) -> Checkpoint | None:
+    newest = Ed25519Verifier(chain.newest)
     try:
-        return open_checkpoint(store.read(CHECKPOINT), origin=report.origin, trusted=[key])
+        return open_checkpoint(store.read(CHECKPOINT), origin=report.origin, trusted=[newest])
     except (LedgerError, ProofsError) as error:
         report.add(CHECKPOINT, str(error))
         return None
 
 
-def _older(report: VerifyReport, since: bytes | None, key: Verifier) -> Checkpoint | None:
+def _older(report: VerifyReport, since: bytes | None, chain: KeyChain) -> Checkpoint | None:
     if since is None:
         return None
     try:
-        return open_checkpoint(since, origin=report.origin, trusted=[key])
+        signed_by = Ed25519Verifier(chain.of_size(read_checkpoint(since).size))
+        return open_checkpoint(since, origin=report.origin, trusted=[signed_by])
     except ProofsError as error:
         report.add("since", f"the older checkpoint is not one of this log: {error}")
         return None
@@ -122,21 +153,30 @@ class _Verification:
         store: Store,
         report: VerifyReport,
         checkpoint: Checkpoint,
+        chain: KeyChain,
         signers: Sequence[Verifier],
         facts_of: FactsOf,
+        *,
+        partial: bool,
     ) -> None:
         self._store = store
         self._report = report
         self._checkpoint = checkpoint
+        self._chain = chain
         self._signers = signers
+        self._rotations = {rotation.entry for rotation in chain.rotations}
+        self._keys = {key: Ed25519Verifier(key) for key in chain.keys}
         self._facts_of = facts_of
+        self._partial = partial
         self._identities: set[bytes] = set()
-        self._blobs: dict[bytes, int] = {}
+        self._commitments: list[tuple[int, bytes]] = []
+        self._asked = 0
 
     def tree(self, old: Checkpoint | None, progress: Progress | None) -> None:
         """Compute the tree from the entries; compare it with the tiles, the checkpoint and an older one."""
         size = self._checkpoint.size
-        rebuild = Rebuild(self._store, self._report, watch=None if old is None else old.size)
+        watch = None if old is None else old.size
+        rebuild = Rebuild(self._store, self._report, watch=watch, partial=self._partial)
         for bundle in tiles_of(None, size):
             for position, (offset, entry) in enumerate(rebuild.bundle(bundle), start=bundle.n * WIDTH):
                 self._entry(bundle.name, position, offset, entry)
@@ -161,36 +201,61 @@ class _Verification:
             else:
                 self._older_tile(tile)
 
-    def blobs(self, *, withheld: bool) -> None:
-        """Check every blob against its digest, those that entries commit to and any others."""
-        for digest, entry in self._blobs.items():
-            name = blob_name(digest.hex())
-            try:
-                content = self._store.read(name)
-            except NotStored:
-                if withheld:
-                    self._report.withheld += 1
-                else:
-                    self._report.add(name, "missing; an entry commits to it", entry=entry)
-                continue
-            except LedgerError as error:
-                self._report.add(name, str(error), entry=entry)
-                continue
-            if hashlib.sha256(content).digest() == digest:
-                self._report.blobs += 1
-            else:
-                self._report.add(name, "its content does not have the digest in its name", entry=entry)
+    def blobs(self) -> None:
+        """Check every blob against its digest and the entry that commits to it; count what is not there."""
+        files = sorted(self._blob_files())
+        ends = [*(first for first, _ in files), self._checkpoint.size]
+        self._absent(self._until(ends[0]), blob_file(0))
+        for (_, name), end in zip(files, ends[1:], strict=True):
+            expected = self._until(end)
+            self._blob_file(name, expected)
+            self._absent(expected, name)
+
+    def _blob_files(self) -> Iterator[tuple[int, str]]:
         for name in self._store.names(BLOBS):
-            found = parse_blob_name(name)
-            if found is None:
-                self._report.add(name, "no blob of a log has this name")
-            elif bytes.fromhex(found) not in self._blobs:
+            first = parse_blob_file(name)
+            if first is None:
+                self._report.add(name, "no file of blobs has this name")
+            elif first >= self._checkpoint.size:
                 self._report.leftovers.append(name)
+            else:
+                yield first, name
+
+    def _until(self, end: int) -> dict[bytes, int]:
+        """What the entries below `end` commit to and was not asked for yet, by digest."""
+        start = self._asked
+        while self._asked < len(self._commitments) and self._commitments[self._asked][0] < end:
+            self._asked += 1
+        return {digest: entry for entry, digest in self._commitments[start : self._asked]}
+
+    def _blob_file(self, name: str, expected: dict[bytes, int]) -> None:
+        """Check one file; what was found intact is taken out of `expected`."""
+        try:
+            for frame in frames(self._store.read(name), where=name):
+                entry = expected.get(frame.digest)
+                if entry is None:
+                    self._report.add(name, "no entry commits to this blob", offset=frame.offset)
+                elif not frame.intact:
+                    what = f"a blob does not have its digest {frame.digest.hex()}"
+                    self._report.add(name, what, entry=entry, offset=frame.offset)
+                else:
+                    self._report.blobs += 1
+                    del expected[frame.digest]
+        except LedgerError as error:
+            self._report.add(name, str(error))
+
+    def _absent(self, missing: dict[bytes, int], file: str) -> None:
+        if self._partial:
+            self._report.withheld += len(missing)
+            return
+        for digest, entry in missing.items():
+            what = f"blob {digest.hex()} is missing; an entry commits to it"
+            self._report.add(file, what, entry=entry)
 
     def _entry(self, file: str, position: int, offset: int, entry: bytes) -> None:
         try:
             facts = self._facts_of(entry)
-            dsse.verify(facts.envelope, self._signers)
+            dsse.verify(facts.envelope, (self._keys[self._chain.of_entry(position)], *self._signers))
         except InvalidSignature as error:
             self._report.add(file, f"signature: {error}", entry=position, offset=offset)
             return
@@ -198,9 +263,15 @@ class _Verification:
             self._report.add(file, str(error), entry=position, offset=offset)
             return
         self._report.signatures += 1
+        self._known_rotation(file, position, offset, facts)
         self._unique(file, position, offset, facts)
         for digest in facts.blobs:
-            self._blobs.setdefault(bytes.fromhex(digest), position)
+            self._commitments.append((position, bytes.fromhex(digest)))
+
+    def _known_rotation(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
+        if is_rotation(facts.envelope) and position not in self._rotations:
+            message = f"a change of key that {ROTATIONS} does not name"
+            self._report.add(file, message, entry=position, offset=offset)
 
     def _unique(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
         identity = hashlib.sha256(facts.identity.encode()).digest()

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from evidence.proofs.errors import CanonicalError
 
@@ -35,7 +35,8 @@ def canonical_bytes(value: object) -> bytes:
             are not text, more than 128 levels, and types that JSON does not have.
     """
     try:
-        return "".join(_chunks(value, MAX_DEPTH)).encode("utf-8")
+        text = _plain_text(value) if _is_plain(value, MAX_DEPTH) else "".join(_chunks(value, MAX_DEPTH))
+        return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CanonicalError("text holds a lone surrogate, which UTF-8 cannot carry") from error
 
@@ -51,19 +52,38 @@ def parse_strict(content: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:  # 
         raise CanonicalError(f"JSON of {len(content)} bytes; the limit here is {limit}")
     try:
         text = content.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_object_without_duplicates,
-            parse_int=_safe_integer,
-            parse_float=_finite_float,
-            parse_constant=_refuse_constant,
-        )
+        value = _STRICT.decode(text)
     except CanonicalError:
         raise
     except (ValueError, RecursionError) as error:
         raise CanonicalError(f"not strict JSON: {error}") from error
     _refuse_depth_and_surrogates(value, text)
     return value
+
+
+_plain_text: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+).encode
+"""RFC 8785 for plain values, at the speed of Python's own encoder."""
+
+
+def _is_plain(value: object, levels: int) -> bool:
+    """Whether Python's encoder writes a value as RFC 8785 does: no float, no large integer, ASCII keys."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -MAX_INTEGER <= cast("int", value) <= MAX_INTEGER
+    if levels == 0:
+        return False
+    if kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item, levels - 1)
+            for key, item in cast("dict[Any, Any]", value).items()
+        )
+    if kind is list or kind is tuple:
+        return all(_is_plain(item, levels - 1) for item in cast("list[Any]", value))
+    return False
 
 
 def _chunks(value: object, levels: int) -> Iterable[str]:
@@ -175,6 +195,14 @@ def _finite_float(text: str) -> float:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise CanonicalError(f"{text} is not JSON")
+
+
+_STRICT: Final = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates,
+    parse_int=_safe_integer,
+    parse_float=_finite_float,
+    parse_constant=_refuse_constant,
+)
 
 
 def _refuse_depth_and_surrogates(value: object, text: str) -> None:

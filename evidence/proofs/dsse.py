@@ -6,6 +6,7 @@ it trusts it. Decoding is strict, and an envelope without a signature is not an 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,15 @@ from evidence.proofs.errors import InvalidSignature, MalformedEnvelope, ProofsEr
 from evidence.proofs.keys import Signer, Verifier, key_id
 
 MAX_SIGNATURES: Final = 16
+
+_USUAL: Final = re.compile(
+    rb'\{"payload":"([A-Za-z0-9+/=]*)","payloadType":"([A-Za-z0-9:./+-]*)",'
+    rb'"signatures":\[\{"keyid":"([A-Za-z0-9:./+-]*)","sig":"([A-Za-z0-9+/=]*)"\}\]\}'
+)
+"""The one canonical text of an envelope with one signature and nothing to escape, which nearly all are."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9:./+-]*")
+"""What JSON never escapes, as media types and key ids are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,8 @@ class Envelope:
 
     def encode(self) -> bytes:
         """The envelope as canonical JSON; `decode` reads nothing else."""
+        if len(self.signatures) == 1 and _PLAIN.fullmatch(self.payload_type + self.signatures[0].key_id):
+            return self._usual().encode()
         return canonical_bytes(
             {
                 "payload": base64_text(self.payload),
@@ -46,6 +58,13 @@ class Envelope:
             }
         )
 
+    def _usual(self) -> str:
+        (only,) = self.signatures
+        return (
+            f'{{"payload":"{base64_text(self.payload)}","payloadType":"{self.payload_type}",'
+            f'"signatures":[{{"keyid":"{only.key_id}","sig":"{base64_text(only.signature)}"}}]}}'
+        )
+
     @classmethod
     def decode(cls, content: bytes) -> Envelope:
         """Read an envelope.
@@ -54,6 +73,9 @@ class Envelope:
             MalformedEnvelope: not strict JSON, missing or unknown members, stray bits in base64, no
                 signature or more than 16, or not the bytes that `encode` writes.
         """
+        usual = _USUAL.fullmatch(content)
+        if usual is not None:
+            return _usual_envelope(*usual.groups())
         try:
             envelope = _envelope(parse_strict(content))
         except MalformedEnvelope:
@@ -98,6 +120,14 @@ def verify(envelope: Envelope, trusted: Sequence[Verifier]) -> tuple[str, ...]:
         signed_by = ", ".join(item.key_id for item in envelope.signatures) or "nobody"
         raise InvalidSignature(f"signed by {signed_by}; none of these keys is trusted here")
     return tuple(dict.fromkeys(item.key_id for item in known))
+
+
+def _usual_envelope(payload: bytes, payload_type: bytes, key: bytes, signature: bytes) -> Envelope:
+    try:
+        made = Signature(key.decode(), base64_bytes(signature))
+        return Envelope(payload_type.decode(), base64_bytes(payload), (made,))
+    except ProofsError as error:
+        raise MalformedEnvelope(f"not a DSSE envelope: {error}") from error
 
 
 def _envelope(parsed: Any) -> Envelope:  # noqa: ANN401 - parsed JSON

@@ -6,7 +6,6 @@ a flipped byte could go unseen; every base64 text of a proof is read through her
 
 from __future__ import annotations
 
-import base64
 import binascii
 
 from evidence.proofs.errors import EncodingError
@@ -14,19 +13,20 @@ from evidence.proofs.errors import EncodingError
 
 def base64_text(content: bytes) -> str:
     """Standard base64 with padding (RFC 4648 section 4)."""
-    return base64.b64encode(content).decode("ascii")
+    return binascii.b2a_base64(content, newline=False).decode("ascii")
 
 
-def base64_bytes(text: str) -> bytes:
+def base64_bytes(text: str | bytes) -> bytes:
     """The bytes of a standard base64 text.
 
     Raises:
         EncodingError: for other alphabets, missing padding, white space or stray bits.
     """
     try:
-        content = base64.b64decode(text.encode("ascii"), validate=True)
+        written = text if isinstance(text, bytes) else text.encode("ascii")
+        content = binascii.a2b_base64(written, strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise EncodingError(f"not base64: {text[:60]!r}") from error
-    if base64_text(content) != text:
+    if binascii.b2a_base64(content, newline=False) != written:
         raise EncodingError(f"base64 with stray bits or padding: {text[:60]!r}")
     return content

@@ -7,6 +7,7 @@ Standard library only. `evidence.proofs.signers` fulfils these with the cryptogr
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -41,6 +42,7 @@ class Signer(Protocol):
         ...
 
 
+@lru_cache(maxsize=256)
 def key_id(public: bytes) -> str:
     """The DSSE key id: SHA-256 of the raw public key in hex, preceded by the algorithm."""
     return "ed25519:" + hashlib.sha256(public).hexdigest()

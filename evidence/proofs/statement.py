@@ -72,9 +72,11 @@ class Statement:
 
 
 def _subject(parsed: object) -> Subject:
-    match parsed:
-        case {"name": str(name), "digest": {"sha256": str(digest), **other}, **unknown}:
-            if not other and not unknown and _SHA256_HEX.fullmatch(digest):
+    if isinstance(parsed, dict) and parsed.keys() == {"name", "digest"}:
+        name, digests = parsed["name"], parsed["digest"]
+        if isinstance(name, str) and isinstance(digests, dict) and digests.keys() == {"sha256"}:
+            digest = digests["sha256"]
+            if isinstance(digest, str) and _SHA256_HEX.fullmatch(digest):
                 return Subject(name, digest)
     raise MalformedEnvelope(
         f"a subject has a name and one SHA-256 in lower-case hex, got {str(parsed)[:120]}"

@@ -110,6 +110,7 @@ def _try_next(folder: Path, origin: str, key: str) -> None:
     print("\ntry next:")
     print(f"  {posture} portal serve --config {config}")
     print(f"  {posture} pack verify {_shown(folder / 'pack.zip')} --origin {origin} --key '{key}'")
+    print(f"  {posture} pack reperform {_shown(folder / 'pack.zip')} --origin {origin} --key '{key}'")
     print(f"  {posture} check --config {config}")
 
 

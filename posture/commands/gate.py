@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from posture.commands.check import FORMATS, print_verdicts
+from posture.commands.check import FORMATS, judge_and_print
 from posture.commands.options import add_config, load
 
 EXAMPLE = """examples:
@@ -25,13 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Collect, judge, print, and return 0, 1 or 3."""
-    from posture.pipeline import judge
     from posture.progress import Console
-    from posture.summary import exit_code
+    from posture.waivers import waivers_of
     from posture.workspace import collect_into, open_workspace
 
     workspace = open_workspace(load(arguments.config), writing=True)
+    waivers_of(workspace.project)  # a mistake in the register is told before the long work
     collect_into(workspace, Console(quiet=arguments.quiet))
-    verdicts = judge(workspace.log)
-    print_verdicts(verdicts, arguments.format)
-    return exit_code(verdicts)
+    return judge_and_print(workspace, arguments.format)

@@ -251,11 +251,19 @@ class World:
         return list(self._records(changes or {}))
 
     def _records(self, changes: Changes) -> Iterator[LoggedRecord]:
-        for population, payload in _healthy():
+        for entry, (population, payload) in enumerate(_healthy(), start=1):
             change = changes.get(type(payload))
             seen = change(payload) if change else payload
             if seen is not None:
-                yield logged(population, type(payload), seen)
+                yield logged(population, type(payload), seen, entry)
+
+    def log(self, changes: Changes | None = None, *more: Payload) -> list[LoggedRecord]:
+        """A whole log: the scope, each healthy payload as changed, and `more` records (waivers)."""
+        seen = [aside("scope", "project:core", self.scope, 0), *self.records(changes)]
+        last = seen[-1].entry + 1
+        return seen + [
+            aside(f"{one.kind}/{n}", f"{one.kind}:{n}", one, last + n) for n, one in enumerate(more)
+        ]
 
     def judge(self, check: str, changes: Changes | None = None) -> Verdict:
         return self.judge_records(check, self.records(changes))
@@ -276,14 +284,26 @@ def _subject(population: str) -> str:
     return "aws:111122223333/us-east-1" if population.startswith("aws.") else f"{population}:one"
 
 
-def logged(population: str, kind: Kind, seen: Payload | Outcome) -> LoggedRecord:
+def logged(population: str, kind: Kind, seen: Payload | Outcome, entry: int = 0) -> LoggedRecord:
     """A record of one hour ago: an observation, or the non-observation with that outcome."""
+    digest = f"{population}-{kind.kind}"
+    return _logged(f"{population}/one", _subject(population), kind, seen, entry, digest)
+
+
+def aside(unit: str, subject: str, payload: Payload, entry: int) -> LoggedRecord:
+    """A record of something that is no observation of a unit: a scope, a waiver."""
+    return _logged(unit, subject, type(payload), payload, entry, f"{unit}-{entry}")
+
+
+def _logged(
+    unit: str, subject: str, kind: Kind, seen: Payload | Outcome, entry: int, digest: str
+) -> LoggedRecord:
     at = AS_OF - timedelta(hours=1)
     header = Header(
         run="run-1",
-        unit=f"{population}/one",
+        unit=unit,
         kind=kind.kind,
-        subject=_subject(population),
+        subject=subject,
         observed=Interval(at, at),
         recorded=at + timedelta(seconds=1),
         expires=at + timedelta(days=7),
@@ -292,7 +312,7 @@ def logged(population: str, kind: Kind, seen: Payload | Outcome) -> LoggedRecord
         reason="refused" if isinstance(seen, Outcome) else "",
     )
     record = Record(header, None if isinstance(seen, Outcome) else seen)
-    return LoggedRecord(record, f"{population}-{kind.kind}")
+    return LoggedRecord(record, digest, entry)
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,17 @@ from collectors.aws.flow import AwsAccess
 from collectors.boundary import look
 from collectors.collector import Observed
 from collectors.registry import COLLECTORS, collectors_for
-from evidence.kinds import ingress, platform, postgres, redaction, source
+from evidence.kinds import ingress, platform, population, postgres, redaction, source
 from evidence.payload import Audience, Payload, payload_from, subtrees
+from evidence.record import Interval
+from evidence.sampling import ItemTree, item_leaves
 from evidence.scope import Unit
 
 GOLDEN = Path(__file__).with_name("golden")
 AWS = [population for population in COLLECTORS if population.startswith("aws.")]
 ATTEMPT = ingress.IngressAttempt("replay", "refuse", "refuse", "ALREADY_EXISTS", "replayed")
+
+ROWS = ({"stream": "s", "position": "1"}, {"stream": "s", "position": "3"})
 
 EXAMPLES: tuple[Payload, ...] = (
     postgres.RowSecurity(
@@ -56,6 +60,29 @@ EXAMPLES: tuple[Payload, ...] = (
             postgres.Attempt("gpu.gpu_sample", "insert", postgres.AttemptResult.HELD, 0, "42501"),
             postgres.Attempt("gpu.gpu_sample", "select", postgres.AttemptResult.LEAKED, 3, ""),
         ),
+    ),
+    population.Population(
+        name="core.events",
+        source="events.event: rows that are added and never changed",
+        query="SELECT …",
+        parameters={"start": "2026-11-22T00:00:00.000Z", "end": "2026-11-23T15:04:05.678Z", "limit": "50001"},
+        code="dd" * 32,
+        window=Interval(
+            datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, 15, 4, 5, 678000, tzinfo=UTC)
+        ),
+        count=2,
+        second_source="events.event_stream: how far each stream's own head moved in the window",
+        second_query="SELECT …",
+        second_count=3,
+        difference_count=1,
+        reconciled=False,
+        differences=(population.Difference("t/s", 2, 3),),
+        sequence="position",
+        gap_count=1,
+        gaps=(population.Gap("t/s", 1, 3),),
+        root=ItemTree(item_leaves(ROWS, bytes(32))).root.hex(),
+        salt="00" * 32,
+        items=ROWS,
     ),
     postgres.RlsWaves(
         1, (postgres.WaveStep("identity.agent", 1, "enforce", "r0011", datetime(2026, 11, 23, tzinfo=UTC)),)

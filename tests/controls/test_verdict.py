@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.check import CHECKS, Check, Expect, conclude, undecided
-from controls.verdict import Completeness, Deviation, State, Verdict, combine
+from controls.verdict import Completeness, Deviation, State, Verdict, combine, together
 from evidence.kinds.aws import GuardDutyDetectors
 from evidence.record import CollectorId, Header, Interval, Outcome, Record
 from evidence.scope import Scope, Unit
@@ -71,6 +71,24 @@ def test_what_is_lacking_makes_it_incomplete(lack: str) -> None:
 
 def test_late_evidence_that_is_fresh_is_complete() -> None:
     assert Completeness(expected=("a",), received=("a",), late=("a",)).complete
+
+
+def test_ledgers_together_count_each_item_once_and_by_its_worst() -> None:
+    """One check wants it daily and finds it stale; to another, which wants it weekly, it was received."""
+    daily = Completeness(("a", "b"), ("b",), stale=("a",), late=("b",))
+    weekly = Completeness(("a", "c"), ("a",), refused=("c: denied (AccessDenied)",))
+    nothing = Completeness((), missing=("d over e: the scope names none",))
+    whole = together([daily, weekly, nothing])
+    assert whole == Completeness(
+        expected=("a", "b", "c", "d over e: the scope names none"),
+        received=("b",),
+        missing=("d over e: the scope names none",),
+        late=("b",),
+        stale=("a",),
+        refused=("c: denied (AccessDenied)",),
+    )
+    assert together([]) == Completeness()
+    assert not together([]).complete
 
 
 def concluding(verdict: Verdict) -> Check:

@@ -54,7 +54,7 @@ def test_what_was_appended_is_read_back_and_proved(path: Path) -> None:
     assert [receipt.index for receipt in receipts] == [0, 1]
     assert [receipt.leaf for receipt in receipts] == [leaf_hash(item.envelope) for item in batch]
     assert (ledger.size, ledger.read(1)) == (2, batch[1].envelope)
-    assert ledger.blob(hashlib.sha256(b"auditor").hexdigest()) == b"auditor"
+    assert ledger.blob(0, hashlib.sha256(b"auditor").hexdigest()) == b"auditor"
     head = ledger.prove_inclusion(1).verify(batch[1].envelope, origin=ORIGIN, trusted=[KEY])
     assert head == ledger.checkpoint() == read_checkpoint(ledger.signed_checkpoint())
 
@@ -165,12 +165,31 @@ def test_the_largest_entry_is_accepted(path: Path) -> None:
     assert _good(path)
 
 
-def test_a_blob_that_is_stored_already_need_not_be_given_again(path: Path) -> None:
+def test_an_append_writes_its_blobs_into_one_file_and_each_entry_has_its_own(path: Path) -> None:
     ledger = open_log(path)
-    ledger.append([entry("a", blobs=(b"shared",))])
-    ledger.append([PendingEntry(identity("b"), entry("b", blobs=(b"shared",)).envelope)])
-    report = verify_ledger(path, origin=ORIGIN, key=KEY)
-    assert (report.ok, report.blobs) == (True, 1)
+    ledger.append([entry("a", blobs=(b"shared", b"one")), entry("b", blobs=(b"shared",))])
+    ledger.append([entry("c")])
+    ledger.append([entry("d", blobs=(b"shared", b"four"))])
+    assert list(DirectoryStore(path).names("blobs")) == ["blobs/000", "blobs/003"]
+    shared = hashlib.sha256(b"shared").hexdigest()
+    assert [ledger.blob(index, shared) for index in (0, 1, 3)] == [b"shared"] * 3
+    with pytest.raises(NotStored, match="blobs/003"):
+        ledger.blob(3, hashlib.sha256(b"one").hexdigest())
+    assert _good(path)
+    (path / "blobs/003").unlink()
+    problem = verify_ledger(path, origin=ORIGIN, key=KEY).first
+    assert problem is not None
+    assert (problem.file, problem.entry) == ("blobs/000", 3)
+
+
+def test_blobs_of_an_append_that_never_counted_are_gone_with_the_next(path: Path) -> None:
+    ledger = open_log(path)
+    ledger.append([entry("a", blobs=(b"one",))])
+    (path / "blobs/001").write_bytes(b"left by a writer that died")
+    assert verify_ledger(path, origin=ORIGIN, key=KEY).leftovers == ["blobs/001"]
+    ledger.append([entry("b")])
+    assert not (path / "blobs/001").exists()
+    assert _good(path)
 
 
 def test_reading_beyond_the_log_is_an_error(path: Path) -> None:
@@ -182,7 +201,7 @@ def test_reading_beyond_the_log_is_an_error(path: Path) -> None:
     assert list(ledger.entries(2, 9)) == [ledger.read(2)]
     assert list(ledger.entries(1, 1)) == []
     with pytest.raises(NotStored):
-        ledger.blob("0" * 64)
+        ledger.blob(0, "0" * 64)
 
 
 def test_a_log_is_created_only_when_asked(path: Path) -> None:

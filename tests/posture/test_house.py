@@ -10,6 +10,7 @@ import pytest
 
 from checks.check import SABOTAGES, load_checks
 from collectors.registry import COLLECTORS, collectors_for
+from evidence.kinds.population import Population
 from posture.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,8 @@ def test_every_check_has_a_sabotage_and_every_collector_a_check():
     assert {one.check for one in SABOTAGES} == set(load_checks())
     judged = {expect.kind for check in load_checks().values() for expect in check.expects}
     seen = {kind for population in COLLECTORS for one in collectors_for(population) for kind in one.kinds}
-    assert seen <= judged
+    # Populations are judged by the auditors who draw from them.
+    assert seen - {Population} <= judged
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -190,7 +190,7 @@ def test_an_interrupted_run_is_continued_under_its_own_id(scene, project_file, m
     import posture.pipeline as pipeline
 
     workspace = open_workspace(load_project(project_file), writing=True)
-    real, seen = pipeline._look_at, []
+    real, seen = pipeline.look_at, []
 
     def stop_after_three(clock, unit, collector, access):
         if len(seen) == 3:
@@ -199,11 +199,11 @@ def test_an_interrupted_run_is_continued_under_its_own_id(scene, project_file, m
         return real(clock, unit, collector, access)
 
     monkeypatch.setattr(pipeline, "PARALLEL_UNITS", 1)
-    monkeypatch.setattr(pipeline, "_look_at", stop_after_three)
+    monkeypatch.setattr(pipeline, "look_at", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         collect_into(workspace, QUIET)
     first = {one.record.header.run for one in workspace.log.read()}
-    monkeypatch.setattr(pipeline, "_look_at", real)
+    monkeypatch.setattr(pipeline, "look_at", real)
     collected = collect_into(workspace, QUIET)
     assert {collected.run} == first
     assert collected.continued >= 2

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from checks.check import judging_source, load_checks
+from checks.check import load_checks
+from checks.sources import judging_source
 from controls.claims import Catalogue, Claim, load_catalogue
 from controls.verdict import Completeness, Deviation, State, Verdict
 from controls.wording import equation_facts, placeholders

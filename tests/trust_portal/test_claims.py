@@ -204,6 +204,15 @@ def test_a_verdict_over_an_earlier_scope_is_not_shown_beside_newer_ones() -> Non
     assert "another scope" in claim.reason
 
 
+def test_what_was_only_waived_has_failed_once_the_waiver_speaks_no_more() -> None:
+    waived = verdict(State.WAIVED, {"enforced": 49, "tables": 50, "deviations": 1})
+    assert compiled(CLAIM, waived).word is Word.WAIVED
+    ended = compiled(CLAIM, dataclasses.replace(waived, valid_until=AS_OF))
+    assert (ended.word, ended.state, ended.text) == (Word.FAILED, State.FAILED, CLAIM.not_shown)
+    assert ended.reason == "The waiver or its evidence expired on 2026-11-23T15:04:05.000Z."
+    assert compiled(CLAIM, dataclasses.replace(waived, source="0" * 64)).word is Word.FAILED
+
+
 def test_the_posture_is_valid_until_the_first_evidence_expires() -> None:
     assert posture(CLAIM, verdict(State.SATISFIED)).valid_until == AS_OF + timedelta(days=1)
     expired = verdict(State.SATISFIED, valid_until=AS_OF - timedelta(hours=1))

@@ -1,63 +1,77 @@
 """Deterministic zips: stored files in the order of their names, with one possible header each.
 
-`verify.py` rebuilds every header and compares it, so the two know the same layout and no byte of an
-archive is without meaning. Nothing is compressed: the bytes depend on no zlib, and a bomb is impossible.
+`verify.py` makes the same bytes anew and compares them, so no byte of an archive is without meaning.
+Nothing is compressed: the bytes depend on no zlib, and a bomb is impossible.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from trust_portal.errors import PackError
 from trust_portal.packs import verify
 
+MAX_FILES: Final = 65_535
+MAX_BYTES: Final = 4 * 1024**3 - 1
+"""What a zip without the extensions of zip64 can hold; a reader of packs knows no other."""
 
-def write_archive(files: Mapping[str, bytes], out: Path) -> int:
-    """Write a zip in one step and return its size in bytes.
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A zip that was written: its size in bytes, and the SHA-256 (hex) of all of it."""
+
+    size: int
+    sha256: str
+
+
+def write_archive(
+    files: Mapping[str, bytes], out: Path, *, announce: Callable[[Archive], object] = id
+) -> Archive:
+    """Write a zip in one step.
+
+    Args:
+        files: content by name.
+        out: replaced when all bytes are durable; at any instant it is the old file or the new one.
+        announce: called when the new file is durable and before it has its name.
 
     Raises:
-        PackError: more files or bytes than a plain zip can hold.
+        PackError: more files or bytes than a plain zip can hold, or `out` cannot be written.
     """
-    if len(files) > verify.MAX_FILES:
-        raise PackError(f"{len(files)} files; a pack holds at most {verify.MAX_FILES}, pack a shorter window")
-    largest = max(files, key=lambda name: len(files[name]))
-    if len(files[largest]) > verify.MAX_FILE_BYTES:
-        raise PackError(f"{largest} is larger than {verify.MAX_FILE_BYTES} bytes")
-    size = sum(map(len, files.values())) + 512 * len(files)
-    if size > verify.MAX_PACK_BYTES:
-        raise PackError(f"about {size} bytes; a pack holds at most {verify.MAX_PACK_BYTES}")
-    return _write_in_one_step(_chunks(files), out)
+    if len(files) > MAX_FILES:
+        raise PackError(f"{len(files)} files; a pack holds at most {MAX_FILES}, pack a shorter window")
+    size = sum(len(name) * 2 + len(content) + 76 for name, content in files.items()) + 22
+    if size > MAX_BYTES:
+        raise PackError(f"{size} bytes; a pack holds at most {MAX_BYTES}, pack a shorter window")
+    sums = {name: zlib.crc32(content) for name, content in files.items()}
+    try:
+        return _write_in_one_step((chunk for _, chunk in verify.zip_chunks(files, sums)), out, announce)
+    except OSError as error:
+        raise PackError(f"cannot write {out}: {error.strerror or error}") from error
 
 
-def _chunks(files: Mapping[str, bytes]) -> Iterable[bytes]:
-    directory, offset = [], 0
-    for name, content in sorted(files.items()):
-        local, central = verify.zip_headers(name, zlib.crc32(content), len(content), offset)
-        yield local
-        yield content
-        directory.append(central)
-        offset += len(local) + len(content)
-    yield from directory
-    yield verify.zip_end(len(files), sum(map(len, directory)), offset)
-
-
-def _write_in_one_step(chunks: Iterable[bytes], out: Path) -> int:
+def _write_in_one_step(chunks: Iterable[bytes], out: Path, announce: Callable[[Archive], object]) -> Archive:
     out.parent.mkdir(parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     try:
+        hashed = hashlib.sha256()
         with os.fdopen(descriptor, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
+                hashed.update(chunk)
             file.flush()
             os.fsync(file.fileno())
-            size = file.tell()
+            archive = Archive(file.tell(), hashed.hexdigest())
             os.fchmod(file.fileno(), 0o644)
+        announce(archive)
         Path(fresh).replace(out)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)
         raise
-    return size
+    return archive

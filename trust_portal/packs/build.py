@@ -1,60 +1,85 @@
 """Builds an evidence pack: everything an auditor needs to check the log and the verdicts offline.
 
-The same log gives the same bytes. The manifest names every file with its SHA-256 and is signed with
-the log's key, so a manifest made anew does not verify; `verify.py` in the pack checks all of it.
+The same log, window, catalogue and moment give the same bytes. The manifest names every file with its
+SHA-256 and is signed with the log's key, so a manifest made anew does not verify; `verify.py` in the pack
+checks all of it, and `reperform.py` judges again.
 """
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final
 
-from checks.check import judging_source, load_checks
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from checks.check import load_checks
+from checks.sources import carried_sources, judging_source
+from controls.claims import load_catalogue, load_drafted
+from controls.responsibilities import load_responsibilities
 from controls.verdict import Verdict
-from evidence.payload import Audience, Json, timestamp
-from evidence.proofs.canonical import canonical_bytes, parse_strict
-from evidence.proofs.dsse import Envelope
+from evidence.ledger.log import Ledger
+from evidence.ledger.tiles import TileReader
+from evidence.payload import Audience, Json, encode, subtrees, timestamp
+from evidence.proofs.canonical import canonical_bytes
 from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import Signer
-from evidence.proofs.notes import read_checkpoint, sign_note, verifier_key_text
-from evidence.proofs.statement import Statement
+from evidence.proofs.merkle import consistency_proof, inclusion_proof, verify_consistency
+from evidence.proofs.notes import open_checkpoint, read_checkpoint, sign_note, verifier_key_text
+from evidence.proofs.signers import Ed25519Verifier
 from evidence.proofs.tlog_proof import TlogProof
-from evidence.record import PREDICATE_TYPE
-from evidence.scope import Scope
+from evidence.record import Interval, Record
+from evidence.rendering import rendered
+from evidence.view import LoggedRecord
 from trust_portal.errors import PackError
-from trust_portal.packs.archive import write_archive
-from trust_portal.packs.sources import carried_sources
+from trust_portal.packs.archive import Archive, write_archive
+from trust_portal.packs.documents.engagement import Engagement, Entry, Window
+from trust_portal.packs.documents.files import document_files
+from trust_portal.packs.documents.spreadsheet import disarmed
+from trust_portal.packs.selection import Selection, select
+from trust_portal.packs.verify import MANIFEST, NOTE, SCHEMA, SUMS
 
-SCHEMA: Final = "posture.pack/v1"
-VERIFIER: Final = "verify/verify.py"
+VERIFY: Final = {
+    "verify/verify.py": "verify.py",
+    "verify/index.html": "verify.html",
+    "verify/reperform.py": "reperform.py",
+}
+"""Programs of a pack, and the files of this package that they are."""
+
 _RANK: Final = tuple(Audience)
 
 
-class Log(Protocol):
-    """What a pack reads of a log; `evidence.ledger.Ledger` fulfils it."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What pack is asked for.
 
-    origin: str
+    Attributes:
+        engagement: the audit or question that it is made for (``soc2-type2-2026``).
+        project: whose system it reports on.
+        audience: who will read it; what they may not read is left out.
+        window: the days that it reports on; None for the whole log.
+        as_of: the moment of knowledge; None for the newest time of recording.
+        since: an older checkpoint that the log is to be shown to extend.
+        beside: gives more files by name (populations and samples), from the entries that are carried and the
+            checkpoint.
+        evidence_keys: raw public keys that signed entries, where they are not the log's own.
+    """
 
-    def signed_checkpoint(self) -> bytes:
-        """The published checkpoint, a signed note."""
-        ...
-
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The envelopes in order."""
-        ...
-
-    def prove_inclusion(self, index: int) -> TlogProof:
-        """The proof that an entry is in the log."""
-        ...
-
-    def blob(self, digest: str) -> bytes:
-        """A payload subtree by its SHA-256 in hex."""
-        ...
+    engagement: str
+    project: str
+    audience: Audience = Audience.AUDITOR
+    window: Window | None = None
+    as_of: datetime | None = None
+    since: bytes | None = None
+    beside: Callable[[frozenset[int], bytes], Mapping[str, bytes]] = lambda _entries, _checkpoint: {}
+    evidence_keys: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,10 @@ class PackReport:
     """What was written.
 
     Attributes:
+        entries: of the log that it proves.
+        carried: entries that it holds.
+        window: from its first moment to the pack's own.
+        verdicts: SHA-256 (hex) of the signed statement of each verdict of the window, and of the newest ones.
         sha256: of the whole zip.
         verifier: SHA-256 of the verify.py inside, to compare with the portal.
     """
@@ -69,187 +98,256 @@ class PackReport:
     path: Path
     files: int
     entries: int
-    verdicts: int
+    carried: int
+    window: Interval
+    verdicts: tuple[str, ...]
     bytes: int
     sha256: str
     verifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry of the log with its parsed statement."""
-
-    index: int
-    envelope: bytes
-    statement: Statement
-
-    @property
-    def kind(self) -> str:
-        return str(self.statement.predicate.get("kind"))
-
-    @property
-    def recorded(self) -> str:
-        return str(self.statement.predicate.get("recorded"))
-
-
 def build_pack(
-    ledger: Log,
+    ledger: Ledger,
+    records: Sequence[LoggedRecord],
     out: Path,
     *,
     signer: Signer,
-    as_of: datetime,
-    audience: Audience = Audience.AUDITOR,
-    portal: bytes | None = None,
-    evidence_keys: Sequence[bytes] = (),
+    order: Order,
+    announce: Callable[[PackReport], object] = id,
 ) -> PackReport:
-    """Write a pack over the whole log as it is published now.
+    """Write a pack.
 
     Args:
         ledger: the log.
+        records: all of it, read and verified.
         out: the zip; replaced in one step.
         signer: the log's own key, which signs the manifest.
-        as_of: verdicts and the scope are the latest recorded up to this moment.
-        audience: payload subtrees that it may not read are left out.
-        portal: ``api/v1/posture.json`` of the site, so that both can be compared.
-        evidence_keys: raw public keys that signed entries, where they are not the log's own.
+        order: what is asked for.
+        announce: called when the pack is durable and before it has its name, to log that it is issued.
 
     Raises:
-        PackError: the log grew meanwhile, has no scope or verdict, or is too large for one pack.
+        PackError: the log holds nothing to report, or more than one pack can hold.
+        UnsupportedClaim: a verdict does not carry its claim's words.
     """
     checkpoint = ledger.signed_checkpoint()
-    entries = list(_entries(ledger, read_checkpoint(checkpoint).size))
-    verdicts = _latest(entries, Verdict.kind, as_of)
-    files: dict[str, bytes] = {
-        "checkpoint": checkpoint,
-        "keys/log.vkey": verifier_key_text(ledger.origin, signer.public).encode() + b"\n",
-        "keys/evidence.vkey": _evidence_keys(ledger.origin, (signer.public, *evidence_keys)),
-        VERIFIER: resources.files("trust_portal.packs").joinpath("verify.py").read_bytes(),
-        **dict(_log_files(ledger, entries, checkpoint)),
-        **dict(_payloads(ledger, entries, audience)),
-        **dict(_copies(ledger, verdicts, audience)),
-        "scope.json": _scope(ledger, entries, as_of, audience),
-        **{f"checks/{path}": source for path, source in carried_sources().items()},
+    size = min(read_checkpoint(checkpoint).size, len(records))
+    if size < len(records):
+        raise PackError(f"{ledger.origin} is shorter than what was read of it; read it again")
+    records = records[:size]
+    selection = select(records, order.window, order.as_of)
+    _refuse_foreign_judges(selection)
+    files = {
+        **order.beside(selection.entries, checkpoint),
+        **document_files(_engagement(ledger.origin, records, order, selection)),
+        **dict(_log(ledger, checkpoint, order, selection)),
+        **dict(_evidence(ledger, checkpoint, selection, order.audience)),
+        **{f"verdicts/{check}.json": _copy(one, order.audience) for check, one in selection.verdicts.items()},
+        "scope.json": _copy(selection.scope, order.audience),
+        **{f"judging/{path}": source for path, source in carried_sources().items()},
+        "keys/evidence.vkey": _keys(ledger, order.evidence_keys),
+        **{name: _program(file) for name, file in VERIFY.items()},
     }
-    if portal is not None:
-        files["portal/posture.json"] = portal
-    files["README.txt"] = _readme(ledger.origin, files, as_of, audience)
-    _sign(files, ledger.origin, signer, as_of, audience, len(entries))
-    size = write_archive(files, out)
-    return PackReport(
-        out, len(files), len(entries), len(verdicts), size, _file_digest(out), _digest(files[VERIFIER])
+    files |= _readme(ledger, files, order, selection)
+    _sign(files, ledger.origin, signer, order, selection, size)
+    report = _report(files, out, selection, size)
+    archive = write_archive(files, out, announce=lambda made: announce(report(made)))
+    return report(archive)
+
+
+def _report(
+    files: Mapping[str, bytes], out: Path, selection: Selection, size: int
+) -> Callable[[Archive], PackReport]:
+    return lambda archive: PackReport(
+        path=out,
+        files=len(files),
+        entries=size,
+        carried=len(selection.entries),
+        window=Interval(selection.window.start, min(selection.window.end, selection.as_of)),
+        verdicts=selection.told,
+        bytes=archive.size,
+        sha256=archive.sha256,
+        verifier=_digest(files["verify/verify.py"]),
     )
 
 
-def _entries(ledger: Log, size: int) -> Iterator[_Entry]:
-    for index, envelope in enumerate(ledger.entries(0, size)):
-        try:
-            statement = Statement.parse(Envelope.decode(envelope).payload)
-        except ProofsError as error:
-            raise PackError(f"entry {index} of {ledger.origin}: {error}; verify the log first") from error
-        yield _Entry(index, envelope, statement)
+def _refuse_foreign_judges(selection: Selection) -> None:
+    sources = {
+        one.record.payload.source
+        for one in selection.verdicts.values()
+        if isinstance(one.record.payload, Verdict)
+    }
+    if judging_source() not in sources:
+        raise PackError(
+            "no verdict was judged by this version's checks, so that the pack could not carry what judged; "
+            "judge again before packing, or pack with the version that judged"
+        )
 
 
-def _log_files(ledger: Log, entries: Sequence[_Entry], checkpoint: bytes) -> Iterator[tuple[str, bytes]]:
-    for entry in entries:
-        proof = ledger.prove_inclusion(entry.index)
-        if proof.checkpoint != checkpoint:
-            raise PackError(f"{ledger.origin} grew while it was packed; build the pack again")
-        yield f"entries/{entry.index:06d}.json", entry.envelope
-        yield f"proofs/{entry.index:06d}.tlog-proof", proof.encode()
+def _engagement(
+    origin: str, records: Sequence[LoggedRecord], order: Order, selection: Selection
+) -> Engagement:
+    catalogue, drafted = load_catalogue(), load_drafted()
+    return Engagement(
+        name=order.engagement,
+        project=order.project,
+        origin=origin,
+        window=selection.window,
+        audience=order.audience,
+        as_of=selection.as_of,
+        entries=[Entry(one.entry, one.digest, one.record) for one in records],
+        catalogue=catalogue,
+        checks=load_checks(),
+        responsibilities=load_responsibilities(claims=drafted, criteria=catalogue.criteria),
+        drafted=drafted,
+    )
 
 
-def _payloads(ledger: Log, entries: Sequence[_Entry], audience: Audience) -> Iterator[tuple[str, bytes]]:
-    for entry in entries:
-        for digest in _readable(entry, audience):
-            yield f"payloads/{digest}", ledger.blob(digest)
+def _log(
+    ledger: Ledger, checkpoint: bytes, order: Order, selection: Selection
+) -> Iterator[tuple[str, bytes]]:
+    wanted = selection.entries.__contains__
+    for name, content in rendered(ledger.store, checkpoint, order.audience, wanted=wanted):
+        yield f"log/{name}", content
+    if order.since is not None:
+        _refuse_other_history(ledger, checkpoint, order.since)
+        yield "log/since", order.since
 
 
-def _readable(entry: _Entry, audience: Audience) -> list[str]:
-    """Digests of what the entry commits to and the audience may read."""
-    everything = entry.statement.predicate_type != PREDICATE_TYPE
-    allowed = {name.value for name in _RANK[: _RANK.index(audience) + 1]}
-    return [item.sha256 for item in entry.statement.subjects if everything or item.name in allowed]
+def _refuse_other_history(ledger: Ledger, checkpoint: bytes, since: bytes) -> None:
+    """The older checkpoint must be one of this log, and the log must extend it."""
+    present = read_checkpoint(checkpoint)
+    try:
+        key = Ed25519Verifier(ledger.keys.of_size(read_checkpoint(since).size))
+        old = open_checkpoint(since, origin=ledger.origin, trusted=[key])
+        proof = consistency_proof(TileReader(ledger.store, present.size).node, old.size, present.size)
+        verify_consistency(old.size, old.root, present.size, present.root, proof)
+    except ProofsError as error:
+        raise PackError(f"the log does not extend the older checkpoint: {error}") from error
 
 
-def _latest(entries: Sequence[_Entry], kind: str, as_of: datetime) -> dict[str, _Entry]:
-    """The last entry of a kind for each unit; a verdict's unit is its check."""
-    latest: dict[str, _Entry] = {}
-    for entry in entries:
-        if entry.kind == kind and entry.recorded <= timestamp(as_of):
-            latest[str(entry.statement.predicate.get("unit"))] = entry
-    return latest
+def _evidence(
+    ledger: Ledger, checkpoint: bytes, selection: Selection, audience: Audience
+) -> Iterator[tuple[str, bytes]]:
+    size = read_checkpoint(checkpoint).size
+    reader = TileReader(ledger.store, size)
+    for one in selection.cited:
+        stem = f"06-evidence/{one.entry:06d}"
+        (envelope,) = reader.entries(one.entry, one.entry + 1)
+        path = inclusion_proof(reader.node, one.entry, size)
+        yield f"{stem}.dsse.json", envelope
+        yield f"{stem}.tlog-proof", TlogProof(one.entry, path, checkpoint).encode()
+        yield f"{stem}.json", _copy(one, audience, header=encode(one.record.header))
+    yield "06-evidence/index.csv", _index(selection)
 
 
-def _copies(ledger: Log, verdicts: Mapping[str, _Entry], audience: Audience) -> Iterator[tuple[str, bytes]]:
-    if not verdicts:
-        raise PackError(f"{ledger.origin} holds no verdict up to that moment; run the checks first")
-    for entry in verdicts.values():
-        copy = _copy(ledger, entry, audience)
-        verdict = cast("dict[str, Json]", copy["value"])
-        if verdict["check"] not in load_checks():
-            continue  # a check that is gone is judged no more; the log and verify.py still tell of it
-        if verdict["source"] != judging_source():
-            raise PackError(
-                f"check {verdict['check']} was judged by other source than this version's; "
-                "judge again before packing, so that the pack can carry what judged"
-            )
-        yield f"verdicts/{verdict['check']}.json", canonical_bytes(copy)
+def _index(selection: Selection) -> bytes:
+    """Where each piece of evidence is, what it is of, and which checks judged it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(
+        ["entry", "kind", "unit", "subject", "outcome", "observed", "recorded", "checks", "statement_sha256"]
+    )
+    for one in selection.cited:
+        header = one.record.header
+        checks = (check for check, verdict in selection.verdicts.items() if one.digest in _judged(verdict))
+        times = (timestamp(header.observed.end), timestamp(header.recorded))
+        words = (header.kind, header.unit, header.subject, header.outcome.value)
+        row = (f"{one.entry:06d}", *words, *times, " ".join(sorted(checks)), one.digest)
+        writer.writerow(disarmed(word) for word in row)
+    return out.getvalue().encode()
 
 
-def _copy(ledger: Log, entry: _Entry, audience: Audience) -> dict[str, Json]:
-    """A logged payload in one piece, with the entry that it must agree with."""
-    value: dict[str, Json] = {}
-    for digest in _readable(entry, audience):
-        value |= parse_strict(ledger.blob(digest))["value"]
-    return {"entry": entry.index, "value": value}
+def _judged(verdict: LoggedRecord) -> tuple[str, ...]:
+    payload = verdict.record.payload
+    return payload.evidence if isinstance(payload, Verdict) else ()
 
 
-def _scope(ledger: Log, entries: Sequence[_Entry], as_of: datetime, audience: Audience) -> bytes:
-    scopes = list(_latest(entries, Scope.kind, as_of).values())
-    if not scopes:
-        raise PackError(f"{ledger.origin} holds no scope up to that moment; collect first")
-    return canonical_bytes(_copy(ledger, max(scopes, key=lambda entry: entry.index), audience))
+def _copy(one: LoggedRecord, audience: Audience, **more: Json) -> bytes:
+    """A logged payload in one piece, as far as the audience may read it, with its entry."""
+    return canonical_bytes({"entry": one.entry, "value": readable(one.record, audience), **more})
 
 
-def _evidence_keys(origin: str, publics: Sequence[bytes]) -> bytes:
-    lines = dict.fromkeys(verifier_key_text(origin, public) for public in publics)
+def readable(record: Record, audience: Audience) -> dict[str, Json] | None:
+    """The fields of a payload that an audience may read; None where nothing was observed."""
+    if record.payload is None:
+        return None
+    split = subtrees(record.payload)
+    allowed = _RANK[: _RANK.index(audience) + 1]
+    return {name: value for one in allowed for name, value in split[one].items()}
+
+
+def _keys(ledger: Ledger, evidence_keys: Sequence[bytes]) -> bytes:
+    publics = (*ledger.keys.keys, *evidence_keys)
+    lines = dict.fromkeys(verifier_key_text(ledger.origin, public) for public in publics)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def _program(file: str) -> bytes:
+    source = resources.files("trust_portal.packs").joinpath(file).read_bytes()
+    return verifying_page(source) if file.endswith(".html") else source
+
+
+def verifying_page(source: bytes) -> bytes:
+    """The page whose policy admits its own script and style alone, by their digests."""
+    for element in (b"script", b"style"):
+        content = source.partition(b"<%b>" % element)[2].partition(b"</%b>" % element)[0]
+        digest = base64.b64encode(hashlib.sha256(content).digest())
+        source = source.replace(b"sha256-" + element.upper(), b"sha256-" + digest)
+    return source
+
+
+def _readme(
+    ledger: Ledger, files: Mapping[str, bytes], order: Order, selection: Selection
+) -> dict[str, bytes]:
+    environment = Environment(
+        loader=PackageLoader("trust_portal.packs"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    said = {
+        "origin": ledger.origin,
+        "engagement": order.engagement,
+        "project": order.project,
+        "audience": order.audience.value,
+        "window": selection.window,
+        "as_of": timestamp(selection.as_of),
+        "key": verifier_key_text(ledger.origin, ledger.keys.newest),
+        "verifier": _digest(files["verify/verify.py"]),
+        "page": _digest(files["verify/index.html"]),
+        "since": order.since is not None,
+        "populations": any(name.startswith("04-") for name in files),
+    }
+    return {
+        name: environment.get_template(template).render(said).encode()
+        for name, template in (("00-README.txt", "readme.txt"), ("00-README.html", "readme.html"))
+    }
+
+
 def _sign(
-    files: dict[str, bytes], origin: str, signer: Signer, as_of: datetime, audience: Audience, entries: int
+    files: dict[str, bytes], origin: str, signer: Signer, order: Order, selection: Selection, entries: int
 ) -> None:
-    listed = {name: {"sha256": _digest(content), "size": len(content)} for name, content in files.items()}
+    digests = {name: _digest(content) for name, content in files.items()}
+    files[SUMS] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+    digests[SUMS] = _digest(files[SUMS])
+    listed = {name: {"sha256": digest, "size": len(files[name])} for name, digest in digests.items()}
+    days = {"from": selection.window.first.isoformat(), "to": selection.window.last.isoformat()}
     manifest = canonical_bytes(
         {
             "schema": SCHEMA,
             "origin": origin,
-            "as_of": timestamp(as_of),
-            "audience": audience.value,
+            "engagement": order.engagement,
+            "audience": order.audience.value,
+            "window": days,
+            "as_of": timestamp(selection.as_of),
             "entries": entries,
             "files": listed,
         }
     )
-    note = sign_note(f"{SCHEMA}\n{origin}\n{_digest(manifest)}\n", origin, signer)
-    files["MANIFEST.json"] = manifest
-    files["MANIFEST.note"] = note
-
-
-def _readme(origin: str, files: Mapping[str, bytes], as_of: datetime, audience: Audience) -> bytes:
-    template = resources.files("trust_portal.packs").joinpath("README.txt").read_text("utf-8")
-    return template.format(
-        origin=origin,
-        as_of=timestamp(as_of),
-        audience=audience.value,
-        verifier=_digest(files[VERIFIER]),
-        key=files["keys/log.vkey"].decode().strip(),
-    ).encode()
+    files[MANIFEST] = manifest
+    files[NOTE] = sign_note(f"{SCHEMA}\n{origin}\n{_digest(manifest)}\n", origin, signer)
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,9 +4,9 @@
 For an auditor who trusts nobody: read this file, compare its SHA-256 with the one on the portal, then
 run it on the pack (a zip, or the folder it was unpacked to). It imports nothing of ours and repeats
 the Ed25519, Merkle and note code of ``evidence.proofs`` on purpose: a verifier that shares code with
-what it verifies shares its faults. A test of the project holds the two to the same answers.
+what it verifies shares its faults. Tests of the project hold the two to the same answers.
 
-Formats: RFC 8032 (Ed25519), RFC 6962 section 2.1 (Merkle), DSSE, C2SP signed-note and tlog-proof.
+Formats: RFC 8032 (Ed25519), RFC 6962 section 2.1 (Merkle), DSSE, C2SP signed-note, tlog-tiles, tlog-proof.
 
     python3 verify.py pack.zip --origin example.com/log --key 'example.com/log+0a1b2c3d+AQ…'
 
@@ -16,7 +16,6 @@ Exit codes: 0 everything holds; 1 something does not (the file is named); 2 wron
 from __future__ import annotations
 
 import argparse
-import base64
 import binascii
 import functools
 import hashlib
@@ -25,38 +24,37 @@ import re
 import stat
 import struct
 import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-MAX_PACK_BYTES = 4 * 1024**3 - 1
-MAX_FILES = 65_535
-MAX_FILE_BYTES = 256 * 1024**2
-MAX_JSON_BYTES = 64 * 1024**2
-MAX_ENTRY_BYTES = 65_535
-MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.note"
-SCHEMA = "posture.pack/v1"
-AUDIENCES = ("public", "nda", "auditor")
-RECORD_TYPE = "https://tensorcost.com/posture/record/v1"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+MANIFEST, NOTE, SUMS, SCHEMA = "MANIFEST.json", "MANIFEST.note", "SHA256SUMS", "posture.pack/v2"
+VERDICT, SCOPE, ROTATION = "posture.verdict/v1", "posture.scope/v1", "posture.log_key/v1"
+STATEMENT, RECORD = "https://in-toto.io/Statement/v1", "https://tensorcost.com/posture/record/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-VERDICT, SCOPE = "posture.verdict/v1", "posture.scope/v1"
-NAME = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
-JUDGE = re.compile(r"checks/(checks/[a-z_]+|controls/verdict)\.py")
-DIGEST = re.compile(r"[0-9a-f]{64}")
+AUDIENCES = ("public", "nda", "auditor")
+TREE_HEADS = tuple(b'{"audience":"%s",' % name.encode() for name in AUDIENCES)
+USUAL_ENDS = b'{"payload":""}]}'
+SIGNED_BY = '","payloadType":"%s","signatures":[{"keyid":"%s","sig":"'
+NAME = re.compile(r"(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+(/(?!\.{1,2}(/|$))[A-Za-z0-9_.-]+)*")
+EVIDENCE = re.compile(r"06-evidence/[0-9]{6,}\.dsse\.json")
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+_TREES = (r'\{"digest":\{"sha256":"([0-9a-f]{64})"\},"name":"' + name + r'"\}' for name in AUDIENCES)
+USUAL = re.compile(  # the one canonical text of a record's statement in which nothing is escaped
+    rf'\{{"_type":"{re.escape(STATEMENT)}","predicate":\{{"collector":\{{"name":"[^"]*","source":"[^"]*",'
+    r'"version":"[^"]*"\},"expires":"[^"]*","kind":"([^"]*)","observed":\{"end":"[^"]*","start":"[^"]*"\},'
+    r'"outcome":"[^"]*","reason":"[^"]*","recorded":"([^"]*)",("run":"[^"]*","subject":"[^"]*","unit":"[^"]*")\},'
+    rf'"predicateType":"{re.escape(RECORD)}","subject":\[{",".join(_TREES)}\]\}}'
+)
+NOT_CHECKED = "NOT CHECKED: each entry's own signature (--signatures); the root over all of them is signed."
+NOT_PINNED = """NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and
+nothing about who made it. Run again with --origin and --key from a source of your own."""
 
 
 class Bad(Exception):
-    """What was read proves nothing; the message says why."""
-
-
-class Problem(NamedTuple):
-    """Something that does not hold, and the file in which it shows."""
-
-    file: str
-    message: str
+    """What was read proves nothing: why, and the file where that is not the one at hand."""
 
 
 class Key(NamedTuple):
@@ -66,13 +64,12 @@ class Key(NamedTuple):
     public: bytes
 
 
-# ---------- Ed25519 (RFC 8032 section 5.1), strict and without cofactor ----------
-
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+# Ed25519 (RFC 8032 section 5.1), strict and without cofactor.
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
-ROOT = pow(2, (P - 1) // 4, P)
 Point = tuple[int, int, int, int]
+NEUTRAL: Point = (0, 1, 1, 0)
+WEAK: set[bytes] = set()
 
 
 def _add(a: Point, b: Point) -> Point:
@@ -82,17 +79,12 @@ def _add(a: Point, b: Point) -> Point:
     return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
 
 
-def _point(encoded: bytes) -> Point | None:
-    number = int.from_bytes(encoded, "little")
-    sign, y = number >> 255, number & (2**255 - 1)
-    u, v = (y * y - 1) % P, (D * y * y + 1) % P
-    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
-    if (v * x * x - u) % P:
-        x = x * ROOT % P
-    if y >= P or (v * x * x - u) % P or (x == 0 and sign):
-        return None
-    x = P - x if x & 1 != sign else x
-    return (x, y, 1, x * y % P)
+def _times(number: int, point: Point) -> Point:
+    total = NEUTRAL
+    for bit in f"{number:b}":
+        total = _add(total, total)
+        total = _add(total, point) if bit == "1" else total
+    return total
 
 
 def _encoded(point: Point) -> bytes:
@@ -101,117 +93,90 @@ def _encoded(point: Point) -> bytes:
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
-def _small(point: Point) -> bool:
-    for _ in range(3):
-        point = _add(point, point)
-    return _encoded(point) == _encoded(NEUTRAL)
-
-
-NEUTRAL: Point = (0, 1, 1, 0)
-BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
-
-
 @functools.lru_cache(maxsize=64)
-def _steps(public: bytes) -> tuple[Point, Point, Point, Point]:
-    """Nothing, the base point, the negated key and both: what one bit of each number adds."""
-    key = _point(public)
-    if key is None or _small(key):
-        raise Bad("the key is weak or not canonical")
+def _point(encoded: bytes) -> Point:
+    """The point of a canonical encoding; one of small order signs anything and is refused."""
+    sign, y = divmod(int.from_bytes(encoded, "little"), 2**255)
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    x = x * pow(2, (P - 1) // 4, P) % P if (v * x * x - u) % P else x
+    x = P - x if x & 1 != sign else x
+    point = (x, y, 1, x * y % P)
+    if len(encoded) != 32 or (v * x * x - u) % P or _encoded(point) != encoded or encoded in WEAK:
+        raise Bad("not a key: no canonical encoding of a point, or of small order")
+    return point
+
+
+BASE = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+EIGHTH = _point(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"))
+WEAK.update(_encoded(_times(number, EIGHTH)) for number in range(8))
+_point.cache_clear()
+
+
+def check_signature(
+    public: bytes, message: bytes, signature: bytes, native: Callable[..., Any] | None
+) -> None:
+    """Return when the signature holds; `native` does the last step, where `cryptography` is installed."""
+    key, r, s = _point(public), signature[:32], int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or s >= L or r in WEAK:
+        raise Bad("the signature was altered: its length, S not below the group order, or R of small order")
+    if native is not None:
+        native(public).verify(signature, message)
+        return
+    challenge = int.from_bytes(hashlib.sha512(r + public + message).digest(), "little") % L
     minus = (P - key[0], key[1], 1, P - key[3])
-    return (NEUTRAL, BASE, minus, _add(BASE, minus))
-
-
-def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
-    """Return when the signature holds; weak keys, weak R and altered S are refused."""
-    if len(public) != 32 or len(signature) != 64:
-        raise Bad("an Ed25519 key has 32 bytes and a signature 64")
-    s = int.from_bytes(signature[32:], "little")
-    if s >= L:
-        raise Bad("the signature was altered: S is not below the group order")
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    steps = _steps(public)
-    total = NEUTRAL
-    for bit in range(252, -1, -1):  # s * BASE - challenge * key, sharing the doublings
-        total = _add(total, total)
-        total = _add(total, steps[(s >> bit & 1) + 2 * (challenge >> bit & 1)])
-    if _encoded(total) != signature[:32] or _small(total):
+    if _encoded(_add(_times(s, BASE), _times(challenge, minus))) != r:
         raise Bad("the signature does not verify")
 
 
-# ---------- Merkle tree (RFC 6962 section 2.1) ----------
+# Merkle trees (RFC 6962 section 2.1).
+def sha256(*parts: bytes) -> bytes:
+    """SHA-256 over the parts; a leaf's first part is 0x00, an inner node's 0x01."""
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
-def leaf_hash(entry: bytes) -> bytes:
-    """The hash of an entry."""
-    return hashlib.sha256(b"\x00" + entry).digest()
+def tree_levels(leaves: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """All hashes of a tree, from its leaves to its root; an odd one out is carried up, never doubled."""
+    levels = [leaves or [sha256()]]
+    while len(level := levels[-1]) > 1:
+        pairs = [sha256(b"\x01", level[n], level[n + 1]) for n in range(0, len(level) - 1, 2)]
+        levels.append([*pairs, *level[len(pairs) * 2 :]])
+    return levels
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def audit_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """The hashes that lead from a leaf to the root."""
+    beside = ((level, index >> height ^ 1) for height, level in enumerate(levels))
+    return [level[at] for level, at in beside if at < len(level)]
 
 
-def tree_root(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes; an odd one out is carried up, never doubled."""
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = [node_hash(level[n], level[n + 1]) for n in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0] if level else hashlib.sha256(b"").digest()
-
-
-def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
-    """Return when the audit path leads from the leaf to the root (RFC 9162 section 2.1.3.2)."""
-    if not 0 <= index < size:
-        raise Bad(f"entry {index} is not in a log of {size}")
-    inner = (index ^ (size - 1)).bit_length()
-    if len(path) != inner + f"{index >> inner:b}".count("1"):
-        raise Bad("the proof has the wrong length")
-    node = leaf
-    for level, sibling in enumerate(path):
-        right = level >= inner or index >> level & 1
-        node = node_hash(sibling, node) if right else node_hash(node, sibling)
-    if node != root:
-        raise Bad("the proof does not lead to the checkpoint's root")
-
-
-# ---------- strict texts: base64, JSON, notes, DSSE, proofs ----------
-
-
-def unbase64(text: str) -> bytes:
+# Strict texts. What Python itself refuses to read is caught in one place, `Verification._guard`.
+def unbase64(text: str | bytes) -> bytes:
     """Base64 with one text for each byte string; Python alone forgives stray bits."""
-    try:
-        content = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise Bad("not base64") from error
-    if base64.b64encode(content).decode() != text:
+    written = text.encode("ascii") if isinstance(text, str) else text
+    content = binascii.a2b_base64(written)
+    if binascii.b2a_base64(content, newline=False) != written:
         raise Bad("base64 with stray bits")
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Bad("a key stands twice in an object")
-    return found
+def canonical(value: object) -> bytes:
+    """RFC 8785 for values with plain keys and no fractions; 1 and true differ, as they do not for Python."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
-def _refuse(text: str) -> None:
-    raise Bad(f"{text[:20]} is not allowed in evidence")
+def _integer(text: str) -> int:
+    if abs(int(text)) >= 2**53:
+        raise Bad("a number that other readers may read otherwise")
+    return int(text)
 
 
 def unjson(content: bytes) -> dict[str, Any]:
-    """A JSON object without doubled keys, fractions or excessive depth."""
-    if len(content) > MAX_JSON_BYTES:
-        raise Bad(f"{len(content)} bytes of JSON")
-    try:
-        parsed = json.loads(
-            content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse
-        )
-    except (ValueError, RecursionError) as error:
-        raise Bad(f"not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise Bad("not a JSON object")
+    """A JSON object in its one canonical text, so that no key stands twice and nothing is read two ways."""
+    parsed = json.loads(content, parse_int=_integer, parse_float=_integer)
+    if not isinstance(parsed, dict) or canonical(parsed) != content:
+        raise Bad("not an object in canonical JSON")
     return parsed
 
 
@@ -220,500 +185,442 @@ def parse_key(text: str) -> Key:
     name, _, rest = text.partition("+")
     key_hash, _, encoded = rest.partition("+")
     content = unbase64(encoded)
-    expected = hashlib.sha256(name.encode() + b"\n" + content).digest()[:4].hex()
-    if not name or len(content) != 33 or content[:1] != b"\x01" or key_hash != expected:
+    if not name or content[:1] != b"\x01" or key_hash != sha256(name.encode(), b"\n", content)[:4].hex():
         raise Bad("not an Ed25519 verifier key (name+id+base64)")
+    _point(content[1:])
     return Key(name, content[1:])
 
 
-def open_note(content: bytes, key: Key) -> str:
-    """The text of a note that this key, and nobody else, signed."""
-    try:
-        text, blank, line = content.decode("utf-8").rpartition("\n\n")
-    except UnicodeDecodeError as error:
-        raise Bad("not UTF-8") from error
+def open_note(content: bytes, key: Key) -> list[str]:
+    """The lines of a note that this key, and nobody else, signed."""
+    text, _, line = content.decode("utf-8").rpartition("\n\n")
     expected = f"\u2014 {key.name} "
-    if not blank or not line.startswith(expected) or not line.endswith("\n") or line.count("\n") != 1:
+    if not text or not line.startswith(expected) or not line.endswith("\n") or line.count("\n") != 1:
         raise Bad(f"not a note with one signature by {key.name}")
     signature = unbase64(line[len(expected) : -1])
-    if signature[:4] != hashlib.sha256(key.name.encode() + b"\n\x01" + key.public).digest()[:4]:
-        raise Bad("signed with another key than the one given")
-    check_signature(key.public, (text + "\n").encode(), signature[4:])
-    return text + "\n"
+    if signature[:4] != sha256(key.name.encode(), b"\n\x01", key.public)[:4]:
+        raise Bad("signed with another key than the one given, or than the one that it leads to")
+    check_signature(key.public, f"{text}\n".encode(), signature[4:], None)
+    return text.split("\n")
 
 
-def parse_checkpoint(text: str, origin: str) -> tuple[int, bytes]:
-    """Size and root of a checkpoint."""
-    lines = text.split("\n")
-    if len(lines) != 4 or lines[0] != origin or not NUMBER.fullmatch(lines[1]):
-        raise Bad(f"not a checkpoint of {origin}")
-    root = unbase64(lines[2])
-    if len(root) != 32:
-        raise Bad("the root has not 32 bytes")
-    return int(lines[1]), root
+def open_checkpoint(content: bytes, key: Key) -> tuple[int, bytes]:
+    """Size and root of a checkpoint that this key signed."""
+    origin, size, root = open_note(content, key)
+    if origin != key.name or not NUMBER.fullmatch(size) or len(unbase64(root)) != 32:
+        raise Bad(f"not a checkpoint of {key.name}")
+    return int(size), unbase64(root)
 
 
-def parse_proof(content: bytes, checkpoint: bytes) -> tuple[int, list[bytes]]:
-    """Index and audit path of a tlog-proof that ends in the pack's own checkpoint."""
-    head, blank, note = content.partition(b"\n\n")
-    if not blank or note != checkpoint:
-        raise Bad("the proof is over another checkpoint than the pack's")
-    lines = head.decode("ascii", "replace").split("\n")
-    number = lines[1][6:] if len(lines) > 1 else ""
-    if lines[0] != "c2sp.org/tlog-proof@v1" or lines[1][:6] != "index " or not NUMBER.fullmatch(number):
-        raise Bad("not a tlog-proof")
-    return int(number), [unbase64(line) for line in lines[2:]]
+def key_id(public: bytes) -> str:
+    """How an envelope names the key that signed it."""
+    return "ed25519:" + sha256(public).hex()
 
 
-def open_envelope(content: bytes, keys: dict[str, bytes], check: bool) -> bytes:
-    """The payload of a DSSE envelope that a known key signed."""
+def open_envelope(
+    content: bytes, keys: Mapping[str, bytes], check: bool = True, native: Callable[..., Any] | None = None
+) -> bytes:
+    """The payload of a DSSE envelope signed by a known key; `check` says whether to see that it really is."""
     envelope = unjson(content)
-    if set(envelope) != {"payload", "payloadType", "signatures"} or not envelope["signatures"]:
-        raise Bad("not a signed DSSE envelope")
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise Bad("an envelope of something else than a statement")
-    payload, kind = unbase64(envelope["payload"]), envelope["payloadType"].encode()
-    message = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-    known = [item for item in envelope["signatures"] if item["keyid"] in keys]
-    if not known:
-        raise Bad("signed by no key that the manifest names")
-    for item in known if check else []:
-        check_signature(keys[item["keyid"]], message, unbase64(item["sig"]))
+    signed = {item["keyid"]: unbase64(item["sig"]) for item in envelope["signatures"]}
+    again = [{name: item[name] for name in ("keyid", "sig")} for item in envelope["signatures"]]
+    payload = unbase64(envelope["payload"])
+    if envelope != {"payload": envelope["payload"], "payloadType": PAYLOAD_TYPE, "signatures": again}:
+        raise Bad("not the envelope of a statement")
+    if len(signed) != len(again) or not signed.keys() & keys.keys():
+        raise Bad("signed by no key that may sign this entry, or twice by one")
+    message = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+    for name in sorted(signed.keys() & keys.keys()) if check else ():
+        check_signature(keys[name], message, signed[name], native)
     return payload
 
 
-# ---------- the pack: a folder, or a zip of which every byte is accounted for ----------
+def read_facts(text: bytes) -> tuple[str, ...]:
+    """Kind, time of recording, identity and digests of the three payload subtrees of any record."""
+    statement = unjson(text)
+    about, trees = statement["predicate"], statement["subject"]
+    if (statement["_type"], statement["predicateType"], len(statement)) != (STATEMENT, RECORD, 4):
+        raise Bad("not the statement of a record")
+    if [(tree["name"], *tree["digest"]) for tree in trees] != [(name, "sha256") for name in AUDIENCES]:
+        raise Bad("a record commits to three subtrees: public, nda and auditor")
+    quoted = ",".join(f'"{name}":{canonical(about[name]).decode()}' for name in ("run", "subject", "unit"))
+    return (about["kind"], about["recorded"], quoted, *(tree["digest"]["sha256"] for tree in trees))
 
 
-class Pack(NamedTuple):
-    """Names in the pack, and how to read one."""
-
-    names: frozenset[str]
-    read: Callable[[str], bytes]
-
-
-def open_pack(path: Path) -> Pack:
-    """A zip or an unpacked folder."""
-    return _open_folder(path) if path.is_dir() else _open_zip(path)
-
-
-def _open_folder(root: Path) -> Pack:
-    names = []
-    for path in root.rglob("*"):
-        shown = path.relative_to(root).as_posix()
-        mode = path.lstat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise Bad(f"{shown}: a link or a device; a pack has plain files alone")
-        if stat.S_ISREG(mode):
-            names.append(shown)
-    _check_names(names)
-    return Pack(frozenset(names), lambda name: _read_file(root / name))
-
-
-def _read_file(path: Path) -> bytes:
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise Bad(f"more than {MAX_FILE_BYTES} bytes")
-    return path.read_bytes()
-
-
-def _check_names(names: Sequence[str]) -> None:
-    for name in names:
-        if not NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+# The pack: a folder, or a zip of which every byte is accounted for.
+def open_pack(path: Path) -> dict[str, bytes]:
+    """The files of a zip or of an unpacked folder."""
+    files = dict(_folder(path)) if path.is_dir() else _zip(path)
+    for name in files:
+        if not NAME.fullmatch(name):
             raise Bad(f"{name[:100]!r} is no name for a file of a pack")
-    if len(set(names)) != len(names) or len(names) > MAX_FILES:
-        raise Bad(f"a name stands twice, or there are more than {MAX_FILES} files")
+    return files
 
 
-def _open_zip(path: Path) -> Pack:
-    size = path.stat().st_size
-    if not 22 <= size <= MAX_PACK_BYTES:
-        raise Bad("not a zip of a size that a pack can have")
-    file = path.open("rb")
-    spans = dict(_zip_spans(file, size))
-
-    def read(name: str) -> bytes:
-        start, size, crc = spans[name]
-        file.seek(start)
-        content = file.read(size)
-        if zlib.crc32(content) != crc:
-            raise Bad("its bytes do not have the checksum of the zip's directory")
-        return content
-
-    return Pack(frozenset(spans), read)
+def _folder(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(root.rglob("*")):
+        mode, name = path.lstat().st_mode, path.relative_to(root).as_posix()
+        if stat.S_ISREG(mode):
+            yield name, path.read_bytes()
+        elif not stat.S_ISDIR(mode):
+            raise Bad("a link or a device; a pack has plain files alone", name)
 
 
-def _zip_spans(file: BinaryIO, size: int) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Walk the directory and demand that each header is the one that our writer makes: no gap, no
-    comment, no compression, no second reading; so a flipped byte outside of a file shows as well."""
-    file.seek(size - 22)
-    count, length, start = struct.unpack("<8xHHLL", file.read(22)[:20])[1:]
-    if start + length + 22 != size or length > MAX_FILES * 512:
-        raise Bad("the zip's directory does not end where the file does")
-    file.seek(start)
-    directory, at, offset, names = file.read(length), 0, 0, []
-    while at < length:
-        fields = directory[at : at + 46]
-        if len(fields) < 46:
-            raise Bad("the zip's directory is cut off")
-        crc, packed, _, name_length = struct.unpack("<16xLLLH", fields[:30])
-        name = directory[at + 46 : at + 46 + name_length].decode("ascii", "replace")
-        local, central = zip_headers(name, crc, packed, offset)
-        file.seek(offset)
-        if file.read(len(local)) != local or directory[at : at + len(central)] != central:
-            raise Bad(f"{name[:100]}: its header in the zip was altered")
-        if packed > MAX_FILE_BYTES:
-            raise Bad(f"{name[:100]}: more than {MAX_FILE_BYTES} bytes")
-        names.append(name)
-        yield name, (offset + len(local), packed, crc)
-        offset, at = offset + len(local) + packed, at + len(central)
-    file.seek(size - 22)
-    if offset != start or len(names) != count or file.read(22) != zip_end(count, length, start):
-        raise Bad("the zip has bytes that belong to no file, or its end was altered")
-    if names != sorted(names):
-        raise Bad("the files of the zip are not in order")
-    _check_names(names)
+def _zip(path: Path) -> dict[str, bytes]:
+    """Read a zip and demand the very bytes that our writer makes of these files: no gap, no comment, no
+    compression, no second reading; so a flipped byte outside of a file shows as well."""
+    files, sums = {}, {}
+    with zipfile.ZipFile(path) as archive:
+        for item in archive.infolist():
+            if item.compress_type != zipfile.ZIP_STORED or item.file_size > path.stat().st_size:
+                raise Bad("a file that is compressed, or larger than the pack", item.filename[:100])
+            files[item.filename], sums[item.filename] = archive.read(item), item.CRC
+    with path.open("rb") as raw:
+        wrong = next((name for name, chunk in zip_chunks(files, sums) if raw.read(len(chunk)) != chunk), None)
+        if wrong is not None or raw.read(1):
+            raise Bad("the zip is not the one that a writer of packs makes of its files", wrong or "its end")
+    return files
 
 
-def zip_headers(name: str, crc: int, size: int, offset: int) -> tuple[bytes, bytes]:
-    """Local and central header of a stored file, dated 1 January 1980, readable by all."""
-    encoded = name.encode("ascii", "replace")
-    shared = struct.pack("<HHHHHLLLHH", 20, 0, 0, 0, 33, crc, size, size, len(encoded), 0)
-    tail = struct.pack("<HHHLL", 0, 0, 0, 0o100644 << 16, offset)
-    return b"PK\x03\x04" + shared + encoded, b"PK\x01\x02\x14\x03" + shared + tail + encoded
+def zip_chunks(files: Mapping[str, bytes], sums: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """The bytes of a pack as zip, in pieces: files stored in the order of their names and dated 1980."""
+    directory, offset = b"", 0
+    for name in sorted(files):
+        encoded, size = name.encode("ascii"), len(files[name])
+        shared = struct.pack("<HHHHHLLLHH", 20, 0, 0, 0, 33, sums[name], size, size, len(encoded), 0)
+        yield name, b"PK\x03\x04" + shared + encoded
+        yield name, files[name]
+        tail = struct.pack("<HHHLL", 0, 0, 0, 0o100644 << 16, offset)
+        directory += b"PK\x01\x02\x14\x03" + shared + tail + encoded
+        offset += 30 + len(encoded) + size
+    end = struct.pack("<HHHHLLH", 0, 0, len(files), len(files), len(directory), offset, 0)
+    yield "its directory", directory + b"PK\x05\x06" + end
 
 
-def zip_end(count: int, length: int, start: int) -> bytes:
-    """The end record of a zip without a comment."""
-    return b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, count, count, length, start, 0)
+def tile_names(kind: str, count: int) -> list[str]:
+    """Where a log keeps `count` entries or hashes: 256 in each tile, the last one named by its width."""
+    digits = [f"{n:0{len(str(n)) + -len(str(n)) % 3}}" for n in range(-(-count // 256))]
+    names = [f"log/tile/{kind}/" + re.sub(r"(\d{3})(?=\d)", r"x\1/", text) for text in digits]
+    return [*names[:-1], f"{names[-1]}.p/{count % 256}"] if count % 256 else names
 
 
-# ---------- verification ----------
+def split_bundle(content: bytes) -> list[bytes]:
+    """The entries of a bundle, each behind its length."""
+    entries, at = [], 0
+    while at < len(content):
+        start = at + 2
+        at = start + int.from_bytes(content[at:start], "big")
+        entries.append(content[start:at])
+    if at != len(content):
+        raise Bad("an entry is cut off")
+    return entries
 
 
 class Verification:
-    """One run over one pack: what holds, what does not, and what was looked at."""
+    """One run over one pack: what does not hold, what a reader should know, and what was looked at."""
 
-    pack: Pack
+    keep = False  # all statements and payloads, for whoever judges again
 
     def __init__(self, key: Key | None, signatures: bool, say: Callable[[str], None]) -> None:
-        self.key, self.signatures, self.say = key, signatures, say
-        self.pinned = key is not None
-        self.problems: list[Problem] = []
-        self.counted: dict[str, int] = {}
-        self.manifest: dict[str, Any] = {}
-        self.statements: dict[int, dict[str, Any]] = {}
-        self.digests: dict[str, int] = {}
-        self.identities: dict[tuple[Any, ...], int] = {}
+        self.pinned, self.signatures, self.say = key, signatures, say
+        self.native = _native() if signatures else None
+        self.files: dict[str, bytes] = {}
+        self.problems: list[tuple[str, str]] = []
         self.notes: list[str] = []
+        self.counted: dict[str, int] = {}
+        self.facts: dict[int, Sequence[str]] = {}  # kind, time of recording, identity, digests of subtrees
+        self.texts: dict[int, bytes] = {}  # statements of verdicts and scopes
+        self.trees: dict[str, bytes] = {}  # payload subtrees that are read, by digest
+        self.cited: dict[str, int] = {}  # entries of 06-evidence, by the digest of their statement
+        self.states: dict[str, str] = {}  # of the newest verdicts, by the name of their file
 
     def verify(self, path: Path) -> None:
-        """Open the pack and check all of it; every problem is collected."""
-        try:
-            self.pack = open_pack(path)
-            self._check()
-        except (Bad, OSError) as error:
-            self.problems.append(Problem(str(path), str(error)))
+        """Open the pack and check all of it; what rests on something broken is not attempted."""
+        self._guard(str(path), lambda: self.files.update(open_pack(path)))
+        steps: dict[Callable[[], None], str] = {self._keys: "log/checkpoint", self._manifest: NOTE}
+        steps |= {self._tree: "log/checkpoint", self._entries: "log/", self._payloads: "log/blobs/"}
+        for step, name in {**steps, self._copies: "verdicts/"}.items():
+            if not self.problems:
+                self._guard(name, step)
 
-    def _check(self) -> None:
-        """What rests on a broken manifest or checkpoint is not attempted."""
-        if not self._guard(SIGNATURE, self._open_manifest):
-            return
-        self._check_files()
-        size, root = 0, b""
-        try:
-            size, root = self._checkpoint()
-        except Bad as error:
-            self.problems.append(Problem("checkpoint", str(error)))
-            return
-        self._check_entries(size, root)
-        self._check_payloads()
-        for name in self._listed("verdicts/"):
-            self._guard(name, self._check_copy, name, VERDICT)
-        self._guard("scope.json", self._check_copy, "scope.json", SCOPE)
-        self._guard("verdicts/", self._check_nothing_is_left_out)
-        if "portal/posture.json" in self.manifest["files"]:
-            self._guard("portal/posture.json", self._check_portal)
-
-    def _guard(self, name: str, step: Callable[..., None], *given: object) -> bool:
+    def _guard(self, name: str, step: Callable[..., object], *given: object) -> None:
+        """The one boundary, at which whatever a forged pack breaks becomes a problem of that pack."""
         try:
             step(*given)
         except Bad as error:
-            found = error.args[1] if len(error.args) > 1 else name
-            self.problems.append(Problem(found, str(error.args[0])))
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-            self.problems.append(Problem(name, f"not in the form of a pack ({error!r})"))
-        else:
-            return True
-        return False
+            self._add(error.args[1] if error.args[1:] else name, error.args[0])
+        except Exception as error:  # noqa: BLE001
+            self._add(name, f"not in the form of a pack ({error!r})")
 
-    def _listed(self, prefix: str) -> list[str]:
-        return sorted(name for name in self.manifest["files"] if name.startswith(prefix))
+    def _add(self, file: str, message: str) -> None:
+        self.problems.append((file, message))
 
-    def _read(self, name: str) -> bytes:
-        if name not in self.pack.names:
+    def _named(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.files if name.startswith(prefix))
+
+    def _file(self, name: str) -> bytes:
+        if name not in self.files:
             raise Bad("is missing from the pack", name)
-        return self.pack.read(name)
+        return self.files[name]
 
-    def _open_manifest(self) -> None:
-        if self.key is None:
-            self.key = parse_key(self._read("keys/log.vkey").decode("ascii", "replace").rstrip("\n"))
-        lines = open_note(self._read(SIGNATURE), self.key).split("\n")
-        if len(lines) != 4 or lines[0] != SCHEMA or lines[1] != self.key.name:
-            raise Bad(f"not the note of a pack of {self.key.name}")
-        content = self._read(MANIFEST)
-        if hashlib.sha256(content).hexdigest() != lines[2]:
-            raise Bad("is not the manifest that was signed", MANIFEST)
-        self.manifest = unjson(content)
-        if self.manifest["schema"] != SCHEMA or self.manifest["origin"] != self.key.name:
-            raise Bad("is of another form or log", MANIFEST)
+    def _keys(self) -> None:
+        """The log's keys in the order of their time: a change of key is an entry that both keys signed."""
+        own = self.pinned or parse_key(self._file("log/log.vkey").decode().rstrip("\n"))
+        self.size = min(int(self._file("log/checkpoint").split(b"\n")[1]), sum(map(len, self.files.values())))
+        hinted = map(int, self.files.get("log/log.rotations", b"").split())
+        self.turns, self.keys = [index for index in hinted if index < self.size], [own.public]
+        self.bundles = tile_names("entries", self.size)
+        for index in self.turns:
+            entry = split_bundle(self._file(self.bundles[index // 256]))[index % 256]
+            about = unjson(unbase64(unjson(entry)["payload"]))["predicate"]
+            if about["kind"] != ROTATION:
+                raise Bad(f"entry {index} is no change of key", "log/log.rotations")
+            old, new = bytes.fromhex(about["unit"][8:]), bytes.fromhex(about["subject"][8:])
+            self.keys = [old] if index == self.turns[0] else self.keys
+            if self.keys[-1] != old or sorted(set(self.turns)) != self.turns:
+                raise Bad(f"entry {index} is no change from the key of its time", "log/log.rotations")
+            for public in (old, new):
+                open_envelope(entry, {key_id(public): public})
+            self.keys.append(new)
+        if own.public not in self.keys:
+            raise Bad("the key given is none of those that signed this log", "log/log.rotations")
+        self.key = Key(own.name, self.keys[-1])
 
-    def _check_files(self) -> None:
-        listed = self.manifest["files"]
-        for name in sorted(self.pack.names - set(listed) - {MANIFEST, SIGNATURE}):
-            self.problems.append(Problem(name, "is in the pack, and the manifest does not name it"))
-        for done, (name, expected) in enumerate(sorted(listed.items())):
-            self._guard(name, self._check_file, name, expected)
-            if done % 5000 == 4999:
-                self.say(f"  {done + 1} of {len(listed)} files")
+    def _manifest(self) -> None:
+        schema, origin, digest = open_note(self._file(NOTE), self.key)
+        manifest = self.manifest = unjson(self._file(MANIFEST))
+        said = (manifest["schema"], manifest["origin"], sha256(self._file(MANIFEST)).hex())
+        if (schema, origin, digest) != said or (schema, origin) != (SCHEMA, self.key.name):
+            raise Bad("is not the manifest that was signed, or of another form or log", MANIFEST)
+        listed, found = manifest["files"], dict(self.files)
+        del found[MANIFEST], found[NOTE]
+        for name in sorted({*listed, *found}):
+            if name not in found or name not in listed:
+                self._add(name, "is not named by the manifest" if name in found else "is missing")
+            elif listed[name] != {"sha256": sha256(found[name]).hex(), "size": len(found[name])}:
+                self._add(name, "was altered: size or SHA-256 is not the manifest's")
+        sums = "".join(f"{listed[name]['sha256']}  {name}\n" for name in sorted(listed) if name != SUMS)
+        if self._file(SUMS) != sums.encode():
+            raise Bad("does not say what the manifest says", SUMS)
         self.counted["files"] = len(listed)
 
-    def _check_file(self, name: str, expected: dict[str, Any]) -> None:
-        content = self._read(name)
-        if len(content) != expected["size"] or hashlib.sha256(content).hexdigest() != expected["sha256"]:
-            raise Bad("was altered: size or SHA-256 is not the manifest's")
+    def _tree(self) -> None:
+        """The root over all leaf hashes is the signed one, of the present and of the older checkpoint."""
+        size, root = open_checkpoint(self._file("log/checkpoint"), self.key)
+        hashes = b"".join(map(self._file, tile_names("0", size)))
+        self.levels = tree_levels([hashes[at : at + 32] for at in range(0, len(hashes), 32)])
+        if len(hashes) != 32 * size or size != self.manifest["entries"] or self.levels[-1][0] != root:
+            raise Bad("its root is not the one over the log's entries", "log/checkpoint")
+        tiles = {f"log/{name}" for name in ("checkpoint", "log.vkey", "log.rotations", "since")}
+        for level in range(0, size.bit_length(), 8):
+            names, hashes = tile_names(str(level // 8), size >> level), b"".join(self.levels[level])
+            for number, name in enumerate(names):
+                width = min(256, (size >> level) - 256 * number)
+                if self._file(name) != hashes[8192 * number : 8192 * number + 32 * width]:
+                    raise Bad("does not hold the hashes of the tree below it", name)
+            tiles.update(names)
+        for name in sorted({*self._named("log/")} - {*self._named("log/blobs/")} - tiles - {*self.bundles}):
+            self._add(name, "no file of this log has this name")
+        if "log/since" in self.files:
+            self._guard("log/since", self._since, self.files["log/since"])
 
-    def _checkpoint(self) -> tuple[int, bytes]:
-        if self.key is None:
-            raise Bad("no key")
-        size, root = parse_checkpoint(open_note(self._read("checkpoint"), self.key), self.key.name)
-        if size != self.manifest["entries"] or len(self._listed("entries/")) != size:
-            raise Bad(f"{size} entries in the log, {len(self._listed('entries/'))} in the pack")
-        return size, root
+    def _since(self, note: bytes) -> None:
+        signer = self.keys[bisect_left(self.turns, int(note.split(b"\n")[1]))]
+        size, root = open_checkpoint(note, Key(self.key.name, signer))
+        if size > self.size or tree_levels(self.levels[0][:size])[-1][0] != root:
+            raise Bad("the log does not begin with these entries: its history was rewritten")
+        self.notes.append(f"The log extends the older checkpoint over {size} entries.")
 
-    def _check_entries(self, size: int, root: bytes) -> None:
-        leaves: dict[int, bytes] = {}
-        checkpoint, keys = self._read("checkpoint"), self._evidence_keys()
-        for index in range(size):
-            name, proof = f"entries/{index:06d}.json", f"proofs/{index:06d}.tlog-proof"
-            self._guard(name, self._check_entry, name, index, keys, leaves)
-            self._guard(proof, self._check_proof, proof, index, leaves, (size, root, checkpoint))
-            if index % 200 == 199:
-                self.say(f"  {index + 1} of {size} entries")
-        if tree_root([leaves[index] for index in sorted(leaves)]) != root:
-            self.problems.append(Problem("checkpoint", "its root is not the root over the pack's entries"))
-        self.counted["entries"] = self.counted["inclusion_proofs"] = size
-        self.counted["signatures"] = size if self.signatures else 0
+    def _entries(self) -> None:
+        publics = [parse_key(line).public for line in self._file("keys/evidence.vkey").decode().splitlines()]
+        others = [public for public in publics if public not in self.keys]
+        self.signers = [{key_id(key): key for key in (public, *others)} for public in self.keys]
+        self.heads = [{(SIGNED_BY % (PAYLOAD_TYPE, name)).encode() for name in era} for era in self.signers]
+        self.identities: dict[str, int] = {}
+        for number, name in enumerate(self.bundles):
+            if name in self.files:
+                self._guard(name, self._bundle, number, split_bundle(self.files[name]))
+                self.say(f"  {min(self.size, number * 256 + 256)} of {self.size} entries")
+        self.counted.update(entries=len(self.facts), signatures=len(self.facts) if self.signatures else 0)
 
-    def _check_entry(self, name: str, index: int, keys: dict[str, bytes], leaves: dict[int, bytes]) -> None:
-        content = self._read(name)
-        leaves[index] = leaf_hash(content)
-        if len(content) > MAX_ENTRY_BYTES:
-            raise Bad("larger than an entry may be")
-        self._keep(index, open_envelope(content, keys, self.signatures))
+    def _bundle(self, number: int, entries: Sequence[bytes]) -> None:
+        first, sha, expected = number * 256, hashlib.sha256, self.levels[0][number * 256 : number * 256 + 256]
+        leaves = [sha(b"\x00" + entry).digest() for entry in entries]
+        if leaves != expected:
+            wrong = [n for n, leaf in enumerate(leaves) if leaf not in expected[n : n + 1]]
+            raise Bad(f"entry {first + min(wrong, default=0)} or their number is not the checkpoint's")
+        for index, entry in enumerate(entries, first):
+            text = self._statement(index, entry)
+            usual = None if b"\\" in text else USUAL.fullmatch(text.decode())
+            facts = self.facts[index] = usual.groups() if usual else read_facts(text)
+            kind, identity = facts[0], facts[0] + facts[2]
+            if self.identities.setdefault(identity, index) != index:
+                raise Bad(f"entry {index} observes again what entry {self.identities[identity]} observed")
+            if kind == ROTATION and index not in self.turns:
+                raise Bad(f"entry {index} changes the key, and log.rotations does not name it")
+            if kind in (VERDICT, SCOPE) or self.keep:
+                self.texts[index] = text
 
-    def _check_proof(
-        self, name: str, index: int, leaves: dict[int, bytes], head: tuple[int, bytes, bytes]
-    ) -> None:
-        size, root, checkpoint = head
-        claimed, path = parse_proof(self._read(name), checkpoint)
-        if claimed != index:
-            raise Bad("proves another entry than its name says")
-        if index in leaves:
-            check_inclusion(leaves[index], index, size, path, root)
+    def _statement(self, index: int, entry: bytes) -> bytes:
+        """The payload of an envelope: of the usual one without a parser, of any other with all care."""
+        era, end = bisect_left(self.turns, index), entry.find(b'"', 12)
+        if self.signatures or entry[end:-92] not in self.heads[era] or entry[:12] + entry[-4:] != USUAL_ENDS:
+            return open_envelope(entry, self.signers[era], self.signatures, self.native)
+        return unbase64(entry[12:end])
 
-    def _evidence_keys(self) -> dict[str, bytes]:
-        lines = self._read("keys/evidence.vkey").decode("ascii", "replace").splitlines()
-        publics = [parse_key(line).public for line in lines]
-        return {"ed25519:" + hashlib.sha256(public).hexdigest(): public for public in publics}
+    def _payloads(self) -> None:
+        """Beside the log lies all that its entries commit to and this audience may read, and nothing else."""
+        self.readable = AUDIENCES.index(self.manifest["audience"]) + 1
+        self.newest = {kind: self._newest(kind) for kind in (VERDICT, SCOPE)}
+        cited = {int(name[12:-10]) for name in self.files if EVIDENCE.fullmatch(name)}
+        read = cited.union(self.newest[VERDICT].values(), self.newest[SCOPE].values())
+        self.wanted = {digest for index in read & self.facts.keys() for digest in self.facts[index][3:]}
+        firsts = sorted((int(re.sub("[x/]", "", name[10:])), name) for name in self._named("log/blobs/"))
+        for number, (first, name) in enumerate(firsts or [(0, "log/blobs/")]):
+            end = firsts[number + 1][0] if number + 1 < len(firsts) else self.size
+            self._guard(name, self._blobs, name, range(first if number else 0, end))
 
-    def _keep(self, index: int, payload: bytes) -> None:
-        statement = unjson(payload)
-        about = [statement["predicate"][name] for name in ("run", "unit", "kind", "subject")]
-        if statement["_type"] != STATEMENT_TYPE or not all(isinstance(text, str) for text in about):
-            raise Bad("not an in-toto statement about a record")
-        if self.identities.setdefault(tuple(about), index) != index:
-            raise Bad(f"observes a second time what entry {self.identities[tuple(about)]} observed")
-        self.statements[index] = statement
-        self.digests[hashlib.sha256(payload).hexdigest()] = index
-
-    def _subtrees(self, index: int) -> Iterator[tuple[str, str]]:
-        """Audience and digest of each subtree that this pack's readers may see."""
-        statement = self.statements[index]
-        readable = AUDIENCES[: AUDIENCES.index(self.manifest["audience"]) + 1]
-        for subject in statement["subject"]:
-            if statement["predicateType"] != RECORD_TYPE or subject["name"] in readable:
-                yield subject["name"], subject["digest"]["sha256"]
-
-    def _check_payloads(self) -> None:
-        wanted = {digest for index in self.statements for _, digest in self._subtrees(index)}
-        listed = {name[len("payloads/") :] for name in self._listed("payloads/")}
-        for digest in sorted(wanted ^ listed):
-            word = "is committed to and missing" if digest in wanted else "belongs to no entry"
-            self.problems.append(Problem(f"payloads/{digest}", word))
-        for digest in sorted(wanted & listed):
-            self._guard(f"payloads/{digest}", self._check_payload, digest)
-        self.counted["payloads"] = len(wanted & listed)
-
-    def _check_payload(self, digest: str) -> None:
-        content = self._read(f"payloads/{digest}")
-        if not DIGEST.fullmatch(digest) or hashlib.sha256(content).hexdigest() != digest:
-            raise Bad("does not have the digest in its name")
-
-    def _check_copy(self, name: str, kind: str) -> None:
-        """A verdict or scope for reading must say what the logged one says, field by field."""
-        copy = unjson(self._read(name))
-        index = copy["entry"]
-        if type(index) is not int:
-            raise Bad("names no entry")
-        if self.statements[index]["predicate"]["kind"] != kind:
-            raise Bad(f"entry {index} is no {kind}")
-        logged = self._logged(index, kind)
-        if _canonical(copy["value"]) != _canonical(logged):
-            raise Bad(f"differs from what entry {index} of the log says")
-        unit = self.statements[index]["predicate"]["unit"]
-        newest = self._newest(kind).get(unit) if kind == VERDICT else max(self._newest(kind).values())
-        if index != newest:
-            raise Bad(f"is entry {index}, and a newer one of the same is entry {newest}")
-        if kind == VERDICT:
-            self._check_verdict(name, logged)
-        self.counted[kind] = self.counted.get(kind, 0) + 1
-
-    def _logged(self, index: int, kind: str) -> dict[str, Any]:
-        """What an entry says, as far as this pack's readers may see it."""
-        logged: dict[str, Any] = {}
-        for audience, digest in self._subtrees(index):
-            tree = unjson(self._read(f"payloads/{digest}"))
-            if tree["audience"] != audience or tree["kind"] != kind or set(tree["value"]) & set(logged):
-                raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
-            logged.update(tree["value"])
-        return logged
+    def _blobs(self, name: str, indices: Sequence[int]) -> None:
+        content, expected = self._file(name), dict[str, bytes]()
+        for index in indices:
+            if index in self.facts:
+                expected.update(zip(self.facts[index][3 : 3 + self.readable], TREE_HEADS))  # noqa: B905
+        at, starts, found, said = 0, [], [], []
+        for head in expected.values():
+            start = at + 36
+            starts.append(start)
+            said.append(content[at : at + 32])
+            at = start + int.from_bytes(content[at + 32 : start], "big")
+            found.append(hashlib.sha256(content[start:at]).hexdigest())
+            if not content.startswith(head, start):
+                raise Bad(f"the payload at byte {start} is for another audience than its entry says")
+        if found != list(expected) or b"".join(said).hex() != "".join(found) or at != len(content):
+            raise Bad("holds not just the payloads that entries commit to and this audience may read")
+        for digest, start, end in zip(found, starts, [*starts[1:], at + 36]):  # noqa: B905
+            if self.keep or digest in self.wanted:
+                self.trees[digest] = content[start : end - 36]
+        self.counted["payloads"] = self.counted.get("payloads", 0) + len(expected)
 
     def _newest(self, kind: str) -> dict[str, int]:
-        """The last entry of a kind for each unit, up to the pack's moment."""
+        """The last entry of a kind for each unit and subject, up to the pack's moment."""
         found = {}
-        for index in sorted(self.statements):
-            predicate = self.statements[index]["predicate"]
-            if predicate["kind"] == kind and predicate["recorded"] <= self.manifest["as_of"]:
-                found[predicate["unit"]] = index
+        for index in sorted(self.texts):
+            named, at, about = self.facts[index][:3]
+            if named == kind and at <= self.manifest["as_of"] and at[:10] <= self.manifest["window"]["to"]:
+                found[about.partition('","subject":')[2]] = index
         return found
 
-    def _check_nothing_is_left_out(self) -> None:
-        """Each check's last verdict is in the pack; whoever packs may not choose among them."""
-        shown = {unjson(self._read(name))["entry"] for name in self._listed("verdicts/")}
-        source = self._judging_source()
-        for unit, index in sorted(self._newest(VERDICT).items()):
-            verdict = self._logged(index, VERDICT)
-            name = f"verdicts/{verdict['check']}.json"
-            if index in shown:
-                continue
-            if verdict["source"] == source:
-                self.problems.append(
-                    Problem(name, f"is missing: entry {index} is the last verdict of {unit}")
-                )
-            else:
-                self.notes.append(
-                    f"Not among the verdicts: {verdict['check']}, last judged {verdict['state']} by other "
-                    f"check source than the pack carries (entry {index})."
-                )
-        later = [
-            index
-            for index, statement in self.statements.items()
-            if statement["predicate"]["kind"] == VERDICT
-            and statement["predicate"]["recorded"] > self.manifest["as_of"]
-        ]
-        if later:
-            self.notes.append(f"The log holds {len(later)} verdicts from after the pack's own moment.")
+    def _copies(self) -> None:
+        """What lies in the pack for reading says what the log says: evidence, verdicts and scope."""
+        stems = [name[:-10] for name in sorted(self.files) if EVIDENCE.fullmatch(name)]
+        for stem in stems:
+            self._guard(f"{stem}.dsse.json", self._evidence, stem, int(stem[12:]))
+        known = {f"{stem}.{end}" for stem in stems for end in ("dsse.json", "tlog-proof", "json")}
+        for name in sorted({*self._named("06-evidence/")} - known - {"06-evidence/index.csv"}):
+            self._add(name, "belongs to no entry of the log that lies beside it")
+        judges = {name[8:]: sha256(self.files[name]).hex() for name in self._named("judging/")}
+        self.source = sha256(canonical(judges)).hex()
+        for index in self.newest[VERDICT].values():
+            self._verdict(index, self.value(index, self.texts[index])[1])
+        for name in sorted({*self._named("verdicts/")} - self.states.keys()):
+            self._add(name, "is no check's newest verdict in the log")
+        last = max(self.newest[SCOPE].values())
+        value = self.value(last, self.texts[last])[1]
+        self._guard("scope.json", self._same, "scope.json", {"entry": last, "value": value})
+        self._guard("02-control-matrix/matrix.json", self._matrix)
+        self._guard("log/", self._window)
+        self.counted.update(evidence=len(self.cited), verdicts=len(self.states))
 
-    def _check_verdict(self, name: str, verdict: dict[str, Any]) -> None:
-        if name != f"verdicts/{verdict['check']}.json":
-            raise Bad(f"is the verdict of check {verdict['check']}")
-        for digest in verdict["evidence"]:
-            if digest not in self.digests:
-                raise Bad(f"judged statement {digest}, which is not in the log")
-        if verdict["source"] != self._judging_source():
-            raise Bad("was made by other check source than the pack carries")
+    def _verdict(self, index: int, value: dict[str, Any]) -> None:
+        name = f"verdicts/{value['check']}.json"
+        self.states[name] = value["state"]
+        self._guard(name, self._same, name, {"entry": index, "value": value})
+        for digest in set(value["evidence"]) - self.cited.keys():
+            self._add(name, f"judged statement {digest}, which 06-evidence does not hold")
+        if value["source"] != self.source:
+            self.notes.append(f"{value['check']} was judged by other source than judging/ holds.")
 
-    def _judging_source(self) -> str:
-        """SHA-256 over the canonical list of names and digests of all that judges (checks.check)."""
-        judges = {
-            name.rpartition("/")[2]: item["sha256"]
-            for name, item in self.manifest["files"].items()
-            if JUDGE.fullmatch(name)
-        }
-        return hashlib.sha256(json.dumps(judges, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    def _same(self, name: str, said: dict[str, Any]) -> None:
+        if self._file(name) != canonical(said):
+            raise Bad(f"differs from what entry {said['entry']} of the log says, the newest of its kind")
 
-    def _check_portal(self) -> None:
-        """What the portal said must follow from the last verdicts of its moment; it may say less."""
-        portal = unjson(self._read("portal/posture.json"))
-        judged: dict[str, dict[str, Any]] = {}
-        for index in sorted(self.statements):
-            if self.statements[index]["predicate"]["kind"] == VERDICT:
-                verdict = self._logged(index, VERDICT)
-                if verdict["as_of"] <= portal["as_of"]:
-                    judged[verdict["check"]] = verdict
-        for claim in portal["claims"]:
-            for digest in claim["evidence"]:
-                if digest not in self.digests:
-                    raise Bad(f"claim {claim['id']} rests on {digest}, which is not in the log")
-            self._check_claim(claim, judged.get(claim["check"]))
+    def _evidence(self, stem: str, index: int) -> None:
+        entry = self._file(stem + ".dsse.json")
+        if index not in self.facts or sha256(b"\x00", entry) != self.levels[0][index]:
+            raise Bad(f"is not entry {index} of the log")
+        lines = b"".join(map(binascii.b2a_base64, audit_path(self.levels, index)))
+        head = b"c2sp.org/tlog-proof@v1\nindex %d\n%s\n" % (index, lines)
+        if self._file(stem + ".tlog-proof") != head + self._file("log/checkpoint"):
+            raise Bad(f"is not the proof that leads from entry {index} to the root", stem + ".tlog-proof")
+        text = self._statement(index, entry)
+        header, value = self.value(index, text)
+        said = {"entry": index, "header": header, "value": value}
+        self._guard(stem + ".json", self._same, stem + ".json", said)
+        self.cited[sha256(text).hex()] = index
 
-    def _check_claim(self, claim: dict[str, Any], verdict: dict[str, Any] | None) -> None:
-        green = claim["state"] == "satisfied" or claim["word"] == "verified"
-        if verdict is None:
-            if green or claim["evidence"]:
-                raise Bad(f"claim {claim['id']} says {claim['word']}, and no verdict of the log decides it")
-            return
-        if claim["state"] not in (verdict["state"], "unknown") or (green and verdict["state"] != "satisfied"):
-            raise Bad(f"claim {claim['id']} says {claim['state']}, its verdict {verdict['state']}")
-        if claim["evidence"] != verdict["evidence"] or claim["observed"] != verdict["as_of"]:
-            raise Bad(f"claim {claim['id']} rests on another verdict than the last of its moment")
+    def value(self, index: int, text: bytes) -> tuple[Any, Any]:
+        """Header and payload of a record, as far as this pack's readers may see it; None for nothing seen."""
+        header, trees = unjson(text)["predicate"], []
+        for digest, audience in zip(self.facts[index][3 : 3 + self.readable], AUDIENCES):  # noqa: B905
+            tree = unjson(self.trees[digest])
+            trees.append(tree["value"])
+            if (tree["audience"], tree["kind"]) != (audience, header["kind"]):
+                raise Bad(f"payload {digest} of entry {index} belongs elsewhere")
+        value = {name: tree[name] for tree in trees for name in tree or ()}
+        if len(value) != sum(len(tree or ()) for tree in trees) or len({tree is None for tree in trees}) != 1:
+            raise Bad(f"the payloads of entry {index} do not fit together")
+        return header, None if None in trees else value
 
+    def _matrix(self) -> None:
+        """What the control matrix says of a claim must follow from its verdict; it may say less."""
+        for row in unjson(self._file("02-control-matrix/matrix.json"))["rows"]:
+            state = self.states.get(f"verdicts/{row['test']['check']}.json", "unknown")
+            word, said = row["result"]["word"], row["result"]["state"]
+            if said not in (state, "unknown") or (word == "verified" and state != "satisfied"):
+                raise Bad(f"claim {row['id']} says {word} ({said}), its verdict {state}")
 
-def _canonical(value: object) -> str:
-    """Text in which 1 and true differ, as they do not for Python."""
-    return json.dumps(value, sort_keys=True)
-
-
-def report_text(run: Verification, path: str) -> str:
-    """The outcome for a reader."""
-    lines = [f"{item.file}: {item.message}" for item in run.problems]
-    counted = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in run.counted.items())
-    lines += run.notes
-    if run.counted and not run.signatures:
-        lines.append("Not checked: the signatures of single entries (--no-signatures).")
-    if not run.pinned:
-        lines.append(
-            "NOT PINNED: the key came with the pack, so this shows that the pack agrees with itself, and\n"
-            "nothing about who made it. Run again with --origin and --key from a source of your own."
-        )
-    if run.problems:
-        return "\n".join([*lines, f"{path}: {len(run.problems)} problem(s); do not rely on this pack."])
-    return "\n".join([*lines, f"{path}: holds ({counted})."])
+    def _window(self) -> None:
+        """Every entry from the window's first day to the pack's moment is here, and one on either side."""
+        first, until = self.manifest["window"]["from"], self.manifest["as_of"]
+        inside = [n for n, fact in self.facts.items() if fact[1][:10] >= first and fact[1] <= until]
+        beside = range(max(0, min(inside) - 1), min(self.size, max(inside) + 2))
+        if lacking := {*beside} - {*self.facts}:
+            raise Bad("entries of the window are missing", self.bundles[min(lacking) // 256])
+        if absent := sum(name not in self.files for name in self.bundles):
+            self.notes.append(f"{absent} of {len(self.bundles)} bundles lie outside of the window.")
+        if later := sum(fact[0] == VERDICT and fact[1] > until for fact in self.facts.values()):
+            self.notes.append(f"{later} verdicts of these bundles are from after the pack's own moment.")
 
 
-def report_json(run: Verification) -> str:
-    """The outcome for a program."""
-    problems = [{"file": item.file, "message": item.message} for item in run.problems]
-    outcome = {
-        "ok": not problems,
-        "pinned": run.pinned,
-        "checked": run.counted,
-        "problems": problems,
-        "notes": run.notes,
-    }
-    return json.dumps({**outcome, "signatures": run.signatures}, indent=1, sort_keys=True)
-
-
-def pinned_key(origin: str | None, key: str | None) -> Key | None:
-    """The key that the reader brought; both or neither."""
-    if key is None and origin is None:
+def _native() -> Callable[..., Any] | None:
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
         return None
-    if key is None or origin is None:
-        raise Bad("--origin and --key belong together")
-    parsed = parse_key(key)
-    if parsed.name != origin:
-        raise Bad(f"the key is of {parsed.name}, the origin is {origin}")
-    return parsed
+    return Ed25519PublicKey.from_public_bytes
+
+
+def report(run: Verification, path: str, as_json: bool) -> str:
+    """The outcome for a program or a reader."""
+    found = [{"file": file, "message": message} for file, message in run.problems]
+    by = ("cryptography" if run.native else "this file's own arithmetic") if run.signatures else None
+    if as_json:
+        said = {"ok": not found, "pinned": bool(run.pinned), "checked": run.counted, "problems": found}
+        return json.dumps({**said, "notes": run.notes, "signatures": by}, indent=1, sort_keys=True)
+    lines = [f"{file}: {message}" for file, message in run.problems] + run.notes
+    lines.append(f"Each entry's own signature: checked with {by}." if by else NOT_CHECKED)
+    lines += [] if run.pinned else [NOT_PINNED]
+    counted = ", ".join(f"{number} {what}" for what, number in run.counted.items())
+    bad = f"{len(found)} problem(s); do not rely on this pack."
+    return "\n".join([*lines, f"{path}: {bad if found else f'holds ({counted}).'}"])
+
+
+def pinned(pack: str, origin: str | None, line: str | None) -> Key | None:
+    """The key that the reader brought, or none; `Bad` for half a key or a pack that is not there."""
+    key = parse_key(line) if line else None
+    if (key and key.name) != origin or not Path(pack).exists():
+        raise Bad("--origin and --key belong together, and PACK is a zip or a folder that is there")
+    return key
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -723,21 +630,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--origin", help="the log's name, from a source of your own")
     parser.add_argument("--key", help="the log's key line (name+id+base64), from a source of your own")
     parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument("--no-signatures", action="store_true", help="skip the entries' own signatures")
+    parser.add_argument("--signatures", action="store_true", help="check each entry's own signature too")
     options = parser.parse_args(arguments)
     try:
-        key = pinned_key(options.origin, options.key)
-        Path(options.pack).stat()
-    except (Bad, OSError) as error:
+        key = pinned(options.pack, options.origin, options.key)
+    except (Bad, ValueError) as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return 2
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
-    run = Verification(key, not options.no_signatures, say)
+    run = Verification(key, options.signatures, lambda line: print(line, file=sys.stderr))
     run.verify(Path(options.pack))
-    print(report_json(run) if options.format == "json" else report_text(run, options.pack))
+    print(report(run, options.pack, options.format == "json"))
     return 1 if run.problems else 0
 
 

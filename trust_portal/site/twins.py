@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from checks.kills import KillScore
 from controls.claims import Area
 from controls.wording import Fact
 from evidence.kinds.twin import SabotageResult
 from evidence.payload import Json, encode, timestamp
-from trust_portal.claims import CompiledClaim, CompiledPosture, KillScore, Word, counts
+from trust_portal.claims import CompiledClaim, CompiledPosture, Word, counts
 
 SCHEMA: Final = "posture.portal/v1"
 BAD_NEWS: Final = (Word.FAILED, Word.OVERDUE, Word.NOT_SHOWN, Word.WAIVED)

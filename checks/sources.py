@@ -1,25 +1,40 @@
-"""Which source files a pack carries so that a stranger can read and re-perform its checks.
+"""Which source files decide a verdict: what a pack carries so that a stranger can read and re-perform it.
 
-Starting from the check modules, imports of our own packages are followed; what is left is standard
-library. The files keep their paths, so that the folder can stand on a Python path.
+Starting from the modules of this package, imports of our own packages are followed; what is left is
+standard library. The files keep their paths, so that the folder can stand on a Python path; run from
+there, this module finds the same files and gives the same digest.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-import checks
+from evidence.proofs.canonical import canonical_bytes
 
 ROOTS: Final = ("checks", "controls", "evidence")
-HOUSE: Final = Path(checks.__file__).parent.parent
+HOUSE: Final = Path(__file__).parent.parent
 
 
+@cache
+def judging_source() -> str:
+    """SHA-256 (hex) over the canonical JSON of path and SHA-256 (hex) of every carried source.
+
+    A check calls shared predicates and reads its records through shared code, so its own module would
+    pin only a part of what decided.
+    """
+    digests = {path: hashlib.sha256(source).hexdigest() for path, source in carried_sources().items()}
+    return hashlib.sha256(canonical_bytes(digests)).hexdigest()
+
+
+@cache
 def carried_sources() -> dict[str, bytes]:
     """Path (``checks/tenant_isolation.py``) and bytes of each source file that the checks run on."""
-    # A verdict names the digest over all modules of `checks`, imported or not (`judging_source`).
+    # All modules of `checks`, since a check area is imported by its name (`load_checks`).
     waiting = sorted(f"checks.{path.stem}" for path in (HOUSE / "checks").glob("*.py"))
     found: dict[str, bytes] = {}
     while waiting:

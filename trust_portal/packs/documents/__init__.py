@@ -1,0 +1,1 @@
+"""The documents of an evidence pack: each a JSON object made by a pure function, and its HTML."""
