@@ -72,6 +72,7 @@ class Scopes:
             **dict.fromkeys(config.bypass_names, "bypass"),
         }
         self._bound_at = _bound_at(settings, config)
+        self._globbed: dict[str, bool] = {}
         self._depending: dict[str, tuple[Call, ...]] = {}
         self._handed = dict(self._callbacks())
         self._aliases = dict(self._dependencies())
@@ -107,7 +108,9 @@ class Scopes:
         return self.verb(call.receiver, source) if call.receiver is not None else None
 
     def _by_glob(self, name: str) -> Scope | None:
-        return "bypass" if matches(name, self._config.bypass_contexts) else None
+        if name not in self._globbed:
+            self._globbed[name] = matches(name, self._config.bypass_contexts)
+        return "bypass" if self._globbed[name] else None
 
     def at(self, source: Source, function: str, line: int) -> Reach:
         """Return the scope of a line of a function, by the innermost evidence."""
@@ -206,7 +209,7 @@ class Scopes:
         """Yield each function that is handed to a verb, with the scope it will run in."""
         for source in self.program.sources:
             for call in source.calls:
-                reach = self.verb(call, source)
+                reach = self.verb(call, source) if call.arguments else None
                 if reach is None:
                     continue
                 why = f"{call.name} runs it ({source.path}:{call.place.line})"

@@ -122,8 +122,15 @@ def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
         names = {name for call in chain for name in call.bound_to}
         here = (call for call in source.calls if call.function == start.function)
         later = {call.name for call in here if root_of(call) in names}
-        if verb and not any(call.name in _NARROWS for call in chain) and later.isdisjoint(_NARROWS):
+        filtered = any(call.name in _NARROWS for call in chain) or not later.isdisjoint(_NARROWS)
+        if verb and not filtered and not _is_probe(chain):
             yield start, verb
+
+
+def _is_probe(chain: list[Call]) -> bool:
+    """Say whether a statement asks for any one row: it tries the connection, and wants none in particular."""
+    one = any(call.name == "limit" and [a.text for a in call.arguments] == ["1"] for call in chain)
+    return one and not any(call.name == "order" for call in chain)
 
 
 #: Methods that read or change rows that exist; what is inserted says its tenant itself.

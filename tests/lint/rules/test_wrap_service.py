@@ -50,6 +50,7 @@ def found(lint: Lint, body: str, path: str = ROUTE, function: str = "GET") -> li
             "await admin.from('invoice').update({ total: 0 }).select();",
             "reads every tenant's rows|changes every",
         ),
+        ("return await admin.from('invoice').select('*').order('total').limit(1);", "reads every"),
         ("await admin.from('invoice').delete();", "deletes every tenant's rows"),
     ],
 )
@@ -71,6 +72,7 @@ def test_a_handler_that_asks_the_service_role_for_everything_is_found(
         "await admin.from('invoice').insert({ organization_id: org }).select();",
         "return await admin.from('price_list').select('*');",
         "return Array.from('invoice').select();",
+        "const { error } = await admin.from('invoice').select('id').limit(1); return !error;",
     ],
 )
 def test_a_filtered_statement_or_the_callers_own_client_is_none(lint: Lint, body: str) -> None:
