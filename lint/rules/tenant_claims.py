@@ -7,6 +7,7 @@ header; a function that looks at who asks (a user, a token, a membership) is tak
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
@@ -17,13 +18,14 @@ from lint.source.service_role import is_run_by_hand
 from lint.source.sites import Bind, Leave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lint.catalogue import Place
     from lint.config import LintConfig
+    from lint.files import SourceFile
     from lint.report import Finding
     from lint.source.readers import Readers
-    from lint.source.sites import Argument, Call, Function, Source
+    from lint.source.sites import Argument, Call, Function, Language, Source
 
 _TENANT = r"(?:tenant|org|organi[sz]ation|workspace|account|team|company)"
 _TENANT_WORD = re.compile(_TENANT, re.IGNORECASE)
@@ -49,19 +51,22 @@ _ASKS_WHO = frozenset(
     | {"verified", "signature", "hmac", "secret", "apikey", "permission", "permissions", "authorize"}
 )
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_NAME = re.compile(r"\w+")
 _DEPTH = 5
 
 
-def claimed_tenants(readers: Readers, config: LintConfig) -> Iterator[Finding]:
+def claimed_tenants(readers: Readers, files: Sequence[SourceFile], config: LintConfig) -> Iterator[Finding]:
     """Yield bindings of a tenant that a header states, and of one that stands in where none is given."""
     if not readers.link.protected or not readers.scopes.any_tenant_scope:
         return
+    contents = {file.path: file.content for file in files}
     for source in readers.program.sources:
         if path_matches(source.path, config.verified_packages) or _is_a_tool(source):
             continue
+        asks = partial(_asks_who, source, contents.get(source.path, b""))
         told: set[tuple[str, str]] = set()
         for place, function, names, written in _bindings(source, readers, config):
-            for finding in _judged(place, function, names, written, source, readers):
+            for finding in _judged(place, function, names, written, source, readers, asks):
                 if (finding.rule, function) not in told:
                     told.add((finding.rule, function))
                     yield finding
@@ -104,7 +109,13 @@ def _binds(call: Call, source: Source, readers: Readers, config: LintConfig) -> 
 
 
 def _judged(
-    place: Place, function: str, names: tuple[str, ...], written: str, source: Source, readers: Readers
+    place: Place,
+    function: str,
+    names: tuple[str, ...],
+    written: str,
+    source: Source,
+    readers: Readers,
+    asks: Callable[[str], bool],
 ) -> Iterator[Finding]:
     fed = _fed(names, function, source, readers)
     default = next((name for name in fed if _DEFAULT.search(name)), "")
@@ -117,7 +128,7 @@ def _judged(
             subject=f"{stable(function)}:{written}:default tenant",
         )
     header = next((name for name in fed if _HEADER.search(name)), "")
-    if header and not _asks_who(function, source):
+    if header and not asks(function):
         yield BYP003.finding(
             place,
             f"{written} in {where(function)} takes the tenant that {header} states, and nothing there asks "
@@ -157,7 +168,7 @@ def _feeding(name: str, function: str, source: Source, readers: Readers) -> Iter
 
 def _read_by(call: Call, source: Source, readers: Readers) -> Iterator[str]:
     """Yield what a call reads: a header of a tenant's name, directly or in a function that reads one."""
-    if _shows_who(call.name):
+    if _shows_who(call.name, source.language):
         return
     said = [argument.text for argument in call.arguments if argument.kind == "literal"]
     if _HEADER.search(call.written) and any(
@@ -187,21 +198,18 @@ def _is_default_itself(function: str) -> bool:
     return _DEFAULT.search(function) is not None
 
 
-def _asks_who(function: str, source: Source) -> bool:
-    """Say whether a function, or one inside or around it, names who asks."""
-    outer = function.partition(".<anonymous")[0]
-    calls = (call for call in source.calls if call.function.startswith(outer))
-    written = [
-        name for call in calls for name in (call.written, *(n for a in call.arguments for n in a.names))
-    ]
-    for name, known in source.functions.items():
-        if name.startswith(outer):
-            written.extend((*known.parameters, *known.defaults.values(), *_mentioned(known)))
-    return any(map(_shows_who, written))
+def _asks_who(source: Source, content: bytes, function: str) -> bool:
+    """Say whether a function, what is inside it and around it included, names who asks anywhere."""
+    known = source.functions.get(function.partition(".<anonymous")[0])
+    if known is None:
+        return True
+    lines = content.decode("utf-8", "replace").splitlines()[known.place.line - 1 : known.place.end_line]
+    return any(_shows_who(name, source.language) for line in lines for name in _NAME.findall(line))
 
 
-def _shows_who(written: str) -> bool:
-    """Say whether a name is of who asks; what sets a tenant may do so for a session of the database."""
+def _shows_who(written: str, language: Language) -> bool:
+    """Say whether a name is of who asks; a session is the database's in Python, and where a tenant is set."""
     if _BINDS.match(written.rpartition(".")[2]):
         return False
-    return not _ASKS_WHO.isdisjoint(word.lower() for word in _WORDS.findall(written))
+    words = {word.lower() for word in _WORDS.findall(written)}
+    return not _ASKS_WHO.isdisjoint(words - {"session"} if language == "python" else words)

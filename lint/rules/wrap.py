@@ -39,7 +39,7 @@ def findings_of(
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)
     yield from switched_on(readers, catalogues, config)
-    yield from claimed_tenants(readers, config)
+    yield from claimed_tenants(readers, corpus.sources, config)
     yield from hops(readers, config)
     yield from loose_joins(readers, corpus.sources, config)
     yield from unmatched_settings(readers, catalogues, config)

@@ -155,7 +155,8 @@ def _proves(call: Call) -> bool:
 
 def _gives(call: Call, name: str) -> bool:
     """Say whether a hole is told by that call: its own name, or what it is given."""
-    return call.written == name or any(name == a.text or name in a.names for a in call.arguments)
+    written = call.written == name or name.startswith(f"{call.written}(")
+    return written or any(name == a.text or name in a.names for a in call.arguments)
 
 
 def _is_bound_to_proof(name: str, site: SettingSite) -> bool:

@@ -1,4 +1,4 @@
-"""WRAP001 where the connection is put in: services, parameters and their defaults, framework's dependencies."""
+"""WRAP001 where the connection is put in: services, parameters with defaults, what a framework depends on."""
 
 from __future__ import annotations
 

@@ -341,3 +341,107 @@ def test_a_typescript_setting_under_another_name_is_found(lint: Lint) -> None:
     )
     report = lint({"migrations/1.sql": POLICY.format("app.current_tenant_id"), "a.ts": source})
     assert of(report, "RLS019") == [2]
+
+
+# On whatever it is run, and in which transaction
+
+
+def of_typescript(lint: Lint, text: str) -> list[tuple[str, int]]:
+    found = lint({"src/a.ts": text}).findings
+    return [(one.rule, one.line) for one in found if one.rule in {"WRAP002", "WRAP003", "WRAP004"}]
+
+
+KEEPS = """import {{ {type} }} from 'typeorm';
+export class Interceptor {{
+  constructor(private readonly kept: {type}) {{}}
+  async bind(id: string) {{
+    {line}
+  }}
+}}
+"""
+LOCAL_TS = "await this.kept.query(\"SELECT set_config('app.tenant_id', $1, true)\", [id]);"
+
+
+@pytest.mark.parametrize("kind", ["DataSource", "EntityManager"])
+def test_a_numbered_parameter_of_set_is_found_whatever_runs_it(lint: Lint, kind: str) -> None:
+    line = "await this.kept.query('SET LOCAL app.tenant_id = $1', [id]);"
+    assert ("WRAP002", 5) in of_typescript(lint, KEEPS.format(type=kind, line=line))
+
+
+@pytest.mark.parametrize("kind", ["DataSource", "EntityManager"])
+def test_a_pool_that_an_object_keeps_gives_each_statement_another_connection(lint: Lint, kind: str) -> None:
+    assert of_typescript(lint, KEEPS.format(type=kind, line=LOCAL_TS)) == [("WRAP004", 5)]
+    inside = f"return this.kept.transaction(async (tx) => {{ {LOCAL_TS.replace('this.kept', 'tx')} }});"
+    assert of_typescript(lint, KEEPS.format(type=kind, line=inside)) == []
+    emptied = LOCAL_TS.replace("$1, true", "'', true")
+    assert of_typescript(lint, KEEPS.format(type=kind, line=emptied)) == []
+
+
+def test_a_query_runner_begins_no_transaction_by_itself(lint: Lint) -> None:
+    line = "const runner = this.kept.createQueryRunner(); {} " + LOCAL_TS.replace("this.kept", "runner")
+    assert of_typescript(lint, KEEPS.format(type="DataSource", line=line.format(""))) == [("WRAP004", 5)]
+    begun = line.format("await runner.startTransaction();")
+    assert of_typescript(lint, KEEPS.format(type="DataSource", line=begun)) == []
+
+
+WORK = """import postgres from 'postgres';
+const sql = postgres(URL);
+export async function scoped(id: string, work) {
+  return sql.begin(async (tx) => {
+    await tx.unsafe("SELECT set_config('app.tenant_id', $1, true)", [id]);
+    %s
+  });
+}
+"""
+
+
+def test_work_that_is_not_given_the_bound_connection_runs_on_others(lint: Lint) -> None:
+    assert of_typescript(lint, WORK % "return work();") == [("WRAP004", 5)]
+
+
+@pytest.mark.parametrize(
+    "line", ["return work(tx);", "return storage.run(tx, () => work());", "return tx`SELECT 1`;"]
+)
+def test_work_that_is_given_it_or_can_find_it_runs_there(lint: Lint, line: str) -> None:
+    assert of_typescript(lint, WORK % line) == []
+
+
+def test_a_setting_whose_name_is_a_parameter_is_read_from_the_list(lint: Lint) -> None:
+    text = """export async function bind(reserved, id: string) {
+  await reserved.unsafe('SELECT set_config($1, $2, %s)', ['app.tenant_id', %s]);
+}
+"""
+    assert of_typescript(lint, text % ("false", "id")) == [("WRAP003", 2)]
+    assert of_typescript(lint, text % ("true", "id")) == []
+    assert of_typescript(lint, text % ("false", "''")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "severity"),
+    [
+        ("a.py", 'def f(c, t):\n    c.execute(f"SET LOCAL app.tenant_id = {int(t.id)}")\n', "info"),
+        ("a.py", "def f(c, t):\n    c.execute(f\"SET LOCAL app.tenant_id = '{uuid.UUID(t)}'\")\n", "info"),
+        ("a.py", "def f(c, t):\n    c.execute(f\"SET LOCAL app.tenant_id = '{str(t)}'\")\n", "warning"),
+        (
+            "a.ts",
+            (
+                "export async function f(c, t: number) {\n"
+                "  const id = Math.trunc(t);\n"
+                "  await c.query(`SET LOCAL app.tenant_id = '${String(id)}'`);\n}\n"
+            ),
+            "info",
+        ),
+        (
+            "a.ts",
+            (
+                "export async function f(c, id) {\n"
+                "  await c.query(`SET LOCAL app.tenant_id = '${String(id)}'`);\n}\n"
+            ),
+            "warning",
+        ),
+    ],
+)
+def test_a_value_made_a_number_or_a_uuid_where_it_is_pasted_is_mentioned_only(
+    lint: Lint, path: str, text: str, severity: str
+) -> None:
+    assert [one.severity for one in lint({path: text}).findings if one.rule == "WRAP005"] == [severity]
