@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = True  # an unpacked pack stays the files that its manifest names
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import verify  # type: ignore[import-not-found, unused-ignore]
 else:
