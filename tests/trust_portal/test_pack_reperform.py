@@ -58,7 +58,7 @@ def test_every_verdict_of_a_pack_follows_on_a_machine_with_nothing_installed(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "28 verdicts judged again, 0 difference(s)" in done.stdout
-    assert not list(tmp_path.rglob("judging/**/__pycache__"))
+    assert not list(tmp_path.rglob("__pycache__"))
 
 
 def test_the_verdicts_of_a_window_follow_from_what_it_carries(

@@ -113,7 +113,7 @@ def build_pack(
     *,
     signer: Signer,
     order: Order,
-    announce: Callable[[PackReport], object] = id,
+    announce: Callable[[PackReport], object] = lambda _report: None,
 ) -> PackReport:
     """Write a pack.
 

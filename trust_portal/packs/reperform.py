@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = True  # an unpacked pack stays the files that its manifest names
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import verify  # type: ignore[import-not-found, unused-ignore]
 else:
@@ -78,10 +79,8 @@ def reperform(run: verify.Verification) -> tuple[list[str], list[str], int]:
         f"{check}: its newest verdict was judged by other source than judging/ holds" for check in left
     ]
     if len(others) > len(left):
-        lacking_older = len(others) - len(left)
-        run.notes.append(
-            f"{lacking_older} earlier verdicts were judged by other source; they stay as logged."
-        )
+        older = len(others) - len(left)
+        run.notes.append(f"{older} earlier verdicts were judged by other source; they stay as logged.")
     return _run(run, [index for index, _ in ours]), lacking, len(ours)
 
 
@@ -151,12 +150,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(verify.report(run, options.pack, as_json=False))
     if run.problems:
         return 1
+    known = len(run.notes)
     try:
         differences, lacking, judged = reperform(run)
     except NotJudged as error:
         print(f"{options.pack}: nothing was judged again: {error}")
         return 3
-    print("\n".join([*differences, *lacking, *run.notes[-1:]]))
+    for line in (*differences, *lacking, *run.notes[known:]):
+        print(line)
     print(f"{options.pack}: {judged} verdicts judged again, {len(differences)} difference(s)")
     return 1 if differences else 3 if lacking else 0
 
