@@ -73,8 +73,6 @@ class Scopes:
         }
         self._globbed: dict[str, bool] = {}
         self._bound_at = _bound_at(settings, config)
-        self._bound_at = _bound_at(settings, config)
-        self._globbed: dict[str, bool] = {}
         self._depending: dict[str, tuple[Call, ...]] = {}
         self._handed = dict(self._callbacks())
         self._aliases = dict(self._dependencies())
