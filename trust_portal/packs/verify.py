@@ -387,12 +387,13 @@ class Verification:
         self.key = Key(own.name, self.keys[-1])
 
     def _manifest(self) -> None:
-        schema, origin, digest = open_note(self._file(NOTE), self.key)
-        manifest = self.manifest = unjson(self._file(MANIFEST))
-        said = (manifest["schema"], manifest["origin"], sha256(self._file(MANIFEST)).hex())
-        if (schema, origin, digest) != said or (schema, origin) != (SCHEMA, self.key.name):
+        signed, content = open_note(self._file(NOTE), self.key), self._file(MANIFEST)
+        if signed != [SCHEMA, self.key.name, sha256(content).hex()]:
             raise Bad("is not the manifest that was signed, or of another form or log", MANIFEST)
-        listed, found = manifest["files"], dict(self.files)
+        self.manifest = unjson(content)
+        if [self.manifest["schema"], self.manifest["origin"]] != signed[:2]:
+            raise Bad("says another form or log than its signature", MANIFEST)
+        listed, found = self.manifest["files"], dict(self.files)
         del found[MANIFEST], found[NOTE]
         for name in sorted({*listed, *found}):
             if name not in found or name not in listed:
