@@ -29,7 +29,7 @@ DEFINES = re.compile(
 #: Schema builders of Knex, Kysely, node-pg-migrate and Django.
 _BUILDS = re.compile(
     rb"\.schema\s*\.\s*(?:createTable|alterTable|table)\b|\bpgm\s*\.\s*(?:createTable|alterTable|addColumns?)\b"
-    rb"|\bmigrations\.(?:CreateModel|AddField|RunSQL)\b"
+    rb"|\bmigrations\.(?:CreateModel|AddField|RunSQL|RunPython)\b"
 )
 #: Names that only migrations have: a number of several digits or a date, or a word for it.
 _STEP = re.compile(r"(?:[vV]?\d{3,}|\d{1,4}[-_.])\w?|(?:version|migration)_?\d", re.IGNORECASE)
@@ -139,6 +139,6 @@ def unread_folders(programs: Iterable[SourceFile]) -> dict[str, list[SourceFile]
 
 def is_step(file: SourceFile) -> bool:
     """Say whether a file is named as a migration is, in a folder that is named for them."""
-    parts = PurePosixPath(file.path).parts
+    parts = file.location.absolute().parts  # the folder that is linted may itself be the one of migrations
     around = any(_FOLDER.search(part) for part in parts[-4:-1])
     return around and _STEP.match(file.location.name) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lint import Report, replay_paths
+from lint import Report, lint_paths, replay_paths
 from lint.catalogue import Catalogue
 from lint.files import gather
 
@@ -317,6 +317,14 @@ def test_a_folder_of_migrations_that_nothing_reads_is_told(kind: str, lint: Lint
 )
 def test_what_is_read_or_defines_nothing_is_not_told(name: str, text: str, lint: Lint) -> None:
     assert "RLS090" not in {finding.rule for finding in lint({name: text}).findings}
+
+
+def test_the_folder_of_migrations_itself_is_told_when_it_is_what_is_linted(tmp_path: Path) -> None:
+    folder = tmp_path / "shop" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "0001_rows.py").write_text("operations = [migrations.RunPython(enable_row_security)]")
+    report = lint_paths([folder], root=folder)
+    assert [(finding.rule, finding.path) for finding in report.findings] == [("RLS090", "0001_rows.py")]
 
 
 def test_a_history_of_which_no_statement_was_read_is_told(lint: Lint) -> None:
