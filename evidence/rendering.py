@@ -14,11 +14,12 @@ from evidence.errors import EvidenceError
 from evidence.ledger.blobs import BLOBS, blob_file, framed_blob, frames, parse_blob_file
 from evidence.ledger.errors import StoreFailure
 from evidence.ledger.keychain import ROTATIONS, read_chain
-from evidence.ledger.layout import CHECKPOINT, VERIFIER_KEY, WIDTH, Tile, levels, tiles_of
+from evidence.ledger.layout import CHECKPOINT, VERIFIER_KEY, WIDTH, Tile, framed, levels, tiles_of
 from evidence.ledger.store import DirectoryStore, Store
 from evidence.ledger.tiles import TileReader, read_tile
 from evidence.payload import Audience
 from evidence.proofs.dsse import Envelope
+from evidence.proofs.merkle import HASH_BYTES
 from evidence.proofs.notes import read_checkpoint
 from evidence.proofs.statement import Statement
 from evidence.record import PREDICATE_TYPE
@@ -101,12 +102,12 @@ def _kept(store: Store, size: int, wanted: Wanted) -> Collection[int]:
 
 def _tile(store: Store, tile: Tile) -> bytes:
     found, content = read_tile(store, tile)
-    return content if found == tile else content[: tile.width * 32]
+    return content if found == tile else content[: tile.width * HASH_BYTES]
 
 
 def _bundle(store: Store, bundle: Tile) -> bytes:
     reader = TileReader(store, bundle.end)
-    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in reader.bundle(bundle.n))
+    return b"".join(map(framed, reader.bundle(bundle.n)))
 
 
 def _blobs(store: Store, size: int, audience: Audience, kept: Collection[int]) -> Iterator[tuple[str, bytes]]:

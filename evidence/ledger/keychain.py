@@ -96,7 +96,8 @@ def read_chain(store: Store, size: int, own: bytes) -> KeyChain:
     """
     reader = TileReader(store, size)
     found: list[Rotation] = []
-    for index in _hinted(store, size):
+    # An append that did not finish may have left its hint; the entry it names is not in the log.
+    for index in (index for index in _listed(store) if index < size):
         (entry,) = reader.entries(index, index + 1)
         rotation = parse_rotation(index, entry)
         if found and rotation.retired != found[-1].successor:
@@ -137,6 +138,14 @@ def hint(rotations: Sequence[int]) -> bytes:
     return "".join(f"{index}\n" for index in rotations).encode()
 
 
+def clear_hint(store: Store, size: int) -> None:
+    """Forget what an append that never counted named; an entry that is no rotation will stand there."""
+    listed = _listed(store)
+    kept = [index for index in listed if index < size]
+    if kept != listed:
+        store.write({ROTATIONS: hint(kept)})
+
+
 def _kind(envelope: Envelope) -> object:
     try:
         return Statement.parse(envelope.payload).predicate.get("kind")
@@ -144,7 +153,7 @@ def _kind(envelope: Envelope) -> object:
         return None
 
 
-def _hinted(store: Store, size: int) -> list[int]:
+def _listed(store: Store) -> list[int]:
     try:
         lines = store.read(ROTATIONS).decode("ascii", "replace").splitlines()
     except NotStored:
@@ -155,5 +164,4 @@ def _hinted(store: Store, size: int) -> list[int]:
         raise LedgerDamaged(f"{ROTATIONS}: {error}") from error
     if found != sorted(set(found)):
         raise LedgerDamaged(f"{ROTATIONS}: the indices are not in order")
-    # An append that did not finish may have left its hint; the entry it names is not in the log.
-    return [index for index in found if index < size]
+    return found

@@ -31,6 +31,7 @@ from evidence.ledger.keychain import (
     ROTATIONS,
     KeyChain,
     Rotation,
+    clear_hint,
     hint,
     is_rotation,
     parse_rotation,
@@ -226,9 +227,9 @@ class Ledger:
             rotation = _checked_rotation(head.checkpoint.size, entry, self._signer, successor)
             receipts, new = self._plan([(entry, facts)], self._index.at(head), head.checkpoint.size)
             chain = KeyChain(self._chain.own, (*self._chain.rotations, rotation))
+            self._commit(successor, head, new, {ROTATIONS: hint([item.entry for item in chain.rotations])})
             self._signer, self._chain = successor, chain
             self._trusted = (Ed25519Verifier(successor.public),)
-            self._commit(successor, head, new, {ROTATIONS: hint([item.entry for item in chain.rotations])})
             self._store.write({VERIFIER_KEY: _key_line(self.origin, successor.public)})
         return receipts[0]
 
@@ -391,6 +392,7 @@ class Ledger:
         if self._edge is not None and self._edge[0] == head.signed:
             return self._edge[1]
         clear_leftovers(self._store, head.checkpoint.size)
+        clear_hint(self._store, head.checkpoint.size)
         return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
 
 

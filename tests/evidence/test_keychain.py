@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from evidence.ledger import Ledger, PendingEntry, verify_ledger
-from evidence.ledger.errors import EntryRefused, KeyRetired, LedgerDamaged
+from evidence.ledger.errors import EntryRefused, KeyRetired, LedgerDamaged, StoreFailure
 from evidence.ledger.keychain import ROTATION, rotation_subject, rotation_unit
+from evidence.ledger.store import DirectoryStore
 from evidence.proofs import dsse
 from evidence.proofs.canonical import canonical_bytes
 from evidence.proofs.signers import Ed25519Signer, Ed25519Verifier
@@ -139,15 +141,49 @@ def test_an_older_checkpoint_is_opened_with_the_key_of_its_time(tmp_path: Path) 
         assert report.extends.size == size
 
 
-def test_a_rotation_whose_checkpoint_did_not_get_out_did_not_happen(rotated: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    ledger = open_log(copy)
+class FullDisk(DirectoryStore):
+    """A disk with room for so many files."""
+
+    room = 0
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            if self.room <= 0:
+                raise StoreFailure(f"no room for {name}")
+            self.room -= 1
+            super().write({name: content})
+
+
+@pytest.mark.parametrize("room", range(6))
+def test_a_rotation_that_the_disk_refused_did_not_happen(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "log"
+    ledger = open_log(path)
     ledger.append([entry("a")])
-    before = (copy / "checkpoint").read_bytes()
+    store = FullDisk(path)
+    ledger._store = store
+    store.room = room
+    with pytest.raises(StoreFailure):
+        ledger.rotate(rotation(SIGNER, NEXT), NEXT)
+    store.room = 100
+    happened = ledger.size == 2
+    ledger.append([entry("b", signer=NEXT if happened else SIGNER)])
+    key = NEXT if happened else SIGNER
+    assert verify_ledger(path, origin=ORIGIN, key=Ed25519Verifier(key.public)).problems == []
+    assert Ledger.open(path, origin=ORIGIN, signer=key).keys.newest == key.public
+
+
+def test_a_rotation_whose_checkpoint_did_not_get_out_did_not_happen(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    ledger = open_log(path)
+    ledger.append([entry("a")])
+    before = {name: (path / name).read_bytes() for name in ("checkpoint", "log.vkey")}
     ledger.rotate(rotation(SIGNER, NEXT), NEXT)
     ledger.close()
-    shutil.rmtree(copy / ".cache")
-    (copy / "checkpoint").write_bytes(before)
-    again = open_log(copy)
+    shutil.rmtree(path / ".cache")
+    for name, content in before.items():
+        (path / name).write_bytes(content)
+    again = open_log(path)
     again.append([entry("b")])
     assert again.keys.newest == SIGNER.public
+    assert open_log(path).read(1) == again.read(1)
+    assert verify_ledger(path, origin=ORIGIN, key=KEY).problems == []
