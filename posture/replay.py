@@ -9,10 +9,9 @@ log, and no correction is logged twice.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from checks.check import Check
@@ -26,6 +25,7 @@ from evidence.view import LoggedRecord
 from posture.cli import VERSION
 from posture.errors import UsageError
 from posture.records import RecordLog, RunClock
+from posture.times import moment
 
 REPLAY = CollectorId("posture.replay", VERSION, "")
 KEPT = timedelta(days=3653)
@@ -37,7 +37,6 @@ JUDGED = ("state", "facts", "deviations")
 TOLD_EVERY = 100
 """Verdicts between two lines of progress, about a third of a second."""
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 P = TypeVar("P", bound=Payload)
 Progress = Callable[[str], None]
 
@@ -59,7 +58,7 @@ class Window:
         first, dots, last = text.partition("..")
         if not dots:
             raise UsageError(f"--replay {text}: write FROM..TO, as in 2026-11-01..2026-11-30")
-        window = cls(_moment(first, end=False), _moment(last, end=True))
+        window = cls(moment(first, "--replay", end=False), moment(last, "--replay"))
         if window.end < window.start:
             raise UsageError(f"--replay {text}: ends before it begins")
         return window
@@ -169,19 +168,6 @@ def lines(found: Replay) -> Iterator[str]:
     for again in found.not_judged:
         yield f"{again.old.check:<7} entry {again.logged.entry}: not judged again, {again.why}"
     yield f"{found.verdicts} verdicts judged again, {len(found.changed)} changed"
-
-
-def _moment(text: str, *, end: bool) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--replay: {text!r} is neither a date nor an RFC 3339 time") from error
-    if _DAY.fullmatch(text):
-        day = moment.replace(tzinfo=UTC)
-        return day + timedelta(days=1) - timedelta(milliseconds=1) if end else day
-    if moment.tzinfo is None:
-        raise UsageError(f"--replay: {text!r} has no time zone; end it with Z")
-    return moment.astimezone(UTC)
 
 
 def _told(judged: Iterable[JudgedAgain], total: int, progress: Progress) -> Iterator[JudgedAgain]:

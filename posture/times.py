@@ -1,27 +1,39 @@
-"""Moments that people type: a date, or RFC 3339; UTC where nothing else is said."""
+"""Moments that people type: a date (in UTC), or RFC 3339 with its time zone."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 from posture.errors import UsageError
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-def moment(text: str | None, what: str) -> datetime | None:
-    """The moment of a text; a date means its last millisecond; None for no text.
+
+def moment(text: str, what: str, *, end: bool = True) -> datetime:
+    """The moment of a text, in UTC; a date means its last millisecond, or its first without `end`.
 
     Raises:
         UsageError: naming `what` was typed and the two forms.
     """
-    if text is None:
-        return None
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{what} {text!r} is no moment; write 2026-11-23 or 2026-11-23T15:04:05Z") from error
-    if len(text) == len("2026-11-23"):
-        parsed = datetime.combine(parsed.date(), time.max.replace(microsecond=999_000))
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        raise UsageError(
+            f"{what} {text!r} is no moment, neither a date nor an RFC 3339 time; "
+            "write 2026-11-23 or 2026-11-23T15:04:05Z"
+        ) from error
+    if _DAY.fullmatch(text):
+        day = parsed.replace(tzinfo=UTC)
+        return day + timedelta(days=1) - timedelta(milliseconds=1) if end else day
+    if parsed.tzinfo is None:
+        raise UsageError(f"{what} {text!r} has no time zone; end it with Z")
+    return parsed.astimezone(UTC)
+
+
+def optional_moment(text: str | None, what: str) -> datetime | None:
+    """The moment of an option that may be left out."""
+    return None if text is None else moment(text, what)
 
 
 def shown(span: timedelta) -> str:

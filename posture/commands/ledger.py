@@ -76,10 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _log(arguments: argparse.Namespace) -> int:
     from posture.history import listing
-    from posture.times import moment
+    from posture.times import optional_moment
     from posture.workspace import open_workspace
 
-    as_of, as_known = moment(arguments.as_of, "--as-of"), moment(arguments.as_known, "--as-known")
+    as_of = optional_moment(arguments.as_of, "--as-of")
+    as_known = optional_moment(arguments.as_known, "--as-known")
     records = open_workspace(load(arguments.config), writing=False).log.read()
     lines = listing(records, as_of=as_of, as_known=as_known, latest=arguments.latest)
     chosen = [line for line in lines if line.late or not arguments.late]

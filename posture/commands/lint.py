@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +154,7 @@ def _report(
         from lint.api import lint_corpus
         from lint.files import corpus_of
 
-        with _progress(found), _rare_collections():
+        with _progress(found):
             return lint_corpus(corpus_of(found), config, root, today)
 
     if folder is None:
@@ -164,17 +162,6 @@ def _report(
     from lint.cache import Cache
 
     return Cache(folder).report(found, config, root, today, lint)
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage seldom: what a lint reads lives until it is told, and is walked in vain."""
-    usual = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 def _cache_folder(arguments: argparse.Namespace, root: Path) -> Path | None:

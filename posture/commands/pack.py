@@ -83,14 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from evidence.payload import Audience
     from posture.publish import PackOrder, log_key, publish_pack
-    from posture.times import moment
+    from posture.times import optional_moment
     from posture.workspace import open_workspace
 
     order = PackOrder(
         engagement=arguments.engagement,
         audience=Audience(arguments.audience),
         window=_window(arguments.first, arguments.last),
-        as_of=moment(arguments.as_of, "--as-of"),
+        as_of=optional_moment(arguments.as_of, "--as-of"),
         since=_since(arguments.since),
         recipient=arguments.recipient,
     )

@@ -11,7 +11,7 @@ from evidence.record import CollectorId, Header, Interval, Outcome, Record
 from evidence.view import LoggedRecord
 from posture.errors import UsageError
 from posture.history import listing
-from posture.times import moment, shown
+from posture.times import moment, optional_moment, shown
 
 DAY = timedelta(days=1)
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -64,7 +64,7 @@ def test_the_last_one_of_each_is_chosen_among_what_was_known() -> None:
 
 
 def test_a_typed_moment_is_a_date_or_rfc_3339_in_utc() -> None:
-    assert moment(None, "--as-of") is None
+    assert optional_moment(None, "--as-of") is None
     assert moment("2026-11-01", "--as-of") == datetime(2026, 11, 1, 23, 59, 59, 999000, tzinfo=UTC)
     assert moment("2026-11-01T10:00:00+02:00", "--as-of") == datetime(2026, 11, 1, 8, tzinfo=UTC)
     with pytest.raises(UsageError, match="--as-of 'yesterday' is no moment"):
