@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
+from tests.trust_portal.chromium import launched, needs_chromium
 from trust_portal.claims import CompiledPosture
 from trust_portal.site.build import HEADERS, build_site
 
 Scheme = Literal["light", "dark"]
-CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
 PAGES = (
     "index.html",
     "areas/tenant_isolation.html",
@@ -31,7 +29,7 @@ PAGES = (
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is missing: apt-get install chromium"),
+    needs_chromium,
 ]
 
 
@@ -68,14 +66,7 @@ def address(posture: CompiledPosture, tmp_path_factory: pytest.TempPathFactory) 
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-    quiet += ["--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
-        yield launched
-        launched.close()
+browser = pytest.fixture(scope="module")(launched)
 
 
 @pytest.fixture

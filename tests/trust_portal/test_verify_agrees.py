@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from evidence.payload import Audience
 from evidence.proofs import canonical, dsse, ed25519, merkle, notes
@@ -24,6 +24,7 @@ from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import key_id
 from evidence.proofs.signers import Ed25519Signer
 from evidence.proofs.tlog_proof import TlogProof
+from tests.trust_portal.chromium import launched, needs_chromium
 from tests.trust_portal.packing import KEY, ORIGIN, SIGNER, Writer, forged, month, verified
 from trust_portal.packs import verify
 from trust_portal.packs.archive import write_archive
@@ -31,7 +32,6 @@ from trust_portal.packs.archive import write_archive
 QUICK = settings(deadline=None, max_examples=60)
 LOG_KEY = verify.Key(ORIGIN, SIGNER.public)
 PURE = ed25519.PureVerifier(SIGNER.public)
-CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
 
 # RFC 8032 section 7.1, tests 1 to 3.
 VECTORS = [
@@ -242,17 +242,7 @@ def test_keys_are_read_alike() -> None:
 
 # ---------- the same in a browser ----------
 
-in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is missing: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-    quiet += ["--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=quiet)
-        yield launched
-        launched.close()
+browser = pytest.fixture(scope="module")(launched)
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +297,7 @@ def asked(page: Page, pack: bytes, *, signatures: bool = False) -> set[str]:
 
 
 @pytest.mark.browser
-@in_browser
+@needs_chromium
 def test_the_page_and_the_program_find_the_same(
     page: Page, pack: Path, folder: Path, tmp_path: Path, writer: Writer
 ) -> None:
@@ -345,7 +335,7 @@ def test_the_page_and_the_program_find_the_same(
 
 
 @pytest.mark.browser
-@in_browser
+@needs_chromium
 def test_the_page_finds_flipped_bytes(page: Page, pack: Path, tmp_path: Path) -> None:
     whole, choose = pack.read_bytes(), random.Random(23)
     end = int.from_bytes(whole[-6:-2], "little")
@@ -358,7 +348,7 @@ def test_the_page_finds_flipped_bytes(page: Page, pack: Path, tmp_path: Path) ->
 
 
 @pytest.mark.browser
-@in_browser
+@needs_chromium
 def test_the_page_reads_signatures_keys_and_json_as_the_program_does(page: Page) -> None:
     check = """async ([key, message, signature]) => {
       try { await checkSignature(unhex(key), unhex(message), unhex(signature)); return true }
@@ -389,7 +379,7 @@ def test_the_page_reads_signatures_keys_and_json_as_the_program_does(page: Page)
 
 
 @pytest.mark.browser
-@in_browser
+@needs_chromium
 def test_a_reader_picks_a_pack_and_is_told(
     browser: Browser, folder: Path, pack: Path, tmp_path: Path
 ) -> None:
@@ -429,7 +419,7 @@ def test_a_reader_picks_a_pack_and_is_told(
 
 
 @pytest.mark.browser
-@in_browser
+@needs_chromium
 def test_the_page_reads_well_on_a_phone_and_in_the_dark(browser: Browser, folder: Path) -> None:
     context = browser.new_context(viewport={"width": 320, "height": 640}, color_scheme="dark")
     page = context.new_page()
