@@ -12,6 +12,7 @@ and roles are stood in for.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -30,19 +31,19 @@ def from_the_root() -> None:
         sys.path[0] = str(here.parent)
 
 
-def sql_files(paths: list[str]) -> list[Path]:
+def sql_files(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
-    for path in map(Path, paths):
+    for path in paths:
         found += sorted(path.rglob("*.sql")) if path.is_dir() else [path]
     return found
 
 
-def live(paths: list[str]) -> None:
+def live(paths: list[Path]) -> None:
     """Compare the head of each history below the paths with a database that ran it."""
     from lint.files import gather
     from tests.lint.conftest import server
 
-    corpus = gather([Path(path) for path in paths], Path.cwd(), ())
+    corpus = gather(paths, Path.cwd(), ())
     for folder, files in corpus.histories.items():
         with server() as dsn:
             report(folder, [file.location for file in files], dsn)
@@ -144,15 +145,26 @@ CREATE FUNCTION extensions.uuid_generate_v4() RETURNS uuid LANGUAGE sql AS 'SELE
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--live", action="store_true", help="against a server that ran the migrations")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="files or folders")
+    arguments = parser.parse_args()
     from_the_root()
-    if sys.argv[1:2] == ["--live"]:
-        live(sys.argv[2:])
-        return
+    if arguments.live:
+        live(arguments.paths)
+    else:
+        parsed(arguments.paths or [OUR_CORPUS])
+
+
+def parsed(paths: list[Path]) -> None:
+    """Compare the facts of each file with those of PostgreSQL's parser."""
     from tests.lint.oracle import compared
 
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("agreed", "missed", "extra")}
     differences = []
-    files = sql_files(sys.argv[1:] or [str(OUR_CORPUS)])
+    files = sql_files(paths)
     for path in files:
         text = path.read_text(errors="replace")
         for name, facts in zip(counts, compared(text), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from posture.errors import UsageError
 
@@ -34,6 +34,32 @@ def moment(text: str, what: str, *, end: bool = True) -> datetime:
 def optional_moment(text: str | None, what: str) -> datetime | None:
     """The moment of an option that may be left out."""
     return None if text is None else moment(text, what)
+
+
+def day(text: str, what: str) -> date:
+    """The day of a text.
+
+    Raises:
+        UsageError: naming `what` was typed and the form.
+    """
+    try:
+        # fromisoformat alone would take 20261123 and 2026-W48-1 too.
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError as error:
+        raise UsageError(f"{what} {text!r} is no day; write 2026-11-23") from error
+
+
+def midnight(text: str, what: str, *, after: bool = False) -> datetime:
+    """The first moment in UTC of a day, or with `after` of the day that follows it.
+
+    Raises:
+        UsageError: as `day`, and for a day that nothing follows.
+    """
+    begins = datetime.combine(day(text, what), time(), UTC)
+    try:
+        return begins + timedelta(days=1) if after else begins
+    except OverflowError as error:
+        raise UsageError(f"{what} {text!r} is the calendar's last day; write an earlier one") from error
 
 
 def shown(span: timedelta) -> str:

@@ -107,18 +107,18 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _window(first: str | None, last: str | None) -> Window | None:
-    from datetime import date
-
+    from posture.times import day
     from trust_portal.packs.documents.engagement import Window
 
     if first is None and last is None:
         return None
     if first is None or last is None:
         raise UsageError("--from and --to belong together: name the first and the last day of the window")
+    begins, ends = day(first, "--from"), day(last, "--to")
     try:
-        return Window(date.fromisoformat(first), date.fromisoformat(last))
+        return Window(begins, ends)
     except ValueError as error:
-        raise UsageError(f"--from {first} --to {last}: {error}; write days as 2026-11-23") from error
+        raise UsageError(f"--from {first} --to {last}: {error}; name the earlier day first") from error
 
 
 def _since(name: str | None) -> bytes | None:

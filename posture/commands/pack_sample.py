@@ -14,7 +14,6 @@ from posture.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from evidence.proofs.keys import Verifier
     from evidence.record import Record
@@ -97,9 +96,11 @@ def _take(arguments: argparse.Namespace) -> int:
     from posture.access import AccessBook
     from posture.records import RunClock
     from posture.sampling import take
+    from posture.times import midnight
 
     workspace = _opened(arguments, writing=True)
-    start, end = _midnight(arguments.first, "--from", 0), _midnight(arguments.last, "--to", 1)
+    start = midnight(arguments.first, "--from") if arguments.first else None
+    end = midnight(arguments.last, "--to", after=True) if arguments.last else None
     if start and start >= min(end or RunClock.now(), RunClock.now()):
         raise UsageError(f"--from {arguments.first} is not before the end of the window")
     taken = take(workspace.project, workspace.log, AccessBook(workspace.project, start, end))
@@ -107,17 +108,6 @@ def _take(arguments: argparse.Namespace) -> int:
         print(_population_line(entry, record))
     whole = taken and all(record.header.outcome is Outcome.OBSERVED for _, record in taken)
     return Exit.HOLDS if whole else Exit.INCOMPLETE
-
-
-def _midnight(day: str | None, what: str, after: int) -> datetime | None:
-    from datetime import UTC, date, datetime, time, timedelta
-
-    if day is None:
-        return None
-    try:
-        return datetime.combine(date.fromisoformat(day) + timedelta(days=after), time(), UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{what} {day!r} is no day; write 2026-11-23") from error
 
 
 def _population_line(entry: int, record: Record) -> str:

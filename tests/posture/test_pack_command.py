@@ -135,7 +135,8 @@ def test_a_pack_that_cannot_be_logged_is_not_issued(
     [
         (["--from", "2026-11-01"], "--from and --to belong together"),
         (["--from", "2026-11-30", "--to", "2026-11-01"], "before it begins"),
-        (["--from", "yesterday", "--to", "2026-11-01"], "write days as 2026-11-23"),
+        (["--from", "yesterday", "--to", "2026-11-01"], "write 2026-11-23"),
+        (["--from", "2026-11-02", "--to", "2026-11-01"], "name the earlier day first"),
         (["--since", "nowhere"], "name a checkpoint that you kept"),
         (["--as-of", "2020-01-01"], "no scope or no verdict up to that moment"),
     ],
