@@ -108,7 +108,7 @@ class Projection:
         level = _level(record, "identity")
         if "arn" not in level:
             return None, None
-        arn = _ARN.fullmatch(_decode(level, "arn", str))
+        arn = _ARN.fullmatch(_decode(level, "arn", _STRING))
         if arn is None:
             raise RecordRefused(Fault.FIELD, "identity.arn")
         return arn["role"], self.hasher.digest("session/v2", (arn["session"] or arn["other"]).encode())
@@ -119,7 +119,7 @@ class Projection:
             return None
         level = _level(record, "requestMetadata")
         kept = sorted(self.metadata_keys & level.keys())[:MAX_METADATA_KEYS]
-        return {name: self._label(_decode(level, name, str)) for name in kept}
+        return {name: self._label(_decode(level, name, _STRING)) for name in kept}
 
     def _label(self, value: str) -> str:
         return value if _LABEL.fullmatch(value) else self.hasher.digest("metadata/v2", value.encode())
@@ -131,6 +131,8 @@ class Projection:
 
 
 _NULL = msgspec.Raw(b"null")
+_STRING, _INTEGER = msgspec.json.Decoder(str), msgspec.json.Decoder(int)
+_INSTANT = msgspec.json.Decoder(datetime)
 _SCHEMA_TYPE = re.compile("ModelInvocationLog")
 _OPERATION = re.compile("|".join(Operation))
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -167,7 +169,7 @@ def _refuse_text_that_is_not_utf8(line: bytes) -> None:
     """The parser accepts any bytes inside a body, so this looks first."""
     if len(line) > MAX_LINE_BYTES:
         raise RecordRefused(Fault.TOO_LONG)
-    if not _is_utf8(line):
+    if not line.isascii() and not _is_utf8(line):
         raise RecordRefused(Fault.NOT_UTF8)
 
 
@@ -180,9 +182,9 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _decode(level: Level, name: str, shape: type[T]) -> T:
+def _decode(level: Level, name: str, shape: msgspec.json.Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(level[name], type=shape)
+        return shape.decode(level[name])
     except (KeyError, msgspec.DecodeError):
         raise RecordRefused(Fault.FIELD, name if name in _NAMED else "metadata") from None
 
@@ -196,7 +198,7 @@ def _level(level: Level, name: str) -> Level:
 
 
 def _text(level: Level, name: str, form: re.Pattern[str]) -> str:
-    value = _decode(level, name, str)
+    value = _decode(level, name, _STRING)
     if not form.fullmatch(value):
         raise RecordRefused(Fault.FIELD, name)
     return value
@@ -205,14 +207,14 @@ def _text(level: Level, name: str, form: re.Pattern[str]) -> str:
 def _tokens(level: Level, name: str) -> int | None:
     if name not in level:
         return None
-    count = _decode(level, name, int)
+    count = _decode(level, name, _INTEGER)
     if not 0 <= count <= MAX_TOKENS:
         raise RecordRefused(Fault.FIELD, name)
     return count
 
 
 def _instant(level: Level, name: str) -> datetime:
-    instant = _decode(level, name, datetime)
+    instant = _decode(level, name, _INSTANT)
     if instant.tzinfo is None:
         raise RecordRefused(Fault.FIELD, name)
     return instant.astimezone(UTC)
@@ -220,7 +222,7 @@ def _instant(level: Level, name: str) -> datetime:
 
 def _model(record: Level) -> str:
     """The model's id; of an ARN its kind and id, without account and customer's names."""
-    value = _decode(record, "modelId", str)
+    value = _decode(record, "modelId", _STRING)
     if _MODEL.fullmatch(value):
         return value
     if arn := _MODEL_ARN.fullmatch(value):

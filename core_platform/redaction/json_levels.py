@@ -63,7 +63,7 @@ def _each_key_once(source: bytes, members: Level) -> bool:
     Written without a blank its length leaves no room for another member. Otherwise it is walked by the
     values that were kept: a key's other value would not fit its place.
     """
-    if len(source) == 1 + sum(len(key) + len(value) + 4 for key, value in members.items()):
+    if len(source) == 1 + 4 * len(members) + sum(map(len, members)) + sum(map(len, members.values())):
         return True
     position = 0
     for _ in range(len(members)):

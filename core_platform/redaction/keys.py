@@ -25,10 +25,8 @@ class TenantHasher:
 
     def digest(self, domain: str, *parts: bytes | memoryview) -> str:
         """``h2:`` and HMAC-SHA-256 in hexadecimal of the domain, a zero byte and the parts."""
-        mac = hmac.new(self.key, domain.encode() + b"\x00", "sha256")
-        for part in parts:
-            mac.update(part)
-        return _SCHEME + mac.hexdigest()
+        content = b"".join((domain.encode(), b"\x00", *parts))
+        return _SCHEME + hmac.digest(self.key, content, "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)
