@@ -84,7 +84,7 @@ def main() -> None:
 
 def written(folder: Path, size: int) -> list[Path]:
     """Log objects of about `size` bytes of JSON together."""
-    dice = random.Random(7)  # noqa: S311 - reproducible, no secret
+    dice = random.Random(7)
     words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 11))) for _ in range(4000)]
     paths = []
     for number in range(OBJECTS):
