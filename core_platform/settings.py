@@ -5,7 +5,9 @@ file by reference only (``file:`` or ``env:``), so the file itself may be shown 
 """
 
 import os
+import re
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from core_platform.tenancy import PlatformDatabase, SealKey
 
 #: A shorter secret can be guessed; every secret here is a MAC key.
 MIN_SECRET_BYTES = 32
+#: A shorter external id can be guessed, and then another customer's role assumed through us.
+MIN_EXTERNAL_ID = 16
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}")
 
 
 class SettingsError(PlatformError, ValueError):
@@ -32,15 +37,45 @@ class SealReference:
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """The one place that a tenant's Bedrock invocation logs are read from.
+    """The one place that a tenant's Bedrock invocation logs are read from, and the role that reads them.
 
-    ``metadata_keys`` are the request metadata to keep, if the tenant has capture switched on.
+    Either ``bucket`` (with ``prefix``) or ``log_group`` is given; a log group is read from the day
+    ``since`` on. The role is the tenant's own and asks for ``external_id``. ``metadata_keys`` are the
+    request metadata to keep, if the tenant has capture switched on.
     """
 
     tenant: str
-    bucket: str
+    role_arn: str
+    external_id: str
+    bucket: str | None = None
     prefix: str = ""
+    log_group: str | None = None
+    since: str | None = None
     metadata_keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.bucket is None) == (self.log_group is None):
+            raise ValueError(f"source of tenant {self.tenant}: give either 'bucket' or 'log_group'")
+        if not _ROLE_ARN.fullmatch(self.role_arn):
+            raise ValueError(f"source of tenant {self.tenant}: 'role_arn' is not the ARN of a role")
+        if len(self.external_id) < MIN_EXTERNAL_ID:
+            raise ValueError(
+                f"source of tenant {self.tenant}: 'external_id' has fewer than {MIN_EXTERNAL_ID} characters; "
+                "use one that was made for this tenant alone"
+            )
+        if self.log_group is not None and self.since is None:
+            raise ValueError(f"source of tenant {self.tenant}: a log group needs 'since', a day (2026-11-01)")
+        date.fromisoformat(self.since or "2026-11-01")
+
+    @property
+    def account(self) -> str:
+        """The account of the role: the customer's."""
+        return self.role_arn.split(":")[4]
+
+    @property
+    def first_moment(self) -> datetime:
+        """The first moment of `since`, in UTC."""
+        return datetime.combine(date.fromisoformat(self.since or "1970-01-01"), time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +107,7 @@ class RedactionSettings:
 
     hash_key: str
     sources: tuple[LogSource, ...] = ()
-    s3_endpoint_url: str | None = None
+    aws_endpoint_url: str | None = None
     region: str = "us-east-1"
 
 

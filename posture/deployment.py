@@ -50,6 +50,8 @@ class LogBucket:
     tenant: str
     bucket: str
     prefix: str
+    role_arn: str
+    external_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +229,15 @@ class Deployment(Server):
             },
             "redaction": {
                 "hash_key": "file:secrets/hash",
-                "s3_endpoint_url": self.s3_endpoint,
+                "aws_endpoint_url": self.s3_endpoint,
                 "sources": [
-                    {"tenant": item.tenant, "bucket": item.bucket, "prefix": item.prefix}
+                    {
+                        "tenant": item.tenant,
+                        "bucket": item.bucket,
+                        "prefix": item.prefix,
+                        "role_arn": item.role_arn,
+                        "external_id": item.external_id,
+                    }
                     for item in self.log_buckets
                 ],
             },

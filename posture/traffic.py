@@ -137,7 +137,9 @@ def publish_logs(deployment: Deployment, tenants: Sequence[DemoTenant], *, name:
         s3.create_bucket(Bucket=bucket)
         for key, content in _log_objects(seed, item, planted):
             s3.put_object(Bucket=bucket, Key=key, Body=content)
-        deployment.log_buckets += (LogBucket(str(item.tenant), bucket, ""),)
+        role = f"arn:aws:iam::{_account(seed)}:role/tensorcost-log-reader"
+        external_id = f"tensorcost-{item.tenant.uuid.hex}"
+        deployment.log_buckets += (LogBucket(str(item.tenant), bucket, "", role, external_id),)
     return planted.write(deployment.folder / f"canaries-{name}.json")
 
 
@@ -185,8 +187,13 @@ def ingress_address(deployment: Deployment) -> IngressAddress:
     )
 
 
+def _account(seed: int) -> str:
+    """The customer's AWS account."""
+    return f"{222200000000 + seed:012d}"
+
+
 def _log_objects(seed: int, item: DemoTenant, planted: Planted) -> Iterator[tuple[str, bytes]]:
-    account = f"{222200000000 + seed:012d}"
+    account = _account(seed)
     shared = sample_logs(SHARED_SEED, account=account, objects=1)
     own = sample_logs(seed, account=account, objects=2)
     for logs in (own, shared):

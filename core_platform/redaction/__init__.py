@@ -1,7 +1,8 @@
 """Bedrock invocation logs, ingested by projection so that no prompt enters the platform."""
 
 from core_platform.redaction.bedrock import Operation, Projection, SpendRecord
-from core_platform.redaction.ingest import IngestSummary, ingest_bucket
+from core_platform.redaction.cloudwatch_reader import LogGroup
+from core_platform.redaction.ingest import IngestSummary, ingest_source
 from core_platform.redaction.json_levels import Fault, RecordRefused
 from core_platform.redaction.keys import HashKeyring, TenantHasher
 from core_platform.redaction.s3_reader import LogBucket, ObjectRefused
@@ -12,6 +13,7 @@ __all__ = [
     "HashKeyring",
     "IngestSummary",
     "LogBucket",
+    "LogGroup",
     "ObjectRefused",
     "Operation",
     "Projection",
@@ -19,6 +21,6 @@ __all__ = [
     "SampleLogs",
     "SpendRecord",
     "TenantHasher",
-    "ingest_bucket",
+    "ingest_source",
     "sample_logs",
 ]

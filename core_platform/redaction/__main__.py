@@ -1,19 +1,22 @@
 """Ingest every registered log source once: ``python -m core_platform.redaction --settings FILE``.
 
-For a scheduler. Prints one JSON object for each source on standard output; credentials for S3 come
-from the environment, as boto3 finds them. Returns 2, with one line saying why, if it could not run.
+For a scheduler. Prints one JSON object for each source on standard output. Our own credentials come from
+the environment, as boto3 finds them; each source is read through its tenant's role. Returns 2, with one
+line saying why, if it could not run.
 """
 
 import argparse
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core_platform.errors import PlatformError
-from core_platform.redaction.ingest import ingest_bucket
+from core_platform.redaction.access import open_place
+from core_platform.redaction.ingest import ingest_source
 from core_platform.redaction.keys import HashKeyring
 from core_platform.settings import PlatformSettings, open_database, read_settings
 
@@ -28,8 +31,8 @@ def main() -> int:
         print(f"redaction: {error}", file=sys.stderr)
         return 2
     except (BotoCoreError, ClientError) as error:
-        # The error's text may name keys of the customer's bucket.
-        print(f"redaction: S3 did not answer as expected ({type(error).__name__})", file=sys.stderr)
+        # The error's text may name keys of the customer's bucket, or the role.
+        print(f"redaction: AWS did not answer as expected ({type(error).__name__})", file=sys.stderr)
         return 2
     return 0
 
@@ -37,10 +40,11 @@ def main() -> int:
 def _ingest_all(settings: PlatformSettings) -> None:
     redaction = settings.require_redaction()
     keyring = HashKeyring(settings.secret(redaction.hash_key))
-    client = boto3.client("s3", endpoint_url=redaction.s3_endpoint_url, region_name=redaction.region)
+    base = boto3.Session(region_name=redaction.region)
     database = open_database(settings)
     for source in redaction.sources:
-        done = ingest_bucket(database, client, source, keyring)
+        place = open_place(base, redaction, source, datetime.now(UTC))
+        done = ingest_source(database, place, source, keyring)
         counts = {
             "tenant": source.tenant,
             "objects": done.objects,

@@ -1,14 +1,14 @@
-"""From a tenant's log bucket to its spend events: each record once, whatever is interrupted.
+"""From a tenant's logs to its spend events: each record once, whatever is interrupted.
 
-One object is one transaction: its events, its quarantined lines and the mark that it was read. A run
-that dies leaves whole objects or nothing, and the next run goes on with the first unmarked one.
+One unit is one transaction: its events, its quarantined lines and the mark that it was read. A run
+that dies leaves whole units or nothing, and the next run goes on with the first unmarked one.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -16,14 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from core_platform.redaction.bedrock import Projection, SpendRecord
 from core_platform.redaction.json_levels import Fault, RecordRefused
 from core_platform.redaction.keys import HashKeyring
-from core_platform.redaction.s3_reader import LogBucket, LogObject, ObjectRefused
+from core_platform.redaction.log_source import LogPlace, LogUnit
+from core_platform.redaction.s3_reader import ObjectRefused
 from core_platform.schema.ai import AiSpendEvent, IngestedObject, QuarantinedRecord
 from core_platform.schema.identity import Tenant
 from core_platform.settings import LogSource
 from core_platform.tenancy import Origin, PlatformDatabase, TenantId, TenantSession
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 _ROWS_AT_ONCE = 500
 
@@ -49,26 +47,25 @@ class IngestSummary:
         self.unknown_fields.update(other.unknown_fields)
 
 
-def ingest_bucket(
-    database: PlatformDatabase, s3_client: "BaseClient", source: LogSource, keyring: HashKeyring
+def ingest_source(
+    database: PlatformDatabase, place: LogPlace, source: LogSource, keyring: HashKeyring
 ) -> IngestSummary:
-    """Read every object of a registered source that was not read before.
+    """Read every unit of a registered source that was not read before.
 
-    Errors of S3 come as botocore's own, of the database as `PlatformError`; what was ingested until
+    Errors of AWS come as botocore's own, of the database as `PlatformError`; what was ingested until
     then stays, and another run continues.
     """
     tenant = TenantId.parse(source.tenant)
     hasher = keyring.of(tenant)
-    bucket = LogBucket(s3_client, source.bucket, source.prefix)
     done, captures = _what_is_known(database, tenant)
     allowed = frozenset(source.metadata_keys) if captures else frozenset()
     summary = IngestSummary()
-    for found in bucket.objects():
-        object_hash = hasher.digest("object/v2", f"{source.bucket}/{found.key}".encode())
+    for found in place.units():
+        object_hash = hasher.digest("object/v2", found.reference.encode())
         if object_hash in done:
             summary.skipped += 1
             continue
-        reading = _Reading(bucket, found, object_hash, tenant, Projection(hasher, allowed))
+        reading = _Reading(found, object_hash, tenant, Projection(hasher, allowed))
         summary.add(database.run_as_tenant(tenant, Origin.INGESTION, reading.ingest))
     return summary
 
@@ -85,10 +82,9 @@ def known_objects(session: TenantSession) -> tuple[frozenset[str], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One object on its way into one transaction."""
+    """One unit on its way into one transaction."""
 
-    bucket: LogBucket
-    found: LogObject
+    found: LogUnit
     object_hash: str
     tenant: TenantId
     projection: Projection
@@ -116,7 +112,7 @@ class _Reading:
         """Every line as a row of one of the two tables; an object that fails ends with a fault."""
         number = -1
         try:
-            for number, line in enumerate(self.bucket.lines(self.found)):
+            for number, line in enumerate(self.found.lines()):
                 yield self._row(number, line, done)
         except ObjectRefused as refused:
             yield self._quarantine(number + 1, refused.error_class, done)
@@ -146,8 +142,8 @@ class _Reading:
         }
 
 
-def _refuse_other_account(record: SpendRecord, found: LogObject) -> None:
-    """A record of another account than its folder's was not put there by Bedrock."""
+def _refuse_other_account(record: SpendRecord, found: LogUnit) -> None:
+    """A record of another account than its unit's was not put there by Bedrock."""
     if record.account_id != found.account:
         raise RecordRefused(Fault.FIELD, "accountId")
 

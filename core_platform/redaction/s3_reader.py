@@ -41,14 +41,6 @@ class ObjectRefused(PlatformError):
 
 
 @dataclass(frozen=True, slots=True)
-class LogObject:
-    """A log object: its key, and the account whose folder it lies in."""
-
-    key: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True)
 class LogBucket:
     """One registered place: a boto3 S3 client, a bucket, and the prefix the logs begin at."""
 
@@ -56,7 +48,7 @@ class LogBucket:
     bucket: str
     prefix: str = ""
 
-    def objects(self) -> Iterator[LogObject]:
+    def units(self) -> Iterator["LogObject"]:
         """The log objects, by key. Errors of the client come as botocore's own."""
         start = f"{self.prefix.rstrip('/')}/" if self.prefix else ""
         pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -64,25 +56,39 @@ class LogBucket:
         )
         for page in pages:
             for entry in page.get("Contents", ()):
-                if found := as_log_object(entry["Key"], start):
-                    yield found
+                if account := account_of(entry["Key"], start):
+                    yield LogObject(self, entry["Key"], account)
 
-    def lines(self, found: LogObject) -> Iterator[bytes]:
+
+@dataclass(frozen=True, slots=True)
+class LogObject:
+    """A log object: its bucket, its key, and the account whose folder it lies in."""
+
+    place: LogBucket
+    key: str
+    account: str
+
+    @property
+    def reference(self) -> str:
+        """Bucket and key."""
+        return f"{self.place.bucket}/{self.key}"
+
+    def lines(self) -> Iterator[bytes]:
         """The object's lines without their ends.
 
         Raises:
             ObjectRefused: a limit is passed, or the object is no complete gzip.
         """
-        body = self.client.get_object(Bucket=self.bucket, Key=found.key)["Body"]
+        body = self.place.client.get_object(Bucket=self.place.bucket, Key=self.key)["Body"]
         return split_lines(inflate(body.iter_chunks(_CHUNK_BYTES)))
 
 
-def as_log_object(key: str, start: str) -> LogObject | None:
-    """The log object that a key names, or None for a body, a marker or anything else."""
+def account_of(key: str, start: str) -> str | None:
+    """The account of the log object that a key names, or None for a body, a marker or anything else."""
     match = _RECORDS.fullmatch(key.removeprefix(start))
     if match is None or "/data/" in key or _MARKER in key:
         return None
-    return LogObject(key, match["account"])
+    return match["account"]
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,33 +18,47 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from core_platform.errors import PlatformError
-from core_platform.redaction import HashKeyring, SampleLogs, ingest_bucket, sample_logs
+from core_platform.redaction import (
+    HashKeyring,
+    IngestSummary,
+    LogBucket,
+    LogGroup,
+    SampleLogs,
+    ingest_source,
+    sample_logs,
+)
+from core_platform.redaction.access import open_place, session_policy
 from core_platform.redaction.s3_reader import (
     MAX_OBJECT_BYTES,
     ObjectRefused,
-    as_log_object,
+    account_of,
     inflate,
     split_lines,
 )
-from core_platform.settings import LogSource
+from core_platform.settings import LogSource, RedactionSettings, SettingsError, parse_settings
 
 KEYRING = HashKeyring(bytes(range(32)))
+STREAM = "aws/bedrock/modelinvocations"
 ROOT = "AWSLogs/111122223333/BedrockModelInvocationLogs"
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
+def endpoint() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def base() -> boto3.Session:
+    return boto3.Session("AKIATEST", "test", region_name="us-east-1")
+
+
+@pytest.fixture(scope="module")
+def s3(endpoint: str, base: boto3.Session) -> Any:
+    return base.client("s3", endpoint_url=endpoint)
 
 
 @pytest.fixture
@@ -70,6 +86,17 @@ def everything_stored(admin_url: str) -> str:
         )
 
 
+def a_source(tenant: Any, **where: Any) -> LogSource:
+    role = "arn:aws:iam::111122223333:role/log-reader"
+    return LogSource(str(tenant), role, "tensorcost-external-id", **where)
+
+
+def ingest_bucket(database: Any, client: Any, source: LogSource, keyring: HashKeyring) -> IngestSummary:
+    """Through a client at hand, so that tests can stand between."""
+    assert source.bucket
+    return ingest_source(database, LogBucket(client, source.bucket, source.prefix), source, keyring)
+
+
 def events_of(db: Any, tenant: Any) -> int:
     with psycopg.connect(db.admin_url) as admin:
         row = admin.execute(
@@ -83,7 +110,7 @@ def test_every_record_is_stored_once_and_no_content_with_it(s3: Any, bucket: str
     db = platform_db
     sample = sample_logs(1, prefix="bedrock", objects=3, records_per_object=20)
     deliver(s3, bucket, sample)
-    source = LogSource(str(db.a), bucket, "bedrock")
+    source = a_source(db.a, bucket=bucket, prefix="bedrock")
     before = events_of(db, db.a)
     summary = ingest_bucket(db.database, s3, source, KEYRING)
     assert (summary.objects, summary.records, summary.quarantined) == (3, sample.records, 0)
@@ -103,7 +130,7 @@ def test_a_tenant_that_captures_metadata_keeps_what_it_listed(s3: Any, bucket: s
     sample = sample_logs(2, objects=1)
     deliver(s3, bucket, sample)
     keys = ("application",)
-    ingest_bucket(db.database, s3, LogSource(str(db.b), bucket, metadata_keys=keys), KEYRING)
+    ingest_bucket(db.database, s3, a_source(db.b, bucket=bucket, metadata_keys=keys), KEYRING)
     with psycopg.connect(db.admin_url) as admin:
         kept = admin.execute(
             "SELECT DISTINCT metadata FROM ai.ai_spend_event WHERE tenant_id = %s", (db.b.uuid,)
@@ -119,7 +146,7 @@ def test_bad_lines_are_quarantined_by_place_and_fault(s3: Any, bucket: str, plat
     canary = "CANARY-QUARANTINE"
     lines = [first, canary.encode(), second.replace(b"111122223333", b"999988887777"), second]
     s3.put_object(Bucket=bucket, Key=f"{ROOT}/us-east-1/x.json.gz", Body=gzip.compress(b"\n".join(lines)))
-    summary = ingest_bucket(db.database, s3, LogSource(str(db.a), bucket), KEYRING)
+    summary = ingest_bucket(db.database, s3, a_source(db.a, bucket=bucket), KEYRING)
     assert (summary.records, summary.quarantined) == (2, 2)
     with psycopg.connect(db.admin_url) as admin:
         found = admin.execute("SELECT line, error_class FROM ai.quarantined_record ORDER BY line").fetchall()
@@ -149,7 +176,7 @@ def test_a_run_that_dies_leaves_whole_objects_and_the_next_goes_on(
                 raise ConnectionResetError
             return s3.get_object(**where)
 
-    source = LogSource(str(db.a), bucket)
+    source = a_source(db.a, bucket=bucket)
     with pytest.raises(ConnectionResetError):
         ingest_bucket(db.database, Dying(), source, KEYRING)
     assert events_of(db, db.a) - before == 20
@@ -162,7 +189,7 @@ def test_two_runs_at_once_store_each_record_once(s3: Any, bucket: str, platform_
     sample = sample_logs(5, objects=3, records_per_object=10)
     deliver(s3, bucket, sample)
     before = events_of(db, db.a)
-    source = LogSource(str(db.a), bucket)
+    source = a_source(db.a, bucket=bucket)
     with ThreadPoolExecutor(2) as runs:
         both = [runs.submit(ingest_bucket, db.database, s3, source, KEYRING) for _ in range(2)]
         assert sum(one.result().records for one in both) == sample.records
@@ -181,7 +208,7 @@ def test_two_runs_at_once_store_each_record_once(s3: Any, bucket: str, platform_
     ],
 )
 def test_only_log_objects_are_read(key: str, is_log: bool) -> None:
-    assert (as_log_object(key, "p/") is not None) is is_log
+    assert (account_of(key, "p/") is not None) is is_log
 
 
 def refused(content: bytes) -> str:
@@ -215,14 +242,96 @@ def test_an_object_that_breaks_off_is_quarantined_with_what_came_before(
 ) -> None:
     whole = next(v for k, v in sample_logs(6).objects.items() if k.endswith("gz"))
     s3.put_object(Bucket=bucket, Key=f"{ROOT}/us-east-1/cut.json.gz", Body=whole[:-20])
-    source = LogSource(str(platform_db.a), bucket)
+    source = a_source(platform_db.a, bucket=bucket)
     summary = ingest_bucket(platform_db.database, s3, source, KEYRING)
     assert (summary.objects, summary.quarantined) == (1, 1)
 
 
+def put_events(logs: Any, group: str, records: list[bytes], at: datetime) -> None:
+    when = int(at.timestamp() * 1000)
+    events = [{"timestamp": when + number, "message": text.decode()} for number, text in enumerate(records)]
+    logs.put_log_events(logGroupName=group, logStreamName=STREAM, logEvents=events)
+
+
+def test_each_event_of_a_log_group_is_stored_once_however_late_it_arrives(
+    endpoint: str, base: boto3.Session, platform_db: Any
+) -> None:
+    db, group = platform_db, f"/aws/bedrock/{uuid4().hex[:8]}"
+    logs: Any = base.client("logs", endpoint_url=endpoint)
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=STREAM)
+    now = datetime.now(UTC)
+    content = next(v for k, v in sample_logs(8, records_per_object=12).objects.items() if k.endswith("gz"))
+    records = gzip.decompress(content).splitlines()
+    # Taken in now: the first lies in a window that is just over, the others came hours and days late.
+    for part, age in ((records[:4], 30), (records[4:8], 5 * 60), (records[8:], 5 * 24 * 60)):
+        put_events(logs, group, part, now - timedelta(minutes=age))
+    source = a_source(db.a, log_group=group, since=f"{now - timedelta(days=8):%Y-%m-%d}")
+    before = events_of(db, db.a)
+
+    def run(at: datetime) -> IngestSummary:
+        place = LogGroup(logs, group, source.account, source.first_moment, at)
+        return ingest_source(db.database, place, source, KEYRING)
+
+    assert run(now).records == 0
+    soon = run(now + timedelta(hours=1, minutes=16))
+    assert (soon.records, soon.quarantined) == (4, 0)
+    assert run(now + timedelta(hours=1, minutes=16)).records == 0
+    assert run(now + timedelta(hours=25)).records == 4
+    assert run(now + timedelta(days=16)).records == 4
+    again = run(now + timedelta(days=16))
+    assert (again.objects, again.records) == (0, 0)
+    assert events_of(db, db.a) - before == len(records)
+
+
+def test_the_role_is_assumed_with_its_external_id_and_no_more_rights_than_reading(
+    endpoint: str, base: boto3.Session, bucket: str
+) -> None:
+    source = a_source(uuid4(), bucket=bucket, prefix="bedrock")
+    assumed: list[Any] = []
+    base.events.register("before-call.sts.AssumeRole", lambda params, **_: assumed.append(params["body"]))
+    settings = RedactionSettings("env:NONE", aws_endpoint_url=endpoint)
+    place = open_place(base, settings, source, datetime.now(UTC))
+    assert not assumed
+    assert list(place.units()) == []
+    (asked,) = assumed
+    assert (asked["ExternalId"], asked["DurationSeconds"]) == ("tensorcost-external-id", 900)
+    allowed = {one["Action"] for one in json.loads(asked["Policy"])["Statement"]}
+    assert allowed == {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
+
+
+def test_a_session_for_a_log_group_may_filter_its_events_and_nothing_else() -> None:
+    source = a_source(uuid4(), log_group="/aws/bedrock/logs", since="2026-11-01")
+    (statement,) = session_policy(source, "eu-west-1")["Statement"]
+    assert statement["Action"] == "logs:FilterLogEvents"
+    assert statement["Resource"] == "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/bedrock/logs:*"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "either 'bucket' or 'log_group'"),
+        ({"bucket": "b", "log_group": "g", "since": "2026-11-01"}, "either 'bucket' or 'log_group'"),
+        ({"log_group": "g"}, "needs 'since'"),
+        ({"log_group": "g", "since": "soon"}, "Invalid isoformat"),
+        ({"bucket": "b", "role_arn": "arn:aws:iam::111122223333:user/x"}, "not the ARN of a role"),
+        ({"bucket": "b", "external_id": "short"}, "fewer than 16"),
+    ],
+)
+def test_a_source_that_could_read_too_much_or_nothing_is_refused(changes: Any, said: str) -> None:
+    source = {"tenant": "t", "role_arn": "arn:aws:iam::111122223333:role/r", "external_id": "x" * 16}
+    document = {
+        "app_url": "u",
+        "seal": {"kid": "k", "secret": "env:S"},
+        "redaction": {"hash_key": "env:H", "sources": [{**source, **changes}]},
+    }
+    with pytest.raises(SettingsError, match=said):
+        parse_settings(document, origin="platform.json", folder=Path())
+
+
 def test_a_source_of_nobody_is_refused_before_anything_is_read(s3: Any, platform_db: Any) -> None:
     with pytest.raises(PlatformError):
-        ingest_bucket(platform_db.database, s3, LogSource("not-a-tenant", "b"), KEYRING)
+        ingest_bucket(platform_db.database, s3, a_source("not-a-tenant", bucket="b"), KEYRING)
 
 
 def test_the_redaction_imports_no_ingress() -> None:
