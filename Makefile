@@ -13,7 +13,7 @@ help:
 	@echo "make prove   apply every sabotage to a live twin and print the kill matrix"
 	@echo "make bench   measure against raw limits and peers (see bench/README.md)"
 	@echo "make soak    kill the pipeline and the ledger at random points, many times"
-	@echo "make fuzz    lint mutated statements for minutes (POSTURE_FUZZ_SECONDS)"
+	@echo "make fuzz    mutated statements through the lint, mutated log records through the redaction"
 	@echo "make lock    resolve pyproject.toml into the hashed requirements files"
 	@echo "make proto   regenerate the gRPC code from its .proto file"
 	@echo "make docs    regenerate the diagram and tables that are made from the code"
@@ -46,7 +46,8 @@ soak:
 
 fuzz:
 	@$(PYTHON) deploy/bootstrap.py dev
-	$(BIN)/pytest -q -s -m soak --override-ini "addopts=--import-mode=importlib --strict-markers" tests/lint/test_fuzz.py
+	$(BIN)/pytest -q -s -m soak --override-ini "addopts=--import-mode=importlib --strict-markers" \
+		tests/lint/test_fuzz.py tests/core_platform/test_redaction_fuzz.py
 
 lock:
 	@$(PYTHON) deploy/bootstrap.py dev
