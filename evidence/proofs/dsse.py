@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from evidence.proofs.canonical import canonical_bytes, parse_strict
-from evidence.proofs.encoding import base64_bytes, base64_text
+from evidence.proofs.encoding import base64_ascii, base64_bytes, base64_text
 from evidence.proofs.errors import InvalidSignature, MalformedEnvelope, ProofsError
 from evidence.proofs.keys import Signer, Verifier, key_id
 
@@ -47,7 +47,7 @@ class Envelope:
     def encode(self) -> bytes:
         """The envelope as canonical JSON; `decode` reads nothing else."""
         if len(self.signatures) == 1 and _PLAIN.fullmatch(self.payload_type + self.signatures[0].key_id):
-            return self._usual().encode()
+            return self._usual()
         return canonical_bytes(
             {
                 "payload": base64_text(self.payload),
@@ -58,11 +58,13 @@ class Envelope:
             }
         )
 
-    def _usual(self) -> str:
+    def _usual(self) -> bytes:
         (only,) = self.signatures
-        return (
-            f'{{"payload":"{base64_text(self.payload)}","payloadType":"{self.payload_type}",'
-            f'"signatures":[{{"keyid":"{only.key_id}","sig":"{base64_text(only.signature)}"}}]}}'
+        return (b'{"payload":"%b","payloadType":"%b","signatures":[{"keyid":"%b","sig":"%b"}]}') % (
+            base64_ascii(self.payload),
+            self.payload_type.encode(),
+            only.key_id.encode(),
+            base64_ascii(only.signature),
         )
 
     @classmethod
@@ -94,9 +96,11 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def sign(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> Envelope:
-    """Sign a payload with each signer (at least one)."""
+    """Sign a payload with each signer: 1 to 16, each another key."""
     if not signers:
         raise InvalidSignature("an envelope needs at least one signer; unsigned evidence is invalid")
+    if len(signers) > MAX_SIGNATURES or len({signer.key_id for signer in signers}) != len(signers):
+        raise InvalidSignature(f"an envelope has at most {MAX_SIGNATURES} signers, and each of them once")
     message = pre_authentication_encoding(payload_type, payload)
     made = tuple(Signature(signer.key_id, signer.sign(message)) for signer in signers)
     return Envelope(payload_type, payload, made)

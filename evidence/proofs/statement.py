@@ -38,14 +38,19 @@ class Statement:
 
     def encode(self) -> bytes:
         """The statement as canonical JSON: the payload of an envelope."""
-        return canonical_bytes(
+        members = canonical_bytes(
             {
                 "_type": STATEMENT_TYPE,
-                "subject": [{"name": item.name, "digest": {"sha256": item.sha256}} for item in self.subjects],
-                "predicateType": self.predicate_type,
                 "predicate": dict(self.predicate),
+                "predicateType": self.predicate_type,
             }
         )
+        # Subjects are all of one shape and the last member, so they are written after the others.
+        subjects = [
+            b'{"digest":{"sha256":%b},"name":%b}' % (canonical_bytes(item.sha256), canonical_bytes(item.name))
+            for item in self.subjects
+        ]
+        return b'%b,"subject":[%b]}' % (members[:-1], b",".join(subjects))
 
     @classmethod
     def parse(cls, content: bytes) -> Statement:

@@ -246,7 +246,9 @@ def test_two_instances_see_each_other(path: Path) -> None:
 # The cache
 
 
-@pytest.mark.parametrize("damage", ["missing", "behind", "rubbish", "foreign", "truncated"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "behind", "rubbish", "foreign", "truncated", "of an earlier version"]
+)
 def test_the_index_is_made_anew_when_it_is(path: Path, damage: str) -> None:
     ledger = open_log(path)
     ledger.append(_entries(0, 4))
@@ -260,6 +262,13 @@ def test_the_index_is_made_anew_when_it_is(path: Path, damage: str) -> None:
         IdentityFiles(index).replace(kept)
     elif damage == "rubbish":
         IdentityFiles(index).replace(b"rubbish" * 1000)
+    elif damage == "of an earlier version":
+        IdentityFiles(index).replace(b"")
+        with sqlite3.connect(index) as database:
+            database.execute("CREATE TABLE entry (identity, position, payload)")
+            database.execute("CREATE TABLE covered (only, checkpoint)")
+            database.execute("INSERT INTO covered VALUES (1, ?)", (ledger.signed_checkpoint(),))
+        database.close()
     elif damage == "truncated":
         IdentityFiles(index).replace(kept[: len(kept) // 2])
     else:
