@@ -96,7 +96,7 @@ def signed(record: Unsigned) -> SignedEntry:
 
 
 def bare(record: Unsigned) -> bytes:
-    """Sign the statement, hash the entry and its blobs, and two hashes into one, as a tree does for each leaf."""
+    """Sign the statement, hash entry and blobs, and two hashes into one, as a tree does for each leaf."""
     signature = SIGNER.sign(record.message)
     node_hash(leaf_hash(record.envelope), NEIGHBOUR)
     for content in record.blobs:
