@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from evidence.proofs import dsse
 from evidence.proofs.canonical import canonical_texts
@@ -21,8 +21,7 @@ from evidence.proofs.statement import PAYLOAD_TYPE, Statement
 IDENTITY_FIELDS: Final = ("run", "unit", "kind", "subject")
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFacts:
+class EntryFacts(NamedTuple):
     """An entry as the log reads it.
 
     Attributes:

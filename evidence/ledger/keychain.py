@@ -72,6 +72,8 @@ class KeyChain:
 
     def of_entry(self, index: int) -> bytes:
         """The key that may sign entry `index`; a rotation still belongs to the key that goes."""
+        if not self.rotations:
+            return self.own
         return self.keys[sum(rotation.entry < index for rotation in self.rotations)]
 
     def of_size(self, size: int) -> bytes:

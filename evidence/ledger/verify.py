@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evidence.ledger.blobs import BLOBS, blob_file, frames, parse_blob_file
+from evidence.ledger.blobs import BLOBS, blob_file, frames, holds_in_order, parse_blob_file
 from evidence.ledger.entries import EntryFacts, FactsOf, statement_facts
 from evidence.ledger.errors import LedgerError, NotStored
 from evidence.ledger.keychain import ROTATIONS, KeyChain, is_rotation, read_chain
@@ -163,9 +163,8 @@ class _Verification:
         self._report = report
         self._checkpoint = checkpoint
         self._chain = chain
-        self._signers = signers
         self._rotations = {rotation.entry for rotation in chain.rotations}
-        self._keys = {key: Ed25519Verifier(key) for key in chain.keys}
+        self._trusted = {key: dsse.by_key_id((Ed25519Verifier(key), *signers)) for key in chain.keys}
         self._facts_of = facts_of
         self._partial = partial
         self._identities: set[bytes] = set()
@@ -178,8 +177,9 @@ class _Verification:
         watch = None if old is None else old.size
         rebuild = Rebuild(self._store, self._report, watch=watch, partial=self._partial)
         for bundle in tiles_of(None, size):
+            name = bundle.name
             for position, (offset, entry) in enumerate(rebuild.bundle(bundle), start=bundle.n * WIDTH):
-                self._entry(bundle.name, position, offset, entry)
+                self._entry(name, position, offset, entry)
             if progress is not None and (bundle.n % PROGRESS_EVERY == 0 or bundle.end == size):
                 progress(bundle.end, size)
         rebuild.settle(self._checkpoint.root)
@@ -231,16 +231,21 @@ class _Verification:
     def _blob_file(self, name: str, expected: dict[bytes, int]) -> None:
         """Check one file; what was found intact is taken out of `expected`."""
         try:
-            for frame in frames(self._store.read(name), where=name):
-                entry = expected.get(frame.digest)
-                if entry is None:
+            content = self._store.read(name)
+            if holds_in_order(content, expected):
+                self._report.blobs += len(expected)
+                expected.clear()
+                return
+            for frame in frames(content, where=name):
+                entry = expected.pop(frame.digest, None)
+                if entry is not None and frame.intact:
+                    self._report.blobs += 1
+                elif entry is None:
                     self._report.add(name, "no entry commits to this blob", offset=frame.offset)
-                elif not frame.intact:
+                else:
+                    expected[frame.digest] = entry
                     what = f"a blob does not have its digest {frame.digest.hex()}"
                     self._report.add(name, what, entry=entry, offset=frame.offset)
-                else:
-                    self._report.blobs += 1
-                    del expected[frame.digest]
         except LedgerError as error:
             self._report.add(name, str(error))
 
@@ -255,7 +260,7 @@ class _Verification:
     def _entry(self, file: str, position: int, offset: int, entry: bytes) -> None:
         try:
             facts = self._facts_of(entry)
-            dsse.verify(facts.envelope, (self._keys[self._chain.of_entry(position)], *self._signers))
+            dsse.verify_by(facts.envelope, self._trusted[self._chain.of_entry(position)])
         except InvalidSignature as error:
             self._report.add(file, f"signature: {error}", entry=position, offset=offset)
             return
@@ -265,8 +270,7 @@ class _Verification:
         self._report.signatures += 1
         self._known_rotation(file, position, offset, facts)
         self._unique(file, position, offset, facts)
-        for digest in facts.blobs:
-            self._commitments.append((position, bytes.fromhex(digest)))
+        self._commitments += [(position, bytes.fromhex(digest)) for digest in facts.blobs]
 
     def _known_rotation(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
         if is_rotation(facts.envelope) and position not in self._rotations:

@@ -239,5 +239,6 @@ def _parsed(text: str) -> object:
 
 def _refuse_depth_and_surrogates(value: object, text: str) -> None:
     """Walk the value only where the text makes one of the two possible; most documents are not walked."""
-    if text.count("[") + text.count("{") > MAX_DEPTH or "\\ud" in text.lower():
+    surrogates = "\\u" in text and "\\ud" in text.lower()
+    if surrogates or text.count("[") + text.count("{") > MAX_DEPTH:
         canonical_bytes(value)
