@@ -18,7 +18,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,9 +90,9 @@ def unsigned(number: int) -> Unsigned:
     return Unsigned(statement, blobs, message, dsse.sign(PAYLOAD_TYPE, payload, [SIGNER]).encode())
 
 
-def signed(record: Unsigned) -> SignedEntry:
-    """The entry that is appended."""
-    return SignedEntry(record.statement, record.blobs, [SIGNER])
+def signed(records: Iterable[Unsigned]) -> list[SignedEntry]:
+    """The entries that are appended."""
+    return SignedEntry.batch([(record.statement, record.blobs) for record in records], [SIGNER])
 
 
 def bare(record: Unsigned) -> bytes:
@@ -113,7 +113,7 @@ def batches(records: Sequence[Unsigned], size: int) -> Iterator[Sequence[Unsigne
 def append_rate(folder: Path, records: Sequence[Unsigned], size: int, budget: float) -> float:
     """Entries for each second, signing included, until the budget is used up."""
     ledger = Ledger.open(folder / "log", origin=ORIGIN, signer=SIGNER, create=True)
-    return rate(records, size, budget, lambda batch: ledger.append(map(signed, batch)))
+    return rate(records, size, budget, lambda batch: ledger.append(signed(batch)))
 
 
 def raw_rate(folder: Path, records: Sequence[Unsigned], size: int, budget: float) -> float:
@@ -166,7 +166,7 @@ def one_part(ledger: Ledger, numbers: range) -> Row:
     for start in range(numbers.start, numbers.stop, LONG_BATCH):
         records = [unsigned(number) for number in range(start, min(start + LONG_BATCH, numbers.stop))]
         raw += processor_time(lambda records=records: [bare(record) for record in records])
-        ours += processor_time(lambda records=records: ledger.append(map(signed, records)))
+        ours += processor_time(lambda records=records: ledger.append(signed(records)))
     what = f"append, entries {numbers.start:,}-{numbers.stop:,}"
     return Row(what, len(numbers) / ours, len(numbers) / raw)
 
@@ -182,7 +182,7 @@ def verify_rates(folder: Path, records: Sequence[Unsigned]) -> Row:
     """Full verification of a log against bare signature checks and hashes of the same bytes."""
     ledger = Ledger.open(folder / "verified", origin=ORIGIN, signer=SIGNER, create=True)
     for batch in batches(records, 500):
-        ledger.append(map(signed, batch))
+        ledger.append(signed(batch))
     signatures = [SIGNER.sign(record.message) for record in records]
 
     def check_bare() -> None:

@@ -102,7 +102,7 @@ class RecordLog:
                 is there, and of this batch nothing is.
         """
         try:
-            return self.ledger.append(self._signed(record) for record in records)
+            return self.ledger.append(self._signed(records))
         except LedgerError as error:
             raise UsageError(f"nothing of this batch was logged: {error}; then run the same again") from error
 
@@ -115,7 +115,7 @@ class RecordLog:
         if self._signer is None:
             raise UsageError("the ledger was opened for reading; its key cannot be changed")
         try:
-            receipt = self.ledger.rotate(self._signed(record, successor), successor)
+            receipt = self.ledger.rotate(self._signed([record], successor)[0], successor)
         except LedgerError as error:
             raise UsageError(f"the ledger's key was not changed: {error}") from error
         self._signer = successor
@@ -140,11 +140,12 @@ class RecordLog:
             record = unseal(envelope.payload, partial(self.ledger.blob, entry))
             yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest(), entry)
 
-    def _signed(self, record: Record, *also: Signer) -> SignedEntry:
+    def _signed(self, records: Iterable[Record], *also: Signer) -> list[SignedEntry]:
         if self._signer is None:
             raise ValueError("this log was opened for reading; open it with a signer to append")
-        sealed = seal(record, salt=secrets.token_bytes)
-        return SignedEntry(sealed.unsigned, tuple(sealed.subtrees.values()), [self._signer, *also])
+        sealed = [seal(record, salt=secrets.token_bytes) for record in records]
+        unsigned = [(one.unsigned, tuple(one.subtrees.values())) for one in sealed]
+        return SignedEntry.batch(unsigned, [self._signer, *also])
 
 
 def of_run(records: Sequence[LoggedRecord], run: str) -> tuple[Record, ...]:

@@ -7,10 +7,11 @@ in-toto statement whose subjects are the digests of what lies beside the log.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from evidence.ledger.uncollected import uncollected
 from evidence.proofs import dsse
 from evidence.proofs.canonical import canonical_texts
 from evidence.proofs.dsse import Envelope
@@ -59,6 +60,10 @@ class PendingEntry:
     blobs: tuple[bytes, ...] = ()
 
 
+Unsigned: TypeAlias = tuple[Statement, Sequence[bytes]]
+"""What an entry will say, and what it commits to."""
+
+
 class SignedEntry:
     """An entry that this process signs and that waits to be logged.
 
@@ -77,11 +82,29 @@ class SignedEntry:
 
     __slots__ = ("blobs", "envelope", "facts")
 
+    envelope: bytes
+    facts: EntryFacts
+    blobs: tuple[bytes, ...]
+
     def __init__(self, statement: Statement, blobs: Sequence[bytes], signers: Sequence[Signer]) -> None:
         made = dsse.sign(PAYLOAD_TYPE, statement.encode(), signers)
-        self.facts = _facts(made, statement)
-        self.envelope: bytes = made.encode()
-        self.blobs: tuple[bytes, ...] = tuple(blobs)
+        self.envelope, self.facts, self.blobs = made.encode(), _facts(made, statement), tuple(blobs)
+
+    @classmethod
+    def batch(cls, unsigned: Iterable[Unsigned], signers: Sequence[Signer]) -> list[SignedEntry]:
+        """Sign many entries; one kind of work after the other is faster than one entry after the other."""
+        with uncollected():
+            parts = list(unsigned)
+            payloads = [statement.encode() for statement, _ in parts]
+            envelopes = [dsse.sign(PAYLOAD_TYPE, payload, signers) for payload in payloads]
+            entries = [cls.__new__(cls) for _ in parts]
+            for entry, made, (statement, blobs) in zip(entries, envelopes, parts, strict=True):
+                entry.envelope, entry.facts, entry.blobs = (
+                    made.encode(),
+                    _facts(made, statement),
+                    tuple(blobs),
+                )
+        return entries
 
     @property
     def identity(self) -> str:

@@ -60,14 +60,15 @@ def test_what_is_known_of_a_signed_entry_is_what_its_bytes_say(
 ) -> None:
     said = Statement(tuple(subjects), predicate_type, predicate)
     try:
-        made = SignedEntry(said, (), [SIGNER])
+        made, again = SignedEntry(said, (), [SIGNER]), SignedEntry.batch([(said, ())], [SIGNER])[0]
     except ProofsError:
         # Then neither can it be written and read the long way.
         with pytest.raises(ProofsError):
             statement_facts(dsse.sign(PAYLOAD_TYPE, whole(said), [SIGNER]).encode())
         return
     assert dsse.Envelope.decode(made.envelope).payload == whole(said)
-    assert statement_facts(made.envelope) == made.facts
+    assert statement_facts(made.envelope) == made.facts == again.facts
+    assert made.envelope == again.envelope
     assert made.identity == canonical_bytes([predicate[field] for field in ABOUT]).decode()
 
 
@@ -96,6 +97,16 @@ def test_a_log_has_the_same_bytes_whether_its_entries_were_signed_here_or_elsewh
         assert names == list(elsewhere.names(folder))
         assert all(here.read(name) == elsewhere.read(name) for name in names)
     assert here.read("checkpoint") == elsewhere.read("checkpoint")
+
+
+def test_a_batch_is_signed_entry_for_entry(path: Path) -> None:
+    said = [(statement(f"u{n}", blobs=(b"%d" % n,)), (b"%d" % n,)) for n in range(3)]
+    batch = SignedEntry.batch(iter(said), [SIGNER])
+    assert [(item.envelope, item.blobs) for item in batch] == [
+        (entry(f"u{n}", blobs=blobs).envelope, blobs) for n, (_, blobs) in enumerate(said)
+    ]
+    assert [receipt.index for receipt in open_log(path).append(batch)] == [0, 1, 2]
+    assert SignedEntry.batch([], [SIGNER]) == []
 
 
 def test_only_what_came_from_elsewhere_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
