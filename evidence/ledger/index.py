@@ -24,17 +24,14 @@ from evidence.proofs.keys import Verifier
 from evidence.proofs.merkle import span_root
 from evidence.proofs.notes import Checkpoint, open_checkpoint
 
-_VERSION: Final = 2
-
 # Rows lie in the order of the log, and only the eight bytes of a key by which it is looked up lie in an
 # order of their own: an append to a long log then changes a few pages, and not one for each entry.
-_SCHEMA: Final = f"""
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entry (
     position INTEGER PRIMARY KEY, prefix INTEGER NOT NULL, identity BLOB NOT NULL, payload BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS entry_prefix ON entry (prefix);
 CREATE TABLE IF NOT EXISTS covered (only INTEGER PRIMARY KEY CHECK (only = 1), checkpoint BLOB NOT NULL);
-PRAGMA user_version = {_VERSION};
 """
 
 _KEYS_AT_ONCE: Final = 500
@@ -71,9 +68,8 @@ class IdentityIndex:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         # WAL with NORMAL may lose the last transactions in a power cut, never the file's consistency;
         # what is lost is read from the log again.
-        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        self._refuse_other_version()
-        self._database.executescript(_SCHEMA)
+        # An index of another layout fails here, as a damaged one does.
+        self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
@@ -119,12 +115,6 @@ class IdentityIndex:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def _refuse_other_version(self) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and version != _VERSION:
-            raise sqlite3.DatabaseError(f"an index of version {version}, expected {_VERSION}")
 
     @staticmethod
     def discard(path: Path) -> None:
