@@ -99,10 +99,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
-    """A record as it is logged: the statement's canonical bytes and the three subtrees beside the log."""
+    """A record as it is logged: what is signed of it, and the three subtrees beside the log."""
 
-    statement: bytes
+    unsigned: Statement
     subtrees: Mapping[Audience, bytes]
+
+    @property
+    def statement(self) -> bytes:
+        """The statement's canonical bytes: the payload of the entry's envelope."""
+        return self.unsigned.encode()
 
 
 def identity_of(run: str, unit: str, kind: str, subject: str) -> str:
@@ -111,7 +116,7 @@ def identity_of(run: str, unit: str, kind: str, subject: str) -> str:
 
 
 def seal(record: Record, *, salt: Callable[[int], bytes]) -> SealedRecord:
-    """The bytes to sign and to keep; a fresh `salt(16)` for each subtree, so that no value can be guessed."""
+    """What to sign and what to keep; a fresh `salt(16)` for each subtree, so that no value can be guessed."""
     split = subtrees(record.payload) if record.payload else {audience: {} for audience in Audience}
     blobs: dict[Audience, bytes] = {}
     for audience in Audience:
@@ -126,7 +131,7 @@ def seal(record: Record, *, salt: Callable[[int], bytes]) -> SealedRecord:
         blobs[audience] = canonical_bytes(tree)
     subjects = tuple(Subject(name, hashlib.sha256(blob).hexdigest()) for name, blob in blobs.items())
     predicate = cast("dict[str, Json]", encode(record.header))
-    return SealedRecord(Statement(subjects, PREDICATE_TYPE, predicate).encode(), blobs)
+    return SealedRecord(Statement(subjects, PREDICATE_TYPE, predicate), blobs)
 
 
 def unseal(statement: bytes, blob: Callable[[str], bytes]) -> Record:

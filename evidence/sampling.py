@@ -84,12 +84,7 @@ class ItemTree:
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         frontier = Frontier()
-        self._levels: list[list[bytes]] = []
-        for leaf in leaves:
-            for level, node in enumerate(frontier.append(leaf)):
-                if level == len(self._levels):
-                    self._levels.append([])
-                self._levels[level].append(node)
+        self._levels = frontier.extend(leaves)
         self.size = frontier.size
         self.root = frontier.root()
 

@@ -15,14 +15,12 @@ from pathlib import Path
 
 from evidence import kinds
 from evidence.errors import EvidenceError
-from evidence.ledger.entries import PendingEntry
+from evidence.ledger.entries import SignedEntry
 from evidence.ledger.errors import LedgerError
 from evidence.ledger.log import Ledger, Receipt
 from evidence.payload import Payload
-from evidence.proofs import dsse
 from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import Signer, Verifier
-from evidence.proofs.statement import PAYLOAD_TYPE
 from evidence.record import CollectorId, Header, Interval, Outcome, Record, seal, unseal
 from evidence.view import LoggedRecord
 from posture.errors import UsageError
@@ -104,7 +102,7 @@ class RecordLog:
                 is there, and of this batch nothing is.
         """
         try:
-            return self.ledger.append(self._pending(record) for record in records)
+            return self.ledger.append(self._signed(records))
         except LedgerError as error:
             raise UsageError(f"nothing of this batch was logged: {error}; then run the same again") from error
 
@@ -117,7 +115,7 @@ class RecordLog:
         if self._signer is None:
             raise UsageError("the ledger was opened for reading; its key cannot be changed")
         try:
-            receipt = self.ledger.rotate(self._pending(record, successor), successor)
+            receipt = self.ledger.rotate(self._signed([record], successor)[0], successor)
         except LedgerError as error:
             raise UsageError(f"the ledger's key was not changed: {error}") from error
         self._signer = successor
@@ -142,12 +140,12 @@ class RecordLog:
             record = unseal(envelope.payload, partial(self.ledger.blob, entry))
             yield LoggedRecord(record, hashlib.sha256(envelope.payload).hexdigest(), entry)
 
-    def _pending(self, record: Record, *also: Signer) -> PendingEntry:
+    def _signed(self, records: Iterable[Record], *also: Signer) -> list[SignedEntry]:
         if self._signer is None:
             raise ValueError("this log was opened for reading; open it with a signer to append")
-        sealed = seal(record, salt=secrets.token_bytes)
-        envelope = dsse.sign(PAYLOAD_TYPE, sealed.statement, [self._signer, *also])
-        return PendingEntry(record.identity, envelope.encode(), tuple(sealed.subtrees.values()))
+        sealed = [seal(record, salt=secrets.token_bytes) for record in records]
+        unsigned = [(one.unsigned, tuple(one.subtrees.values())) for one in sealed]
+        return SignedEntry.batch(unsigned, [self._signer, *also])
 
 
 def of_run(records: Sequence[LoggedRecord], run: str) -> tuple[Record, ...]:

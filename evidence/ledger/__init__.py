@@ -3,7 +3,7 @@
 `Ledger` appends and proves, `verify_ledger` checks a whole log without trusting it.
 """
 
-from evidence.ledger.entries import EntryFacts, PendingEntry, statement_facts
+from evidence.ledger.entries import EntryFacts, PendingEntry, SignedEntry, statement_facts
 from evidence.ledger.log import Ledger, Receipt
 from evidence.ledger.report import Problem, VerifyReport
 from evidence.ledger.verify import verify_ledger
@@ -14,6 +14,7 @@ __all__ = [
     "PendingEntry",
     "Problem",
     "Receipt",
+    "SignedEntry",
     "VerifyReport",
     "statement_facts",
     "verify_ledger",

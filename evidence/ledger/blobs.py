@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from evidence.ledger.errors import LedgerDamaged, NotStored
 from evidence.ledger.layout import grouped
@@ -26,8 +25,7 @@ MAX_BLOB_BYTES: Final = 2**32 - 1
 _FILE: Final = re.compile(rf"{BLOBS}/((?:x[0-9]{{3}}/)*[0-9]{{3}})")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A blob as it lies in a file.
 
     Attributes:
@@ -71,14 +69,30 @@ def frames(content: bytes, *, where: str) -> Iterator[Frame]:
     Raises:
         LedgerDamaged: the file ends within a frame.
     """
-    at = 0
-    while at < len(content):
-        start = at + HEADER_BYTES
-        end = start + int.from_bytes(content[at + DIGEST_BYTES : start], "big")
-        if end > len(content) or start > len(content):
-            raise LedgerDamaged(f"{where}: a blob is cut off at byte {len(content)}")
-        yield Frame(content[at : at + DIGEST_BYTES], content[start:end], start)
+    at, end_of_file = 0, len(content)
+    while at < end_of_file:
+        digest_end, start = at + DIGEST_BYTES, at + HEADER_BYTES
+        end = start + int.from_bytes(content[digest_end:start], "big")
+        if end > end_of_file or start > end_of_file:
+            raise LedgerDamaged(f"{where}: a blob is cut off at byte {end_of_file}")
+        yield Frame(content[at:digest_end], content[start:end], start)
         at = end
+
+
+def holds_in_order(content: bytes, digests: Iterable[bytes]) -> bool:
+    """Whether a file holds exactly the blobs with these SHA-256 in this order, as an append writes it.
+
+    Says no more than that, and costs little more than to hash the file; `frames` finds what is wrong.
+    """
+    at = 0
+    for digest in digests:
+        start = at + HEADER_BYTES
+        at = start + int.from_bytes(content[start - 4 : start], "big")
+        if not content.startswith(digest, start - HEADER_BYTES):
+            return False
+        if hashlib.sha256(content[start:at]).digest() != digest:
+            return False
+    return at == len(content)
 
 
 class BlobReader:

@@ -7,7 +7,7 @@ the present tiles when the edge is loaded, and from every later tile when the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evidence.ledger.errors import LedgerDamaged
@@ -64,17 +64,12 @@ class Edge:
             )
         return edge
 
-    def append(self, entry: bytes, leaf: bytes) -> None:
-        """Add an entry by its bytes and its leaf hash."""
-        if not self._bundle:
-            self._entered.append(Tile(None, self.frontier.size // WIDTH))
-        self._bundle += framed(entry)
-        closed = self.frontier.append(leaf)
-        for level, subtree in enumerate(closed[::HEIGHT]):
-            self._add(level, subtree)
-        if self.frontier.size % WIDTH == 0:
-            self._finished[Tile(None, self.frontier.size // WIDTH - 1)] = bytes(self._bundle)
-            self._bundle.clear()
+    def extend(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
+        """Add entries by their bytes and their leaf hashes."""
+        start = self.frontier.size
+        self._add_entries(start, entries)
+        for level, hashes in enumerate(self.frontier.extend(leaves)[::HEIGHT]):
+            self._add_hashes(level, start >> HEIGHT * level, hashes)
 
     def take(self) -> Growth:
         """What the appends since the last call change in the store."""
@@ -97,18 +92,37 @@ class Edge:
         if self._changed and self._bundle:
             yield Tile(None, size // WIDTH, size % WIDTH), bytes(self._bundle)
 
-    def _add(self, level: int, subtree: bytes) -> None:
+    def _add_entries(self, start: int, entries: Sequence[bytes]) -> None:
+        for n, run in _runs(start, entries):
+            if not self._bundle:
+                self._entered.append(Tile(None, n))
+            self._bundle += b"".join(map(framed, run))
+            if (start := start + len(run)) % WIDTH == 0:
+                self._finished[Tile(None, n)] = bytes(self._bundle)
+                self._bundle.clear()
+
+    def _add_hashes(self, level: int, start: int, hashes: Sequence[bytes]) -> None:
         if level == len(self._tiles):
             self._tiles.append([])
-        hashes = self._tiles[level]
-        hashes.append(subtree)
+        unfinished = self._tiles[level]
         self._changed.add(level)
-        n = ((self.frontier.size >> HEIGHT * level) - 1) // WIDTH
-        if len(hashes) == 1:
-            self._entered.append(Tile(level, n))
-        if len(hashes) == WIDTH:
-            self._finished[Tile(level, n)] = b"".join(hashes)
-            hashes.clear()
+        for n, run in _runs(start, hashes):
+            if not unfinished:
+                self._entered.append(Tile(level, n))
+            unfinished += run
+            if len(unfinished) == WIDTH:
+                self._finished[Tile(level, n)] = b"".join(unfinished)
+                unfinished.clear()
+
+
+def _runs(start: int, items: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """The items by the tile that they fall into, with its index; the first item stands at `start`."""
+    at = 0
+    while at < len(items):
+        n, before = divmod(start + at, WIDTH)
+        run = items[at : at + WIDTH - before]
+        yield n, run
+        at += len(run)
 
 
 def clear_leftovers(store: Store, size: int) -> None:

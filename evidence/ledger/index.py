@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
 
 from evidence.ledger.entries import FactsOf
 from evidence.ledger.errors import LedgerError, LedgerRolledBack
@@ -23,25 +24,36 @@ from evidence.proofs.keys import Verifier
 from evidence.proofs.merkle import span_root
 from evidence.proofs.notes import Checkpoint, open_checkpoint
 
-_SCHEMA = """
+# Rows lie in the order of the log, and only the eight bytes of a key by which it is looked up lie in an
+# order of their own: an append to a long log then changes a few pages, and not one for each entry.
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entry (
-    identity BLOB PRIMARY KEY, position INTEGER NOT NULL, payload BLOB NOT NULL
-) WITHOUT ROWID;
+    position INTEGER PRIMARY KEY, prefix INTEGER NOT NULL, identity BLOB NOT NULL, payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entry_prefix ON entry (prefix);
 CREATE TABLE IF NOT EXISTS covered (only INTEGER PRIMARY KEY CHECK (only = 1), checkpoint BLOB NOT NULL);
 """
 
-
-_KEYS_AT_ONCE = 500
+_KEYS_AT_ONCE: Final = 500
 """Parameters of one statement; SQLite allows at least 999."""
 
+_PREFIX_BYTES: Final = 8
+"""Of a key, as SQLite's integer."""
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """An entry as the index knows it: identity, place in the log, SHA-256 of the envelope's payload."""
+Row: TypeAlias = tuple[int, bytes, bytes]
+"""Position of an entry, key of its identity, SHA-256 of its envelope's payload."""
 
-    identity: str
+
+class Indexed(NamedTuple):
+    """An entry as the index knows it: its place in the log, SHA-256 of the envelope's payload."""
+
     position: int
     payload: bytes
+
+
+def identity_key(identity: str) -> bytes:
+    """The key under which the index has an identity."""
+    return hashlib.sha256(identity.encode()).digest()
 
 
 class IdentityIndex:
@@ -56,6 +68,7 @@ class IdentityIndex:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         # WAL with NORMAL may lose the last transactions in a power cut, never the file's consistency;
         # what is lost is read from the log again.
+        # An index of another layout fails here, as a damaged one does.
         self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -68,30 +81,30 @@ class IdentityIndex:
             raise sqlite3.DatabaseError("the remembered checkpoint is not bytes")
         return None if row is None else row[0]
 
-    def find(self, identities: Sequence[str]) -> dict[str, Indexed]:
-        """The entries with these identities, as far as there are any."""
-        keys = {_key(identity): identity for identity in identities}
-        found: dict[str, Indexed] = {}
-        for some in _batched(tuple(keys), _KEYS_AT_ONCE):
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Indexed]:
+        """The entries with these keys, as far as there are any."""
+        wanted = set(keys)
+        found: dict[bytes, Indexed] = {}
+        for some in _batched(keys, _KEYS_AT_ONCE):
             marks = ",".join("?" * len(some))
             rows = self._database.execute(
-                f"SELECT identity, position, payload FROM entry WHERE identity IN ({marks})",  # noqa: S608
-                some,
+                f"SELECT identity, position, payload FROM entry WHERE prefix IN ({marks}) ORDER BY position",  # noqa: S608
+                [_prefix(key) for key in some],
             )
             for key, position, payload in rows:
-                identity = keys[bytes(key)]
-                found[identity] = Indexed(identity, int(position), bytes(payload))
+                # A log may hold an identity twice only when it was made by other software; the first counts.
+                if key in wanted:
+                    found.setdefault(bytes(key), Indexed(int(position), bytes(payload)))
         return found
 
-    def add(self, entries: Iterable[Indexed], checkpoint: bytes) -> None:
+    def add(self, entries: Iterable[Row], checkpoint: bytes) -> None:
         """Add entries and remember the checkpoint that covers them, in one transaction."""
         with closing(self._database.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                # A log may hold an identity twice only when it was made by other software; the first counts.
                 cursor.executemany(
-                    "INSERT OR IGNORE INTO entry VALUES (?, ?, ?)",
-                    ((_key(item.identity), item.position, item.payload) for item in entries),
+                    "INSERT INTO entry VALUES (?, ?, ?, ?)",
+                    ((position, _prefix(key), key, payload) for position, key, payload in entries),
                 )
                 cursor.execute("INSERT OR REPLACE INTO covered VALUES (1, ?)", (checkpoint,))
             except BaseException:
@@ -146,7 +159,7 @@ class LogIndex:
         except sqlite3.DatabaseError as error:
             raise LedgerError(f"cannot keep an index in {self._path}: {error}") from error
 
-    def remember(self, rows: Iterable[Indexed], signed: bytes) -> None:
+    def remember(self, rows: Iterable[Row], signed: bytes) -> None:
         """Add what was just published. A cache that fails here is behind and catches up next time."""
         try:
             if self._open is not None:
@@ -186,12 +199,12 @@ class LogIndex:
             )
         return old.size
 
-    def _rows(self, start: int, stop: int) -> Iterator[Indexed]:
+    def _rows(self, start: int, stop: int) -> Iterator[Row]:
         entries = TileReader(self._store, stop).entries(start, stop)
         for position, entry in enumerate(entries, start=start):
             with suppress(MalformedEnvelope):  # not judged here: `verify_ledger` names it
                 facts = self._facts_of(entry)
-                yield Indexed(facts.identity, position, facts.payload_digest)
+                yield position, identity_key(facts.identity), facts.payload_digest
 
 
 def _batched(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
@@ -200,5 +213,5 @@ def _batched(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
         yield keys[start : start + size]
 
 
-def _key(identity: str) -> bytes:
-    return hashlib.sha256(identity.encode()).digest()
+def _prefix(key: bytes) -> int:
+    return int.from_bytes(key[:_PREFIX_BYTES], "big", signed=True)

@@ -26,6 +26,7 @@ from evidence.proofs.statement import Statement
 ROTATION: Final = "posture.log_key/v1"
 ROTATIONS: Final = "log.rotations"
 
+_ROTATION: Final = ROTATION.encode()
 _SUBJECT: Final = re.compile(r"log-key:([0-9a-f]{64})")
 _UNIT: Final = re.compile(r"log-key/([0-9a-f]{64})")
 
@@ -71,6 +72,8 @@ class KeyChain:
 
     def of_entry(self, index: int) -> bytes:
         """The key that may sign entry `index`; a rotation still belongs to the key that goes."""
+        if not self.rotations:
+            return self.own
         return self.keys[sum(rotation.entry < index for rotation in self.rotations)]
 
     def of_size(self, size: int) -> bytes:
@@ -108,7 +111,7 @@ def read_chain(store: Store, size: int, own: bytes) -> KeyChain:
 
 def is_rotation(envelope: Envelope) -> bool:
     """Whether an envelope of the log holds a change of key."""
-    return ROTATION.encode() in envelope.payload and _kind(envelope) == ROTATION
+    return _ROTATION in envelope.payload and _kind(envelope) == ROTATION
 
 
 def parse_rotation(index: int, entry: bytes) -> Rotation:

@@ -7,16 +7,16 @@ together or not at all. Formats: c2sp.org/tlog-tiles, tlog-checkpoint and tlog-p
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from evidence.ledger.blobs import MAX_BLOB_BYTES, BlobReader, blob_file, framed_blob
+from evidence.ledger.admission import Admitted, admitted, blobs_of
+from evidence.ledger.blobs import BlobReader, blob_file, framed_blob
 from evidence.ledger.edge import Edge, clear_leftovers
-from evidence.ledger.entries import EntryFacts, FactsOf, PendingEntry, statement_facts
+from evidence.ledger.entries import FactsOf, PendingEntry, SignedEntry, statement_facts
 from evidence.ledger.errors import (
     EntryRefused,
     IdentityConflict,
@@ -33,16 +33,15 @@ from evidence.ledger.keychain import (
     Rotation,
     clear_hint,
     hint,
-    is_rotation,
     parse_rotation,
     read_chain,
 )
-from evidence.ledger.layout import CHECKPOINT, MAX_ENTRY_BYTES, VERIFIER_KEY
+from evidence.ledger.layout import CHECKPOINT, VERIFIER_KEY
 from evidence.ledger.store import CACHE, DirectoryStore, Store
 from evidence.ledger.tiles import TileReader
 from evidence.ledger.uncollected import uncollected
 from evidence.proofs.dsse import Envelope, verify
-from evidence.proofs.errors import MalformedEnvelope, ProofsError
+from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import Signer, Verifier
 from evidence.proofs.merkle import (
     EMPTY_ROOT,
@@ -76,17 +75,6 @@ class Receipt:
     index: int
     leaf: bytes
     duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """A pending entry that is not in the log yet, and its place there."""
-
-    position: int
-    pending: PendingEntry
-    facts: EntryFacts
-    indexed: Indexed
-    leaf: bytes
 
 
 class Ledger:
@@ -175,7 +163,7 @@ class Ledger:
         """The published checkpoint as a signed note; what an auditor should keep."""
         return self._head().signed
 
-    def append(self, entries: Iterable[PendingEntry]) -> tuple[Receipt, ...]:
+    def append(self, entries: Iterable[PendingEntry | SignedEntry]) -> tuple[Receipt, ...]:
         """Log a batch; durable on return, all of it or nothing.
 
         Entries may be made while they are taken; the lock is held only after the last one.
@@ -193,14 +181,14 @@ class Ledger:
         if self._signer is None:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; nothing can be appended")
         with uncollected():
-            read = [(entry, self._read_pending(entry)) for entry in entries]
-            _refuse_rotations(facts for _, facts in read)
+            batch = [admitted(entry, self._facts_of) for entry in entries]
+            _refuse_rotations(batch)
             with self._mutex, self._store.sequencing() as in_order:
                 if not in_order:
                     self._edge = None
                 head = self._head()
                 index = self._index.at(head)
-                receipts, new = self._plan(read, index, head.checkpoint.size)
+                receipts, new = self._plan(batch, index, head.checkpoint.size)
                 if new:
                     self._commit(self._signer, head, new)
         return receipts
@@ -211,7 +199,7 @@ class Ledger:
         self._head()
         return self._chain
 
-    def rotate(self, entry: PendingEntry, successor: Signer) -> Receipt:
+    def rotate(self, entry: PendingEntry | SignedEntry, successor: Signer) -> Receipt:
         """Log a change of key (see `keychain`); from its checkpoint on, the successor signs.
 
         Raises:
@@ -219,13 +207,13 @@ class Ledger:
         """
         if self._signer is None:
             raise ReadOnlyLedger(f"{self.origin} was opened without a signer; its key cannot be changed")
-        facts = self._read_pending(entry)
+        batch = [admitted(entry, self._facts_of)]
         with self._mutex, self._store.sequencing() as in_order:
             if not in_order:
                 self._edge = None
             head = self._head()
-            rotation = _checked_rotation(head.checkpoint.size, entry, self._signer, successor)
-            receipts, new = self._plan([(entry, facts)], self._index.at(head), head.checkpoint.size)
+            rotation = _checked_rotation(head.checkpoint.size, entry.envelope, self._signer, successor)
+            receipts, new = self._plan(batch, self._index.at(head), head.checkpoint.size)
             chain = KeyChain(self._chain.own, (*self._chain.rotations, rotation))
             self._commit(successor, head, new, {ROTATIONS: hint([item.entry for item in chain.rotations])})
             self._signer, self._chain = successor, chain
@@ -316,39 +304,23 @@ class Ledger:
             self._trusted = (Ed25519Verifier(self._chain.newest),)
             return _opened(signed, self.origin, self._trusted)
 
-    def _read_pending(self, entry: PendingEntry) -> EntryFacts:
-        if len(entry.envelope) > MAX_ENTRY_BYTES:
-            raise EntryRefused(
-                f"{entry.identity}: {len(entry.envelope)} bytes, an entry has at most {MAX_ENTRY_BYTES}; "
-                "log a large payload by digest, as a blob"
-            )
-        try:
-            facts = self._facts_of(entry.envelope)
-        except MalformedEnvelope as error:
-            raise EntryRefused(f"{entry.identity}: {error}") from error
-        if facts.identity != entry.identity:
-            raise EntryRefused(f"identity {entry.identity} was given, the envelope says {facts.identity}")
-        return facts
-
     def _plan(
-        self, entries: Sequence[tuple[PendingEntry, EntryFacts]], index: IdentityIndex, size: int
-    ) -> tuple[tuple[Receipt, ...], list[_New]]:
+        self, batch: Sequence[Admitted], index: IdentityIndex, size: int
+    ) -> tuple[tuple[Receipt, ...], list[Admitted]]:
         """Sort out what is in the log or earlier in the batch; conflicts are refused before any write."""
         receipts: list[Receipt] = []
-        new: list[_New] = []
-        known_already = index.find([facts.identity for _, facts in entries])
-        for pending, facts in entries:
-            known = known_already.get(facts.identity)
+        new: list[Admitted] = []
+        known_already = index.find([item.key for item in batch])
+        for item in batch:
+            known = known_already.get(item.key)
             if known is None:
                 position = size + len(new)
-                indexed = Indexed(facts.identity, position, facts.payload_digest)
-                known_already[facts.identity] = indexed
-                leaf = leaf_hash(pending.envelope)
-                new.append(_New(position, pending, facts, indexed, leaf))
-                receipts.append(Receipt(position, leaf))
-            elif known.payload != facts.payload_digest:
+                known_already[item.key] = Indexed(position, item.payload)
+                new.append(item)
+                receipts.append(Receipt(position, item.leaf))
+            elif known.payload != item.payload:
                 raise IdentityConflict(
-                    f"{facts.identity} is entry {known.position} of {self.origin} with other content; "
+                    f"{item.identity} is entry {known.position} of {self.origin} with other content; "
                     "an observation is logged once, a later one needs its own run"
                 )
             else:
@@ -356,7 +328,7 @@ class Ledger:
                 receipts.append(Receipt(known.position, leaf, duplicate=True))
         return tuple(receipts), new
 
-    def _leaf(self, position: int, size: int, new: Sequence[_New]) -> bytes:
+    def _leaf(self, position: int, size: int, new: Sequence[Admitted]) -> bytes:
         if position >= size:
             return new[position - size].leaf
         return TileReader(self._store, size).node(0, position)
@@ -365,16 +337,16 @@ class Ledger:
         self,
         signer: Signer,
         head: Head,
-        new: Sequence[_New],
+        new: Sequence[Admitted],
         beside: Mapping[str, bytes] | None = None,
     ) -> None:
         edge = self._loaded_edge(head)
         # Until the checkpoint is out, the edge in memory runs ahead of the log: a failure drops it.
         self._edge = None
-        blobs = _blobs_of(new)
-        place = blob_file(head.checkpoint.size)
-        for item in new:
-            edge.append(item.pending.envelope, item.leaf)
+        size = head.checkpoint.size
+        blobs = b"".join(framed_blob(digest, blob) for digest, blob in blobs_of(new).items())
+        place = blob_file(size)
+        edge.extend([item.envelope for item in new], [item.leaf for item in new])
         growth = edge.take()
         # A writer that died here may have left blobs and partial tiles of an append that never counted.
         for leftover in (*growth.entered, *(() if blobs else (place,))):
@@ -384,7 +356,8 @@ class Ledger:
         signed = sign_checkpoint(checkpoint, signer)
         self._store.publish(signed)
         self._read_head, self._edge = Head(signed, checkpoint), (signed, edge)
-        self._index.remember([item.indexed for item in new], signed)
+        rows = ((position, item.key, item.payload) for position, item in enumerate(new, start=size))
+        self._index.remember(rows, signed)
         for folder in growth.replaced:
             self._store.discard(folder)
 
@@ -394,28 +367,6 @@ class Ledger:
         clear_leftovers(self._store, head.checkpoint.size)
         clear_hint(self._store, head.checkpoint.size)
         return Edge.load(TileReader(self._store, head.checkpoint.size), head.checkpoint)
-
-
-def _blobs_of(batch: Sequence[_New]) -> bytes:
-    """The batch's blobs as one file, each once, in the order of entries and subjects.
-
-    Raises:
-        EntryRefused: a blob that its entry does not commit to, or one that it does and that was not given.
-    """
-    written: dict[bytes, bytes] = {}
-    for item in batch:
-        given = {hashlib.sha256(blob).digest(): blob for blob in item.pending.blobs}
-        for digest in map(bytes.fromhex, item.facts.blobs):
-            content = given.pop(digest, None)
-            if content is None:
-                raise EntryRefused(f"{item.facts.identity}: blob {digest.hex()} was not given")
-            if len(content) > MAX_BLOB_BYTES:
-                raise EntryRefused(f"{item.facts.identity}: a blob of {len(content)} bytes; at most 4 GiB")
-            written[digest] = content
-        if given:
-            unbound = next(iter(given)).hex()
-            raise EntryRefused(f"{item.facts.identity}: the envelope does not commit to blob {unbound}")
-    return b"".join(framed_blob(digest, content) for digest, content in written.items())
 
 
 def _begin(store: DirectoryStore, path: Path, origin: str, signer: Signer) -> None:
@@ -461,15 +412,15 @@ def _refuse_retired(chain: KeyChain, signer: Signer | None, origin: str) -> None
         )
 
 
-def _refuse_rotations(batch: Iterable[EntryFacts]) -> None:
-    for facts in batch:
-        if is_rotation(facts.envelope):
-            raise EntryRefused(f"{facts.identity} changes the log's key; `Ledger.rotate` does that")
+def _refuse_rotations(batch: Iterable[Admitted]) -> None:
+    for item in batch:
+        if item.rotates:
+            raise EntryRefused(f"{item.identity} changes the log's key; `Ledger.rotate` does that")
 
 
-def _checked_rotation(index: int, entry: PendingEntry, retired: Signer, successor: Signer) -> Rotation:
+def _checked_rotation(index: int, entry: bytes, retired: Signer, successor: Signer) -> Rotation:
     try:
-        rotation = parse_rotation(index, entry.envelope)
+        rotation = parse_rotation(index, entry)
     except LedgerDamaged as error:
         raise EntryRefused(str(error)) from error
     if (rotation.retired, rotation.successor) != (retired.public, successor.public):

@@ -26,14 +26,19 @@ class _Tree:
 
     def extend(self, leaves: list[bytes], watch: int | None) -> bytes | None:
         """Append leaf hashes; return the root at the size `watch` if it was passed."""
-        watched = None
-        for leaf in leaves:
-            closed = self.frontier.append(leaf)
-            if len(closed) > HEIGHT:
-                self.subtrees.append(closed[HEIGHT])
-            if self.frontier.size == watch:
-                watched = self.frontier.root()
+        until = 0 if watch is None else watch - self.frontier.size
+        if not 0 < until <= len(leaves):
+            self._add(leaves)
+            return None
+        self._add(leaves[:until])
+        watched = self.frontier.root()
+        self._add(leaves[until:])
         return watched
+
+    def _add(self, leaves: list[bytes]) -> None:
+        self.subtrees += [
+            subtree for row in self.frontier.extend(leaves)[HEIGHT : HEIGHT + 1] for subtree in row
+        ]
 
     def fork(self) -> _Tree:
         """A copy that goes its own way."""

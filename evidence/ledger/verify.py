@@ -7,13 +7,15 @@ named. Without a key from elsewhere a log made anew would pass, and the report s
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
-from evidence.ledger.blobs import BLOBS, blob_file, frames, parse_blob_file
+from evidence.ledger.blobs import BLOBS, blob_file, frames, holds_in_order, parse_blob_file
 from evidence.ledger.entries import EntryFacts, FactsOf, statement_facts
 from evidence.ledger.errors import LedgerError, NotStored
+from evidence.ledger.index import identity_key
 from evidence.ledger.keychain import ROTATIONS, KeyChain, is_rotation, read_chain
 from evidence.ledger.layout import (
     CHECKPOINT,
@@ -39,6 +41,12 @@ from evidence.proofs.signers import Ed25519Verifier
 
 PROGRESS_EVERY = 4
 """Bundles between two calls of the progress function."""
+
+_Found: TypeAlias = tuple[int, int, EntryFacts]
+"""Position of an entry, its offset in the bundle, and what it says."""
+
+_Wrong: TypeAlias = tuple[int, int, str]
+"""Position of an entry, its offset in the bundle, and what does not hold."""
 
 
 def verify_ledger(
@@ -163,9 +171,8 @@ class _Verification:
         self._report = report
         self._checkpoint = checkpoint
         self._chain = chain
-        self._signers = signers
         self._rotations = {rotation.entry for rotation in chain.rotations}
-        self._keys = {key: Ed25519Verifier(key) for key in chain.keys}
+        self._trusted = {key: dsse.by_key_id((Ed25519Verifier(key), *signers)) for key in chain.keys}
         self._facts_of = facts_of
         self._partial = partial
         self._identities: set[bytes] = set()
@@ -178,8 +185,7 @@ class _Verification:
         watch = None if old is None else old.size
         rebuild = Rebuild(self._store, self._report, watch=watch, partial=self._partial)
         for bundle in tiles_of(None, size):
-            for position, (offset, entry) in enumerate(rebuild.bundle(bundle), start=bundle.n * WIDTH):
-                self._entry(bundle.name, position, offset, entry)
+            self._bundle(bundle, rebuild.bundle(bundle))
             if progress is not None and (bundle.n % PROGRESS_EVERY == 0 or bundle.end == size):
                 progress(bundle.end, size)
         rebuild.settle(self._checkpoint.root)
@@ -231,16 +237,21 @@ class _Verification:
     def _blob_file(self, name: str, expected: dict[bytes, int]) -> None:
         """Check one file; what was found intact is taken out of `expected`."""
         try:
-            for frame in frames(self._store.read(name), where=name):
-                entry = expected.get(frame.digest)
-                if entry is None:
+            content = self._store.read(name)
+            if holds_in_order(content, expected):
+                self._report.blobs += len(expected)
+                expected.clear()
+                return
+            for frame in frames(content, where=name):
+                entry = expected.pop(frame.digest, None)
+                if entry is not None and frame.intact:
+                    self._report.blobs += 1
+                elif entry is None:
                     self._report.add(name, "no entry commits to this blob", offset=frame.offset)
-                elif not frame.intact:
+                else:
+                    expected[frame.digest] = entry
                     what = f"a blob does not have its digest {frame.digest.hex()}"
                     self._report.add(name, what, entry=entry, offset=frame.offset)
-                else:
-                    self._report.blobs += 1
-                    del expected[frame.digest]
         except LedgerError as error:
             self._report.add(name, str(error))
 
@@ -252,32 +263,48 @@ class _Verification:
             what = f"blob {digest.hex()} is missing; an entry commits to it"
             self._report.add(file, what, entry=entry)
 
-    def _entry(self, file: str, position: int, offset: int, entry: bytes) -> None:
-        try:
-            facts = self._facts_of(entry)
-            dsse.verify(facts.envelope, (self._keys[self._chain.of_entry(position)], *self._signers))
-        except InvalidSignature as error:
-            self._report.add(file, f"signature: {error}", entry=position, offset=offset)
-            return
-        except ProofsError as error:
-            self._report.add(file, str(error), entry=position, offset=offset)
-            return
-        self._report.signatures += 1
-        self._known_rotation(file, position, offset, facts)
-        self._unique(file, position, offset, facts)
-        for digest in facts.blobs:
-            self._commitments.append((position, bytes.fromhex(digest)))
+    def _bundle(self, bundle: Tile, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Check the entries of a bundle; of those that are wrong, the first is named."""
+        wrong: list[_Wrong] = []
+        # One kind of work after the other, as each then finds its own in the processor's caches.
+        read = self._readable(enumerate(entries, start=bundle.n * WIDTH), wrong)
+        signed = self._signed(read, wrong)
+        for position, offset, facts in signed:
+            self._single(position, offset, facts, wrong)
+            self._commitments += [(position, bytes.fromhex(digest)) for digest in facts.blobs]
+        self._report.signatures += len(signed)
+        for position, offset, message in sorted(wrong, key=itemgetter(0))[:1]:
+            self._report.add(bundle.name, message, entry=position, offset=offset)
 
-    def _known_rotation(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
+    def _readable(
+        self, entries: Iterable[tuple[int, tuple[int, bytes]]], wrong: list[_Wrong]
+    ) -> list[_Found]:
+        read: list[_Found] = []
+        for position, (offset, entry) in entries:
+            try:
+                read.append((position, offset, self._facts_of(entry)))
+            except ProofsError as error:
+                wrong.append((position, offset, str(error)))
+        return read
+
+    def _signed(self, read: Sequence[_Found], wrong: list[_Wrong]) -> list[_Found]:
+        signed: list[_Found] = []
+        for found in read:
+            position, offset, facts = found
+            try:
+                dsse.verify_by(facts.envelope, self._trusted[self._chain.of_entry(position)])
+                signed.append(found)
+            except InvalidSignature as error:
+                wrong.append((position, offset, f"signature: {error}"))
+        return signed
+
+    def _single(self, position: int, offset: int, facts: EntryFacts, wrong: list[_Wrong]) -> None:
+        """See that a change of key is a known one, and that no other entry has this identity."""
         if is_rotation(facts.envelope) and position not in self._rotations:
-            message = f"a change of key that {ROTATIONS} does not name"
-            self._report.add(file, message, entry=position, offset=offset)
-
-    def _unique(self, file: str, position: int, offset: int, facts: EntryFacts) -> None:
-        identity = hashlib.sha256(facts.identity.encode()).digest()
+            wrong.append((position, offset, f"a change of key that {ROTATIONS} does not name"))
+        identity = identity_key(facts.identity)
         if identity in self._identities:
-            message = f"a second entry with identity {facts.identity}"
-            self._report.add(file, message, entry=position, offset=offset)
+            wrong.append((position, offset, f"a second entry with identity {facts.identity}"))
         self._identities.add(identity)
 
     def _upper_tile(self, tile: Tile, subtrees: Sequence[bytes]) -> None:

@@ -10,7 +10,8 @@ import json
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final, NoReturn, cast
+from json.encoder import encode_basestring
+from typing import Any, Final, NoReturn
 
 from evidence.proofs.errors import CanonicalError
 
@@ -35,10 +36,14 @@ def canonical_bytes(value: object) -> bytes:
             are not text, more than 128 levels, and types that JSON does not have.
     """
     try:
-        text = _plain_text(value) if _is_plain(value, MAX_DEPTH) else "".join(_chunks(value, MAX_DEPTH))
-        return text.encode("utf-8")
+        return _text(value).encode("utf-8")
     except UnicodeEncodeError as error:
         raise CanonicalError("text holds a lone surrogate, which UTF-8 cannot carry") from error
+
+
+def canonical_texts(texts: Iterable[str]) -> str:
+    """The RFC 8785 form of an array of texts, as text; they hold no lone surrogates."""
+    return f"[{','.join(map(_string, texts))}]"
 
 
 def parse_strict(content: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:  # noqa: ANN401 - JSON
@@ -52,7 +57,7 @@ def parse_strict(content: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:  # 
         raise CanonicalError(f"JSON of {len(content)} bytes; the limit here is {limit}")
     try:
         text = content.decode("utf-8")
-        value = _STRICT.decode(text)
+        value = _parsed(text)
     except CanonicalError:
         raise
     except (ValueError, RecursionError) as error:
@@ -61,29 +66,47 @@ def parse_strict(content: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> Any:  # 
     return value
 
 
+_SIMPLE: Final = frozenset({str, bool, type(None)})
+"""What has one form wherever it stands."""
+
+_CONTAINERS: Final = frozenset({dict, list, tuple})
+
 _plain_text: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
 ).encode
 """RFC 8785 for plain values, at the speed of Python's own encoder."""
 
 
-def _is_plain(value: object, levels: int) -> bool:
+def _text(value: object) -> str:
+    if type(value) is str:
+        return _string(value)
+    return _plain_text(value) if _is_plain(value) else "".join(_chunks(value, MAX_DEPTH))
+
+
+def _is_plain(value: object) -> bool:
     """Whether Python's encoder writes a value as RFC 8785 does: no float, no large integer, ASCII keys."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return -MAX_INTEGER <= cast("int", value) <= MAX_INTEGER
-    if levels == 0:
+    keys: list[Any] = []
+    # Not by recursion: most values are small, and a call for each part would cost more than to look at it.
+    waiting: list[tuple[Iterable[Any], int]] = [((value,), MAX_DEPTH)]
+    while waiting:
+        members, levels = waiting.pop()
+        for item in members:
+            kind = type(item)
+            if kind in _SIMPLE or (kind is int and -MAX_INTEGER <= item <= MAX_INTEGER):
+                continue
+            if kind not in _CONTAINERS or levels == 0:
+                return False
+            if kind is dict:
+                keys += item
+            waiting.append((item.values() if kind is dict else item, levels - 1))
+    return _are_ascii(keys)
+
+
+def _are_ascii(keys: Iterable[Any]) -> bool:
+    try:
+        return "".join(keys).isascii()
+    except TypeError:  # a key that is not text
         return False
-    if kind is dict:
-        return all(
-            type(key) is str and key.isascii() and _is_plain(item, levels - 1)
-            for key, item in cast("dict[Any, Any]", value).items()
-        )
-    if kind is list or kind is tuple:
-        return all(_is_plain(item, levels - 1) for item in cast("list[Any]", value))
-    return False
 
 
 def _chunks(value: object, levels: int) -> Iterable[str]:
@@ -131,7 +154,7 @@ def _utf16(key: object) -> bytes:
     return key.encode("utf-16-be")
 
 
-_string: Final = json.JSONEncoder(ensure_ascii=False).encode
+_string: Final = encode_basestring
 """RFC 8785 section 3.2.2.2 escapes what Python's encoder escapes, in the same letters."""
 
 
@@ -205,7 +228,17 @@ _STRICT: Final = json.JSONDecoder(
 )
 
 
+def _parsed(text: str) -> object:
+    try:
+        value, end = _STRICT.raw_decode(text)
+    except json.JSONDecodeError:
+        return _STRICT.decode(text)
+    # White space around the value is rare; the whole decoder allows it, and words the other refusals.
+    return value if end == len(text) else _STRICT.decode(text)
+
+
 def _refuse_depth_and_surrogates(value: object, text: str) -> None:
     """Walk the value only where the text makes one of the two possible; most documents are not walked."""
-    if text.count("[") + text.count("{") > MAX_DEPTH or "\\ud" in text.lower():
+    surrogates = "\\u" in text and "\\ud" in text.lower()
+    if surrogates or text.count("[") + text.count("{") > MAX_DEPTH:
         canonical_bytes(value)

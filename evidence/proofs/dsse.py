@@ -7,29 +7,28 @@ it trusts it. Decoding is strict, and an envelope without a signature is not an 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from evidence.proofs.canonical import canonical_bytes, parse_strict
-from evidence.proofs.encoding import base64_bytes, base64_text
+from evidence.proofs.encoding import base64_ascii, base64_bytes, base64_text
 from evidence.proofs.errors import InvalidSignature, MalformedEnvelope, ProofsError
 from evidence.proofs.keys import Signer, Verifier, key_id
 
 MAX_SIGNATURES: Final = 16
 
-_USUAL: Final = re.compile(
-    rb'\{"payload":"([A-Za-z0-9+/=]*)","payloadType":"([A-Za-z0-9:./+-]*)",'
-    rb'"signatures":\[\{"keyid":"([A-Za-z0-9:./+-]*)","sig":"([A-Za-z0-9+/=]*)"\}\]\}'
-)
+_USUAL: Final = b'{"payload":"%b","payloadType":"%b","signatures":[{"keyid":"%b","sig":"%b"}]}'
 """The one canonical text of an envelope with one signature and nothing to escape, which nearly all are."""
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9:./+-]*")
+_QUOTES: Final = _USUAL.count(b'"')
+
+_PLAIN: Final = re.compile(rb"[A-Za-z0-9:./+-]*")
 """What JSON never escapes, as media types and key ids are written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """One signature and the id of the key that made it; the id is a hint, never a proof."""
 
     key_id: str
@@ -46,9 +45,8 @@ class Envelope:
 
     def encode(self) -> bytes:
         """The envelope as canonical JSON; `decode` reads nothing else."""
-        if len(self.signatures) == 1 and _PLAIN.fullmatch(self.payload_type + self.signatures[0].key_id):
-            return self._usual().encode()
-        return canonical_bytes(
+        usual = self._usual() if len(self.signatures) == 1 else None
+        return usual or canonical_bytes(
             {
                 "payload": base64_text(self.payload),
                 "payloadType": self.payload_type,
@@ -58,12 +56,12 @@ class Envelope:
             }
         )
 
-    def _usual(self) -> str:
+    def _usual(self) -> bytes | None:
         (only,) = self.signatures
-        return (
-            f'{{"payload":"{base64_text(self.payload)}","payloadType":"{self.payload_type}",'
-            f'"signatures":[{{"keyid":"{only.key_id}","sig":"{base64_text(only.signature)}"}}]}}'
-        )
+        kind, key = self.payload_type.encode(), only.key_id.encode()
+        if not _are_plain(kind, key):
+            return None
+        return _USUAL % (base64_ascii(self.payload), kind, key, base64_ascii(only.signature))
 
     @classmethod
     def decode(cls, content: bytes) -> Envelope:
@@ -73,10 +71,10 @@ class Envelope:
             MalformedEnvelope: not strict JSON, missing or unknown members, stray bits in base64, no
                 signature or more than 16, or not the bytes that `encode` writes.
         """
-        usual = _USUAL.fullmatch(content)
-        if usual is not None:
-            return _usual_envelope(*usual.groups())
         try:
+            usual = _usual_envelope(content)
+            if usual is not None:
+                return usual
             envelope = _envelope(parse_strict(content))
         except MalformedEnvelope:
             raise
@@ -94,9 +92,11 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def sign(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> Envelope:
-    """Sign a payload with each signer (at least one)."""
+    """Sign a payload with each signer: 1 to 16, each another key."""
     if not signers:
         raise InvalidSignature("an envelope needs at least one signer; unsigned evidence is invalid")
+    if len(signers) > MAX_SIGNATURES or len({signer.key_id for signer in signers}) != len(signers):
+        raise InvalidSignature(f"an envelope has at most {MAX_SIGNATURES} signers, and each of them once")
     message = pre_authentication_encoding(payload_type, payload)
     made = tuple(Signature(signer.key_id, signer.sign(message)) for signer in signers)
     return Envelope(payload_type, payload, made)
@@ -111,7 +111,16 @@ def verify(envelope: Envelope, trusted: Sequence[Verifier]) -> tuple[str, ...]:
     Raises:
         InvalidSignature: no trusted key signed it, or a trusted key's signature does not verify.
     """
-    by_id = {key_id(verifier.public): verifier for verifier in trusted}
+    return verify_by(envelope, by_key_id(trusted))
+
+
+def by_key_id(trusted: Iterable[Verifier]) -> dict[str, Verifier]:
+    """Trusted keys as `verify_by` takes them."""
+    return {key_id(verifier.public): verifier for verifier in trusted}
+
+
+def verify_by(envelope: Envelope, by_id: Mapping[str, Verifier]) -> tuple[str, ...]:
+    """The same as `verify` for whoever checks many envelopes: trusted keys by their ids."""
     message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     known = [item for item in envelope.signatures if item.key_id in by_id]
     for item in known:
@@ -122,12 +131,22 @@ def verify(envelope: Envelope, trusted: Sequence[Verifier]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.key_id for item in known))
 
 
-def _usual_envelope(payload: bytes, payload_type: bytes, key: bytes, signature: bytes) -> Envelope:
-    try:
-        made = Signature(key.decode(), base64_bytes(signature))
-        return Envelope(payload_type.decode(), base64_bytes(payload), (made,))
-    except ProofsError as error:
-        raise MalformedEnvelope(f"not a DSSE envelope: {error}") from error
+def _usual_envelope(content: bytes) -> Envelope | None:
+    """Read the usual text, None where it is another one."""
+    parts = content.split(b'"')
+    if len(parts) != _QUOTES + 1:
+        return None
+    # That the members are these shows when they are put in their places again.
+    payload, kind, key, signature = parts[3], parts[7], parts[13], parts[17]
+    if _USUAL % (payload, kind, key, signature) != content or not _are_plain(kind, key):
+        return None
+    made = Signature(key.decode(), base64_bytes(signature))
+    return Envelope(kind.decode(), base64_bytes(payload), (made,))
+
+
+@lru_cache(maxsize=64)
+def _are_plain(kind: bytes, key: bytes) -> bool:
+    return _PLAIN.fullmatch(kind + key) is not None
 
 
 def _envelope(parsed: Any) -> Envelope:  # noqa: ANN401 - parsed JSON

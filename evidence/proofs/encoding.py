@@ -11,9 +11,14 @@ import binascii
 from evidence.proofs.errors import EncodingError
 
 
-def base64_text(content: bytes) -> str:
+def base64_ascii(content: bytes) -> bytes:
     """Standard base64 with padding (RFC 4648 section 4)."""
-    return binascii.b2a_base64(content, newline=False).decode("ascii")
+    return binascii.b2a_base64(content, newline=False)
+
+
+def base64_text(content: bytes) -> str:
+    """The same as text."""
+    return base64_ascii(content).decode("ascii")
 
 
 def base64_bytes(text: str | bytes) -> bytes:
@@ -27,6 +32,6 @@ def base64_bytes(text: str | bytes) -> bytes:
         content = binascii.a2b_base64(written, strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise EncodingError(f"not base64: {text[:60]!r}") from error
-    if binascii.b2a_base64(content, newline=False) != written:
+    if base64_ascii(content) != written:
         raise EncodingError(f"base64 with stray bits or padding: {text[:60]!r}")
     return content

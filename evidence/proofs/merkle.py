@@ -51,14 +51,30 @@ class Frontier:
 
     def append(self, leaf: bytes) -> list[bytes]:
         """Add a leaf hash; return the complete subtrees that it closes, from level 0 upwards."""
-        closed = [leaf]
+        return [row[0] for row in self.extend([leaf]) if row]
+
+    def extend(self, leaves: Sequence[bytes]) -> list[list[bytes]]:
+        """Add leaf hashes; return the complete subtrees that they close, a row for each level from 0 upwards.
+
+        A level at a time, so that many leaves cost little more than their hashes.
+        """
+        rows = [list(leaves)]
+        odd: list[bytes] = []
         below = self.size
-        while below & 1:
-            closed.append(node_hash(self.peaks.pop(), closed[-1]))
+        while rows[-1]:
+            pairs = [self.peaks.pop(), *rows[-1]] if below & 1 else rows[-1]
+            if len(pairs) & 1:
+                odd.append(pairs[-1])
+            rows.append(
+                [
+                    hashlib.sha256(NODE_PREFIX + left + right).digest()
+                    for left, right in zip(pairs[::2], pairs[1::2], strict=False)
+                ]
+            )
             below >>= 1
-        self.peaks.append(closed[-1])
-        self.size += 1
-        return closed
+        self.peaks += reversed(odd)
+        self.size += len(leaves)
+        return rows[:-1]
 
     def root(self) -> bytes:
         """The tree's root; of an empty tree, the hash of nothing."""
@@ -73,8 +89,7 @@ class Frontier:
 def tree_root(leaves: Iterable[bytes]) -> bytes:
     """The root over leaf hashes."""
     frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
+    frontier.extend(list(leaves))
     return frontier.root()
 
 

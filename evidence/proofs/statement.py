@@ -9,19 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from evidence.proofs.canonical import canonical_bytes, parse_strict
+from evidence.proofs.canonical import MAX_DEPTH, canonical_bytes, parse_strict
 from evidence.proofs.errors import MalformedEnvelope, ProofsError
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
+_USUAL_BEGINNING: Final = b'{"_type":"%b","predicate":' % STATEMENT_TYPE.encode()
+_AFTER_PREDICATE: Final = b',"predicateType":"'
+_USUAL_SUBJECT: Final = rb'\{"digest":\{"sha256":"[0-9a-f]{64}"\},"name":"[ !#-\[\]-~]*"\}'
+_USUAL_END: Final = re.compile(
+    rb',"predicateType":"([ !#-\[\]-~]*)","subject":\[((?:%b(?:,%b)*)?)\]\}'
+    % (_USUAL_SUBJECT, _USUAL_SUBJECT)
+)
+"""The end of a canonical statement whose type and names of subjects are ASCII without escapes."""
+
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """Something that the statement is about: a name and the SHA-256 of its bytes in hex."""
 
     name: str
@@ -38,14 +46,19 @@ class Statement:
 
     def encode(self) -> bytes:
         """The statement as canonical JSON: the payload of an envelope."""
-        return canonical_bytes(
+        members = canonical_bytes(
             {
                 "_type": STATEMENT_TYPE,
-                "subject": [{"name": item.name, "digest": {"sha256": item.sha256}} for item in self.subjects],
-                "predicateType": self.predicate_type,
                 "predicate": dict(self.predicate),
+                "predicateType": self.predicate_type,
             }
         )
+        # Subjects are all of one shape and the last member, so they are written after the others.
+        subjects = [
+            b'{"digest":{"sha256":%b},"name":%b}' % (canonical_bytes(item.sha256), canonical_bytes(item.name))
+            for item in self.subjects
+        ]
+        return b'%b,"subject":[%b]}' % (members[:-1], b",".join(subjects))
 
     @classmethod
     def parse(cls, content: bytes) -> Statement:
@@ -56,6 +69,9 @@ class Statement:
                 or a subject without exactly one SHA-256.
         """
         try:
+            usual = _usual_statement(content)
+            if usual is not None:
+                return usual
             parsed = parse_strict(content)
         except ProofsError as error:
             raise MalformedEnvelope(f"not an in-toto statement: {error}") from error
@@ -69,6 +85,24 @@ class Statement:
         if not isinstance(parsed["predicateType"], str):
             raise MalformedEnvelope("predicateType is text")
         return cls(tuple(map(_subject, subjects)), parsed["predicateType"], predicate)
+
+
+def _usual_statement(content: bytes) -> Statement | None:
+    """Read a statement of the usual text, None where it is another one.
+
+    What stands before the predicate and what stands after it are whole members of one object. So when the
+    part between them is a JSON value, that value is the predicate, and there is no second reading.
+    """
+    at = content.rfind(_AFTER_PREDICATE)
+    after = _USUAL_END.fullmatch(content, at) if at >= 0 and content.startswith(_USUAL_BEGINNING) else None
+    if after is None or content.count(b"{") + content.count(b"[") > MAX_DEPTH:
+        return None
+    predicate = parse_strict(content[len(_USUAL_BEGINNING) : at])
+    if not isinstance(predicate, dict):
+        return None
+    # Every subject has ten quotes, in the same places.
+    parts = after[2].decode().split('"')
+    return Statement(tuple(map(Subject, parts[9::10], parts[5::10])), after[1].decode(), predicate)
 
 
 def _subject(parsed: object) -> Subject:

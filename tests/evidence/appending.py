@@ -9,7 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from evidence.ledger import Ledger, PendingEntry
+from evidence.ledger import Ledger, PendingEntry, SignedEntry
 from evidence.proofs import dsse
 from evidence.proofs.canonical import canonical_bytes
 from evidence.proofs.signers import Ed25519Signer, Ed25519Verifier
@@ -21,15 +21,25 @@ OTHER = Ed25519Signer.from_seed(bytes(32))
 KEY = Ed25519Verifier(SIGNER.public)
 
 
+def statement(unit: str, *, value: str = "", blobs: tuple[bytes, ...] = ()) -> Statement:
+    """What is said about `unit`."""
+    about = {"run": "r1", "unit": unit, "kind": "test.kind/v1", "subject": "postgres:core"}
+    subjects = tuple(Subject(f"blob-{n}", hashlib.sha256(blob).hexdigest()) for n, blob in enumerate(blobs))
+    return Statement(subjects, "https://example.com/test/v1", about | {"value": value})
+
+
 def entry(
     unit: str, *, value: str = "", blobs: tuple[bytes, ...] = (), signer: Ed25519Signer = SIGNER
 ) -> PendingEntry:
-    """A signed entry about `unit`."""
-    about = {"run": "r1", "unit": unit, "kind": "test.kind/v1", "subject": "postgres:core"}
-    subjects = tuple(Subject(f"blob-{n}", hashlib.sha256(blob).hexdigest()) for n, blob in enumerate(blobs))
-    payload = Statement(subjects, "https://example.com/test/v1", about | {"value": value}).encode()
+    """An entry about `unit` that was signed elsewhere: the log knows its bytes alone."""
+    payload = statement(unit, value=value, blobs=blobs).encode()
     envelope = dsse.sign(PAYLOAD_TYPE, payload, [signer]).encode()
     return PendingEntry(identity(unit), envelope, blobs)
+
+
+def signed(unit: str, *, value: str = "", blobs: tuple[bytes, ...] = ()) -> SignedEntry:
+    """The same entry, signed here."""
+    return SignedEntry(statement(unit, value=value, blobs=blobs), blobs, [SIGNER])
 
 
 def identity(unit: str) -> str:
@@ -47,7 +57,7 @@ def main(path: str, writer: str, count: str, batch: str) -> None:
     ledger = open_log(Path(path))
     for number in range(int(count)):
         units = [f"{writer}-{number}-{n}" for n in range(int(batch))]
-        receipts = ledger.append([entry(unit, blobs=(f"blob of {unit}".encode(),)) for unit in units])
+        receipts = ledger.append([signed(unit, blobs=(f"blob of {unit}".encode(),)) for unit in units])
         for unit, receipt in zip(units, receipts, strict=True):
             print(receipt.index, unit, flush=True)
 

@@ -25,6 +25,7 @@ from evidence.ledger.errors import (
     ReadOnlyLedger,
     StoreFailure,
 )
+from evidence.ledger.index import IdentityIndex, Indexed
 from evidence.ledger.layout import MAX_ENTRY_BYTES, Tile, levels, parse_tile_name, tiles_of
 from evidence.ledger.store import DirectoryStore
 from evidence.proofs.merkle import leaf_hash, tree_root, verify_consistency
@@ -246,7 +247,9 @@ def test_two_instances_see_each_other(path: Path) -> None:
 # The cache
 
 
-@pytest.mark.parametrize("damage", ["missing", "behind", "rubbish", "foreign", "truncated"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "behind", "rubbish", "foreign", "truncated", "of an earlier version"]
+)
 def test_the_index_is_made_anew_when_it_is(path: Path, damage: str) -> None:
     ledger = open_log(path)
     ledger.append(_entries(0, 4))
@@ -260,6 +263,13 @@ def test_the_index_is_made_anew_when_it_is(path: Path, damage: str) -> None:
         IdentityFiles(index).replace(kept)
     elif damage == "rubbish":
         IdentityFiles(index).replace(b"rubbish" * 1000)
+    elif damage == "of an earlier version":
+        IdentityFiles(index).replace(b"")
+        with sqlite3.connect(index) as database:
+            database.execute("CREATE TABLE entry (identity, position, payload)")
+            database.execute("CREATE TABLE covered (only, checkpoint)")
+            database.execute("INSERT INTO covered VALUES (1, ?)", (ledger.signed_checkpoint(),))
+        database.close()
     elif damage == "truncated":
         IdentityFiles(index).replace(kept[: len(kept) // 2])
     else:
@@ -273,6 +283,15 @@ def test_the_index_is_made_anew_when_it_is(path: Path, damage: str) -> None:
         again.append([entry("u2", value="other")])
     assert again.append([entry("new")])[0].index == size
     assert _good(path)
+
+
+def test_the_index_tells_identities_apart_whose_keys_begin_alike(tmp_path: Path) -> None:
+    index = IdentityIndex(tmp_path / "identities.sqlite")
+    one, other, third = (b"\xff" * 8 + bytes([n]) * 24 for n in range(3))
+    index.add([(0, one, b"first"), (1, other, b"other"), (2, one, b"later")], b"checkpoint")
+    assert index.find([other, third]) == {other: Indexed(1, b"other")}
+    assert index.find([one]) == {one: Indexed(0, b"first")}
+    index.close()
 
 
 class IdentityFiles:

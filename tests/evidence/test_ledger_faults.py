@@ -78,13 +78,13 @@ def _expect_all(path: Path, acknowledged: dict[str, int], heads: list[bytes]) ->
     assert report.extends is not None
 
 
-@pytest.mark.parametrize("writers", [4])
+@pytest.mark.parametrize("writers", [4, pytest.param(16, marks=pytest.mark.soak)])
 def test_many_writing_processes_make_one_log(tmp_path: Path, writers: int) -> None:
     path = tmp_path / "log"
     running = [_writer(path, f"w{number}", count=50, batch=1) for number in range(writers)]
     acknowledged: dict[str, int] = {}
     for number, writer in enumerate(running):
-        assert writer.wait(timeout=60) == 0
+        assert writer.wait(timeout=120) == 0
         acknowledged |= _acknowledged(path, f"w{number}")
     assert len(acknowledged) == writers * 50
     assert sorted(acknowledged.values()) == list(range(writers * 50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from evidence.ledger import EntryFacts, Ledger, PendingEntry, statement_facts, verify_ledger
-from evidence.ledger.blobs import HEADER_BYTES, frames
+from evidence.ledger.blobs import HEADER_BYTES, framed_blob, frames
 from evidence.ledger.layout import MAX_ENTRY_BYTES
 from evidence.ledger.store import DirectoryStore
+from evidence.proofs import dsse
 from evidence.proofs.notes import verifier_key_text
 from evidence.proofs.signers import Ed25519Verifier
 from tests.evidence.appending import KEY, ORIGIN, OTHER, SIGNER, entry, open_log
@@ -245,3 +247,47 @@ def test_the_published_form_of_a_log_does_not_change(tmp_path: Path) -> None:
     assert sorted(DirectoryStore(tmp_path / "log").names("tile")) == [
         f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (2, 3, 4)
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda content: content + framed_blob(hashlib.sha256(b"more").digest(), b"more"),
+            "no entry commits",
+        ),
+        (lambda content: content + content, "no entry commits"),
+        (lambda content: content + b"x", "cut off"),
+        (lambda content: content[:-1], "cut off"),
+        (lambda content: b"", "is missing"),
+    ],
+)
+def test_a_file_of_blobs_holds_what_entries_commit_to_and_nothing_else(
+    tmp_path: Path, change: Callable[[bytes], bytes], message: str
+) -> None:
+    path = tmp_path / "log"
+    open_log(path).append([entry("a", blobs=(b"one", b"two")), entry("b", blobs=(b"three",))])
+    file = path / "blobs/000"
+    file.write_bytes(change(file.read_bytes()))
+    first = verify_ledger(path, origin=ORIGIN, key=KEY).first
+    assert first is not None
+    assert first.file == "blobs/000"
+    assert message in first.message
+
+
+def test_the_first_entry_that_is_wrong_is_named_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    def anything(content: bytes) -> EntryFacts:
+        return EntryFacts(dsse.Envelope.decode(content), hashlib.sha256(content).hexdigest(), ())
+
+    blind = Ledger.open(tmp_path / "log", origin=ORIGIN, signer=SIGNER, create=True, facts_of=anything)
+    twice, no_statement = entry("u0", value="again"), dsse.sign("text/plain", b"{}", [SIGNER])
+    wrong = {
+        "twice": twice.envelope,
+        "by another": entry("u1", signer=OTHER).envelope,
+        "no statement": no_statement.encode(),
+    }
+    for envelope in (entry("u0").envelope, *wrong.values()):
+        blind.append([PendingEntry(anything(envelope).identity, envelope)])
+    report = verify_ledger(tmp_path / "log", origin=ORIGIN, key=KEY)
+    assert [(problem.entry, "second entry" in problem.message) for problem in report.problems] == [(1, True)]
+    assert (report.entries, report.signatures) == (4, 2)

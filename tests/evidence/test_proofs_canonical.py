@@ -80,6 +80,12 @@ def test_the_key_order_of_the_rfc() -> None:
     assert ordered == ["\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
 
 
+def _within_itself() -> Any:
+    value: list[Any] = []
+    value += [value, value]
+    return value
+
+
 def _nested(levels: int) -> Any:
     value: Any = []
     for _ in range(levels - 1):
@@ -102,6 +108,11 @@ def _nested(levels: int) -> Any:
         {1, 2},
         object(),
         _nested(129),
+        _within_itself(),
+        {"a": _nested(128)},
+        {"a": {1: 2}},
+        [[2**53]],
+        [b"bytes"],
     ],
 )
 def test_what_has_no_one_form_is_refused(value: Any) -> None:

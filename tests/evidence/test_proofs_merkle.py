@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
@@ -181,3 +181,19 @@ def test_a_frontier_reports_each_complete_subtree_once() -> None:
     closed = [frontier.append(leaf) for leaf in leaves]
     assert [len(levels) for levels in closed] == [1, 2, 1, 3, 1, 2, 1, 4]
     assert closed[7][3] == tree_root(leaves)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 40), max_size=8))
+def test_many_leaves_at_once_are_the_same_as_one_after_the_other(batches: list[int]) -> None:
+    one, many = Frontier(), Frontier()
+    for size in batches:
+        leaves = _leaves(one.size + size)[one.size :]
+        rows: list[list[bytes]] = []
+        for leaf in leaves:
+            for level, subtree in enumerate(one.append(leaf)):
+                rows += [[]] * (level == len(rows))
+                rows[level] = [*rows[level], subtree]
+        closed = many.extend(leaves)
+        assert [row for row in closed if row] == rows
+        assert (many.size, many.peaks, many.root()) == (one.size, one.peaks, tree_root(_leaves(one.size)))

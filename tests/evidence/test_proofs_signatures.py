@@ -20,6 +20,8 @@ from securesystemslib.dsse import Envelope as TheirEnvelope
 from securesystemslib.signer._key import SSlibKey
 
 from evidence.proofs import dsse, ed25519
+from evidence.proofs import statement as statements
+from evidence.proofs.canonical import canonical_bytes
 from evidence.proofs.dsse import Envelope
 from evidence.proofs.ed25519 import ORDER, PRIME, SMALL_ORDER, PureVerifier
 from evidence.proofs.errors import InvalidSignature, KeyProblem, MalformedEnvelope
@@ -361,3 +363,61 @@ def test_other_forms_of_a_statement_are_refused(change: tuple[bytes, bytes]) -> 
     assert change[0] in written
     with pytest.raises(MalformedEnvelope):
         Statement.parse(written.replace(*change))
+
+
+PIECES = [
+    b'"', b"\\", b",", b"{", b"}", b"[", b"]", b":", b" ", b"\n", b"1", b"1.0", b"a", b"A", b"=", b"\xc3\xa9",
+    b"\xff", b'\\"', b"\\u0061", b'"a":1', b',"predicateType":"t"', b',"subject":[]', b'"predicate":{}',
+    b',"payloadType":"t"',
+]  # fmt: skip
+CHANGES = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 4), st.sampled_from(PIECES)), max_size=3)
+
+
+def _changed(content: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    for place, length, piece in changes:
+        at = place % (len(content) + 1)
+        content = content[:at] + piece + content[at + length :]
+    return content
+
+
+def _read(read: Callable[[bytes], object], content: bytes) -> object:
+    try:
+        return read(content)
+    except MalformedEnvelope:
+        return "refused"
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(st.builds(Subject, st.text(max_size=3), st.just("a" * 64)), max_size=3),
+    st.sampled_from(["t", "", "é", 't"', "t\\"]),
+    st.sampled_from([{}, {"a": {"b": [1, "x"]}}, {"predicateType": "t", "subject": []}, {"é": 1.5}]),
+    CHANGES,
+)
+def test_the_usual_text_of_a_statement_has_no_second_reading(
+    subjects: list[Subject], kind: str, predicate: dict[str, Any], changes: list[tuple[int, int, bytes]]
+) -> None:
+    content = _changed(Statement(tuple(subjects), kind, predicate).encode(), changes)
+    with pytest.MonkeyPatch.context() as without:
+        read = _read(Statement.parse, content)
+        without.setattr(statements, "_usual_statement", lambda _: None)
+        assert read == _read(Statement.parse, content)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.binary(max_size=5), st.sampled_from(["t", "", "é", 't"', "t\\"]), CHANGES)
+def test_the_usual_text_of_an_envelope_has_no_second_reading(
+    payload: bytes, kind: str, changes: list[tuple[int, int, bytes]]
+) -> None:
+    content = _changed(dsse.sign(kind, payload, [Ed25519Signer.from_seed(SEED)]).encode(), changes)
+    with pytest.MonkeyPatch.context() as without:
+        read = _read(Envelope.decode, content)
+        without.setattr(dsse, "_usual_envelope", lambda _: None)
+        assert read == _read(Envelope.decode, content)
+
+
+def test_a_statement_of_the_usual_text_is_no_deeper_than_another() -> None:
+    deepest = canonical_bytes({"a": json.loads("[" * 126 + "]" * 126)})
+    for predicate, readable in ((deepest, True), (deepest.replace(b"[]", b"[[]]"), False)):
+        written = Statement((), "t", {}).encode().replace(b"{}", predicate)
+        assert (_read(Statement.parse, written) != "refused") is readable

@@ -58,6 +58,7 @@ def test_picks_are_different_items_of_the_population_and_as_many_as_asked(
     assert set(picks) <= set(range(count))
 
 
+@settings(deadline=None)
 @given(draws())
 def test_a_smaller_sample_is_the_beginning_of_a_larger_one(case: tuple[bytes, int, int]) -> None:
     seed, count, size = case
