@@ -301,7 +301,7 @@ def asked(page: Page, pack: bytes, *, signatures: bool = False) -> set[str]:
 def test_the_page_and_the_program_find_the_same(
     page: Page, pack: Path, folder: Path, tmp_path: Path, writer: Writer
 ) -> None:
-    files = verify.open_pack(pack)
+    files = dict(verify.open_pack(pack))
     verdict = json.loads(files["verdicts/AVL-03.json"])
     verdict["value"]["state"] = "satisfied"
     blobs = next(name for name in files if name.startswith("log/blobs/"))
