@@ -94,12 +94,11 @@ def check_signature(public: bytes, message: bytes, signature: bytes, native: boo
     key, r, s = _point(public), signature[:32], int.from_bytes(signature[32:], "little")
     if len(signature) != 64 or s >= L or {r, public} & WEAK:
         raise Bad("the signature was altered (length, or S above the group order), or the key or R is weak")
+    challenge = int.from_bytes(sha512(r + public + message).digest(), "little") % L
     if native:
         library = importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
         library.Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-        return
-    challenge = int.from_bytes(sha512(r + public + message).digest(), "little") % L
-    if _encoded(_sum((s, BASE), (challenge, (P - key[0], key[1], 1, P - key[3])))) != r:
+    elif _encoded(_sum((s, BASE), (challenge, (P - key[0], key[1], 1, P - key[3])))) != r:
         raise Bad("the signature does not verify")
 
 
@@ -339,7 +338,7 @@ class Verification:
     def _bundle(self, first: int) -> None:
         """The entries of a file, which commit to the payloads beside it, are those of the log."""
         names = [lines_file(kind, first) for kind in self.kinds]
-        text, digests, self.leaves[first] = self._file(names[0]).decode(), [], []
+        text, digests, leaves = self._file(names[0]).decode(), [], []
         counts = {text.count("\n") + 1}
         for audience, name in zip(AUDIENCES, names[1:]):
             head, trees = b'{"audience":"%b",' % audience.encode(), self._file(name).split(b"\n")
@@ -351,11 +350,10 @@ class Verification:
         for index, (row, beside) in enumerate(zip(text.split("\n"), zip(*digests)), first):
             cells = row.split("\t")
             cells[DIGESTS:DIGESTS] = beside
-            self.leaves[first].append(sha256(b"\x00" + envelope_of(cells)).digest())
+            leaves.append(sha256(b"\x00" + envelope_of(cells)).digest())
             self._entry(index, cells)
-        if tree_root(self.leaves[first]) != self.bundles[first // WIDTH] or counts != {
-            min(WIDTH, self.size - first)
-        }:
+        self.leaves[first], root = leaves, tree_root(leaves)
+        if root != self.bundles[first // WIDTH] or counts != {min(WIDTH, self.size - first)}:
             wrong = (name for name in names if sha256(self.files[name]).hexdigest() != self.listed[name])
             raise Bad("does not hold what the checkpoint stands for, and that alone", next(wrong, names[0]))
 
