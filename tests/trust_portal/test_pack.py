@@ -791,6 +791,16 @@ def test_keys_that_did_not_lead_to_one_another_are_found(rotated: dict[str, byte
     }
 
 
+def test_a_key_of_its_own_may_sign_entries_where_the_pack_names_it(tmp_path: Path) -> None:
+    writer = month(tmp_path / "log", days=1, accounts=1)
+    at = FIRST + timedelta(minutes=9)
+    writer.add(look(at, ACCOUNTS[0]), change=signed_by(OTHER))
+    writer.judge(at + timedelta(minutes=5))
+    writer.pack(tmp_path / "p.zip", evidence_keys=[OTHER.public])
+    assert verified(tmp_path / "p.zip", signatures=True).problems == []
+    assert named(tmp_path / "p.zip", key=verifier_key_text(ORIGIN, OTHER.public)) == {"keys/log.vkey"}
+
+
 def test_a_retired_key_signs_nothing_any_more(tmp_path: Path) -> None:
     writer = month(tmp_path / "log", days=1, accounts=1)
     at = FIRST + timedelta(hours=1)
