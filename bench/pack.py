@@ -2,9 +2,9 @@
 
 Run: ``python bench/pack.py [RECORDS]``. Two raw limits, both in Python. The bare one is SHA-256 of each
 signed record and of each of its three payload subtrees. The other one is all the hashing that no verifier
-can leave out: the pack is read from disk, and hashed are each of its files (the manifest), each record as a
-leaf, each inner node of the tree, and each subtree. Measured is the processor's time of this process, the
-least of several rounds.
+can leave out: the pack is read from disk, and hashed are each of its files but those of the log's lines,
+each record as a leaf, each inner node of the tree, and each subtree. Measured is the processor's time of this
+process, the least of several rounds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import hashlib
 import sys
 import tempfile
 import time
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,6 +94,15 @@ def least(*works: Callable[[], object]) -> list[float]:
     return best
 
 
+def whole_files(pack: Path) -> Iterator[bytes]:
+    """Reads all of a pack, and gives the files that are hashed as a whole."""
+    from trust_portal.packs.verify import BY_LINE, open_pack
+
+    for name, content in open_pack(pack):
+        if not name.startswith(BY_LINE):
+            yield content
+
+
 def main() -> None:
     here = Path(__file__).resolve().parent
     if Path(sys.path[0]).resolve() == here:
@@ -130,9 +138,8 @@ def main() -> None:
                 hashlib.sha256(content).digest()
 
         def needed() -> None:
-            with zipfile.ZipFile(folder / "pack.zip") as opened:
-                for file in opened.namelist():
-                    hashlib.sha256(opened.read(file)).digest()
+            for content in whole_files(folder / "pack.zip"):
+                hashlib.sha256(content).digest()
             leaves = [hashlib.sha256(b"\0" + entry).digest() for entry in entries]
             for _ in leaves[1:]:
                 hashlib.sha256(b"\1" + leaves[0] + leaves[1]).digest()

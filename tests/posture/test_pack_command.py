@@ -160,4 +160,4 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         run(["pack", "build", "--help"])
     told = capsys.readouterr().out
     assert "posture pack reperform november.zip" in told
-    assert build.SCHEMA == "posture.pack/v2"
+    assert build.SCHEMA == "posture.pack/v3"

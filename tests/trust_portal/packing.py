@@ -151,19 +151,16 @@ def named(path: Path, **options: Any) -> set[str]:
 def forged(
     files: dict[str, bytes], change: dict[str, bytes | None], signer: Ed25519Signer = SIGNER, **said: Any
 ) -> dict[str, bytes]:
-    """What the holder of a key would make of a pack: files changed or left out, a consistent manifest."""
+    """What the holder of a key would make of a pack: files changed or left out, a consistent list of them."""
     made = {name: content for name, content in {**files, **change}.items() if content is not None}
-    for name in (verify.MANIFEST, verify.NOTE, verify.SUMS):
+    if said:
+        made[verify.MANIFEST] = canonical_bytes({**parse_strict(files[verify.MANIFEST]), **said})
+    for name in (verify.NOTE, verify.SUMS):
         made.pop(name, None)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in made.items()}
-    made[verify.SUMS] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
-    digests[verify.SUMS] = hashlib.sha256(made[verify.SUMS]).hexdigest()
-    listed = {name: {"sha256": digest, "size": len(made[name])} for name, digest in digests.items()}
-    manifest = canonical_bytes({**parse_strict(files[verify.MANIFEST]), "files": listed, **said})
-    made[verify.MANIFEST] = manifest
-    digest = hashlib.sha256(manifest).hexdigest()
-    made[verify.NOTE] = sign_note(f"{verify.SCHEMA}\n{ORIGIN}\n{digest}\n", ORIGIN, signer)
-    return made
+    sums = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+    note = f"{verify.SCHEMA}\n{ORIGIN}\n{hashlib.sha256(sums).hexdigest()}\n"
+    return {**made, verify.SUMS: sums, verify.NOTE: sign_note(note, ORIGIN, signer)}
 
 
 def zipped(files: dict[str, bytes], path: Path) -> Path:

@@ -110,7 +110,7 @@ def test_other_audiences_are_told_that_nothing_can_be_judged_again(
 def test_code_that_the_log_does_not_name_is_never_run(
     pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files, touched = verify.open_pack(pack), tmp_path / "touched"
+    files, touched = dict(verify.open_pack(pack)), tmp_path / "touched"
     name = "judging/checks/__init__.py"
     evil = files[name] + f"open({str(touched)!r}, 'w')\n".encode()
     path = zipped(forged(files, {name: evil}), tmp_path / "evil.zip")

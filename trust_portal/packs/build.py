@@ -1,7 +1,7 @@
 """Builds an evidence pack: everything an auditor needs to check the log and the verdicts offline.
 
-The same log, window, catalogue and moment give the same bytes. The manifest names every file with its
-SHA-256 and is signed with the log's key, so a manifest made anew does not verify; `verify.py` in the pack
+The same log, window, catalogue and moment give the same bytes. SHA256SUMS names every file with its digest
+and is signed with the log's key, so that a list made anew does not verify; `verify.py` in the pack
 checks all of it, and `reperform.py` judges again.
 """
 
@@ -31,20 +31,19 @@ from evidence.payload import Audience, Json, encode, subtrees, timestamp
 from evidence.proofs.canonical import canonical_bytes
 from evidence.proofs.errors import ProofsError
 from evidence.proofs.keys import Signer
-from evidence.proofs.merkle import consistency_proof, inclusion_proof, verify_consistency
+from evidence.proofs.merkle import consistency_proof, verify_consistency
 from evidence.proofs.notes import open_checkpoint, read_checkpoint, sign_note, verifier_key_text
 from evidence.proofs.signers import Ed25519Verifier
-from evidence.proofs.tlog_proof import TlogProof
 from evidence.record import Interval, Record
-from evidence.rendering import rendered
 from evidence.view import LoggedRecord
 from trust_portal.errors import PackError
 from trust_portal.packs.archive import Archive, write_archive
 from trust_portal.packs.documents.engagement import Engagement, Entry, Window
 from trust_portal.packs.documents.files import document_files
 from trust_portal.packs.documents.spreadsheet import disarmed
+from trust_portal.packs.lines import log_files
 from trust_portal.packs.selection import Selection, select
-from trust_portal.packs.verify import MANIFEST, NOTE, SCHEMA, SUMS
+from trust_portal.packs.verify import CHECKPOINT, KEYS, MANIFEST, NOTE, SCHEMA, SINCE, SUMS
 
 VERIFY: Final = {
     "verify/verify.py": "verify.py",
@@ -140,15 +139,16 @@ def build_pack(
         **order.beside(selection.entries, checkpoint),
         **document_files(_engagement(ledger.origin, records, order, selection)),
         **dict(_log(ledger, checkpoint, order, selection)),
-        **dict(_evidence(ledger, checkpoint, selection, order.audience)),
+        **dict(_evidence(selection, order.audience)),
         **{f"verdicts/{check}.json": _copy(one, order.audience) for check, one in selection.verdicts.items()},
         "scope.json": _copy(selection.scope, order.audience),
         **{f"judging/{path}": source for path, source in carried_sources().items()},
-        "keys/evidence.vkey": _keys(ledger, order.evidence_keys),
+        KEYS: _keys(ledger, order.evidence_keys),
         **{name: _program(file) for name, file in VERIFY.items()},
     }
     files |= _readme(ledger, files, order, selection)
-    _sign(files, ledger.origin, signer, order, selection, size)
+    files[MANIFEST] = _manifest(ledger.origin, order, selection)
+    files |= _signed(files, ledger.origin, signer)
     report = _report(files, out, selection, size)
     archive = write_archive(files, out, announce=lambda made: announce(report(made)))
     return report(archive)
@@ -205,12 +205,13 @@ def _engagement(
 def _log(
     ledger: Ledger, checkpoint: bytes, order: Order, selection: Selection
 ) -> Iterator[tuple[str, bytes]]:
-    wanted = selection.entries.__contains__
-    for name, content in rendered(ledger.store, checkpoint, order.audience, wanted=wanted):
-        yield f"log/{name}", content
+    wanted = {*selection.entries, *(rotation.entry for rotation in ledger.keys.rotations)}
     if order.since is not None:
         _refuse_other_history(ledger, checkpoint, order.since)
-        yield "log/since", order.since
+        yield SINCE, order.since
+        wanted.add(max(0, read_checkpoint(order.since).size - 1))  # the first entries of its bundle prove it
+    yield CHECKPOINT, checkpoint
+    yield from log_files(ledger, read_checkpoint(checkpoint).size, order.audience, wanted)
 
 
 def _refuse_other_history(ledger: Ledger, checkpoint: bytes, since: bytes) -> None:
@@ -225,18 +226,9 @@ def _refuse_other_history(ledger: Ledger, checkpoint: bytes, since: bytes) -> No
         raise PackError(f"the log does not extend the older checkpoint: {error}") from error
 
 
-def _evidence(
-    ledger: Ledger, checkpoint: bytes, selection: Selection, audience: Audience
-) -> Iterator[tuple[str, bytes]]:
-    size = read_checkpoint(checkpoint).size
-    reader = TileReader(ledger.store, size)
+def _evidence(selection: Selection, audience: Audience) -> Iterator[tuple[str, bytes]]:
     for one in selection.cited:
-        stem = f"06-evidence/{one.entry:06d}"
-        (envelope,) = reader.entries(one.entry, one.entry + 1)
-        path = inclusion_proof(reader.node, one.entry, size)
-        yield f"{stem}.dsse.json", envelope
-        yield f"{stem}.tlog-proof", TlogProof(one.entry, path, checkpoint).encode()
-        yield f"{stem}.json", _copy(one, audience, header=encode(one.record.header))
+        yield f"06-evidence/{one.entry:06d}.json", _copy(one, audience)
     yield "06-evidence/index.csv", _index(selection)
 
 
@@ -262,9 +254,10 @@ def _judged(verdict: LoggedRecord) -> tuple[str, ...]:
     return payload.evidence if isinstance(payload, Verdict) else ()
 
 
-def _copy(one: LoggedRecord, audience: Audience, **more: Json) -> bytes:
-    """A logged payload in one piece, as far as the audience may read it, with its entry."""
-    return canonical_bytes({"entry": one.entry, "value": readable(one.record, audience), **more})
+def _copy(one: LoggedRecord, audience: Audience) -> bytes:
+    """A logged record in one piece, as far as the audience may read it, with its entry."""
+    said = {"entry": one.entry, "header": encode(one.record.header), "value": readable(one.record, audience)}
+    return canonical_bytes(said)
 
 
 def readable(record: Record, audience: Audience) -> dict[str, Json] | None:
@@ -277,8 +270,11 @@ def readable(record: Record, audience: Audience) -> dict[str, Json] | None:
 
 
 def _keys(ledger: Ledger, evidence_keys: Sequence[bytes]) -> bytes:
-    publics = (*ledger.keys.keys, *evidence_keys)
-    lines = dict.fromkeys(verifier_key_text(ledger.origin, public) for public in publics)
+    """The log's keys, first to newest, and by another name those that signed entries alone."""
+    own = ledger.keys.keys
+    lines = [verifier_key_text(ledger.origin, public) for public in own]
+    others = (public for public in dict.fromkeys(evidence_keys) if public not in own)
+    lines += [verifier_key_text(f"{ledger.origin}/evidence", public) for public in others]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -325,28 +321,23 @@ def _readme(
     }
 
 
-def _sign(
-    files: dict[str, bytes], origin: str, signer: Signer, order: Order, selection: Selection, entries: int
-) -> None:
-    digests = {name: _digest(content) for name, content in files.items()}
-    files[SUMS] = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
-    digests[SUMS] = _digest(files[SUMS])
-    listed = {name: {"sha256": digest, "size": len(files[name])} for name, digest in digests.items()}
-    days = {"from": selection.window.first.isoformat(), "to": selection.window.last.isoformat()}
-    manifest = canonical_bytes(
+def _manifest(origin: str, order: Order, selection: Selection) -> bytes:
+    return canonical_bytes(
         {
             "schema": SCHEMA,
             "origin": origin,
             "engagement": order.engagement,
             "audience": order.audience.value,
-            "window": days,
+            "window": {"from": selection.window.first.isoformat(), "to": selection.window.last.isoformat()},
             "as_of": timestamp(selection.as_of),
-            "entries": entries,
-            "files": listed,
         }
     )
-    files[MANIFEST] = manifest
-    files[NOTE] = sign_note(f"{SCHEMA}\n{origin}\n{_digest(manifest)}\n", origin, signer)
+
+
+def _signed(files: dict[str, bytes], origin: str, signer: Signer) -> dict[str, bytes]:
+    """The digest of each file, and the note that signs them all."""
+    sums = "".join(f"{_digest(files[name])}  {name}\n" for name in sorted(files)).encode()
+    return {SUMS: sums, NOTE: sign_note(f"{SCHEMA}\n{origin}\n{_digest(sums)}\n", origin, signer)}
 
 
 def _digest(content: bytes) -> str:

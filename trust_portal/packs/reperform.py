@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -87,11 +88,10 @@ def reperform(run: verify.Verification) -> tuple[list[str], list[str], int]:
 def _verdicts(run: verify.Verification) -> Iterator[tuple[int, str, str]]:
     """Entry, check and source of each verdict of the window, and of the newest of each check."""
     window, newest = run.manifest["window"], {*run.newest[verify.VERDICT].values()}
-    for index, text in sorted(run.texts.items()):
-        kind, recorded = run.facts[index][:2]
+    for index, recorded in run.recorded.items():
         inside = recorded[:10] >= window["from"] and recorded <= run.manifest["as_of"]
-        if kind == verify.VERDICT and (inside or index in newest):
-            value = run.value(index, text)[1]
+        if (inside or index in newest) and run.entry(index)[0][verify.KIND] == verify.VERDICT:
+            value = run.record(index)["value"]
             yield index, value["check"], value["source"]
 
 
@@ -122,13 +122,14 @@ def _run(run: verify.Verification, wanted: Sequence[int]) -> list[str]:
 
 def _lines(run: verify.Verification) -> Iterator[dict[str, Any]]:
     """Each carried record with its three payload subtrees, in the order of the log."""
-    for index, text in sorted(run.texts.items()):
-        trees = {digest: base64.b64encode(run.trees[digest]).decode() for digest in run.facts[index][3:]}
+    for index in run.recorded:
+        cells, trees = run.entry(index)
+        statement = verify.statement_of(cells)
         yield {
             "entry": index,
-            "digest": verify.sha256(text).hex(),
-            "statement": base64.b64encode(text).decode(),
-            "trees": trees,
+            "digest": hashlib.sha256(statement).hexdigest(),
+            "statement": base64.b64encode(statement).decode(),
+            "trees": {hashlib.sha256(tree).hexdigest(): base64.b64encode(tree).decode() for tree in trees},
         }
 
 
@@ -145,7 +146,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"reperform.py: {error}", file=sys.stderr)
         return 2
     run = verify.Verification(key, signatures=True, say=lambda line: print(line, file=sys.stderr))
-    run.keep = True
     run.verify(Path(options.pack))
     print(verify.report(run, options.pack, as_json=False))
     if run.problems:
