@@ -58,8 +58,15 @@ _TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"}
 def opens_connection(call: Call, source: Source) -> bool:
     """Say whether a call makes an engine, a pool, a connection or a session of its own."""
     if source.language == "typescript":
-        return typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+        return _is_imported(call, source) and (
+            typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+        )
     return OPENS_PYTHON.fullmatch(call.callee) is not None
+
+
+def _is_imported(call: Call, source: Source) -> bool:
+    """Say whether what is called was imported: a parameter called `knex` builds queries, it opens nothing."""
+    return call.written.partition(".")[0] in source.imports or call.written.startswith("()")
 
 
 def takes_connection(call: Call, source: Source) -> bool:
