@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lint.config import path_matches
+from lint.config import TENANT_COLUMNS, path_matches
 from lint.rules.bypass import stable
 from lint.rules.bypass_rules import BYP003
 from lint.source.access import root_of
@@ -30,15 +30,24 @@ if TYPE_CHECKING:
     from lint.source.requests import Handler
     from lint.source.sites import Argument, Call, Source
 
-_DOES = {"select": "reads", "update": "changes", "delete": "deletes", "upsert": "writes", "insert": "adds rows to"}
+_DOES = {
+    "select": "reads",
+    "update": "changes",
+    "delete": "deletes",
+    "upsert": "writes",
+    "insert": "adds rows to",
+}
 #: Columns and parameters that say which rows, or whose: not a slug, a token or an address.
 _ID = re.compile(
     r"(?:^|_|\.)(?:p_|v_)?(?:u?u?id|ids|tenant|org|organi[sz]ation|workspace|team|company|account)\Z|[a-z]Ids?\Z|_ids?\Z"
 )
+_TENANTS = frozenset(TENANT_COLUMNS)
 _BEARER = re.compile(r"token|secret|api_?key|key_?hash|hash|otp|pin\b|code\Z|signature", re.IGNORECASE)
 _NAMES_ROW = frozenset({"eq", "in", "match", "filter", "or", "contains"})
 #: What is called by a schedule or by another machine, by habit under a secret of the platform's.
-_BY_MACHINE = re.compile(r"cron|webhooks?|jobs?/|health|seed|migrat|debug|(?:^|/)tests?/|callback", re.IGNORECASE)
+_BY_MACHINE = re.compile(
+    r"cron|webhooks?|jobs?/|health|seed|migrat|debug|(?:^|/)tests?/|callback", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,9 @@ class _Statement:
     said: tuple[str, ...]
 
 
-def unasked_service_roles(readers: Readers, files: Sequence[SourceFile], config: LintConfig) -> Iterator[Finding]:
+def unasked_service_roles(
+    readers: Readers, files: Sequence[SourceFile], config: LintConfig
+) -> Iterator[Finding]:
     """Yield the handlers that reach rows as the service role by what a request says, and ask nobody."""
     clients = ServiceClients(readers.program)
     if not clients or not readers.link.protected:
@@ -64,10 +75,12 @@ def unasked_service_roles(readers: Readers, files: Sequence[SourceFile], config:
     for handler in requests.handlers:
         if _BY_MACHINE.search(handler.path) or path_matches(handler.path, config.verified_packages):
             continue
-        found = [one for one in judged.of(handler) if (one[0].call.place.path, one[0].call.place.line) not in told]
+        found = [
+            one for one in judged.of(handler) if (one[0].call.place.path, one[0].call.place.line) not in told
+        ]
         if found and not askers.asks(handler):
             told.update((one.call.place.path, one.call.place.line) for one, _ in found)
-            yield _finding(handler, found, askers.middleware)
+            yield _finding(handler, found, askers.middleware(handler.path))
 
 
 class _Judged:
@@ -105,16 +118,37 @@ class _Judged:
 def _statements(source: Source, readers: Readers) -> Iterator[_Statement]:
     for start, chain in chains(source):
         if names_table(start):
-            table = readers.link.table(start.arguments[0].text)
+            table = _table(start.arguments[0].text, chain, readers)
             verb = next((call.name for call in chain if call.name in _DOES), "")
             said = tuple(name for call in chain for name in _said(call))
             by_secret = any(_is_bearer(call) for call in chain)
-            if table is not None and verb and said and not by_secret and not is_public(chain):
-                yield _Statement(start, verb, table.qualified, said)
+            if table and verb and said and not by_secret and not is_public(chain):
+                yield _Statement(start, verb, table, said)
         elif start.name == "rpc" and len(start.arguments) > 1:
             said = tuple(_of_values(start.arguments[1]))
             if said:
                 yield _Statement(start, "rpc", start.arguments[0].text, said)
+
+
+def _table(name: str, chain: Sequence[Call], readers: Readers) -> str:
+    """Return the protected table that a statement is over, or one that no migration in sight makes.
+
+    Of such a table is believed that it holds tenants' rows where the statement names their column.
+    """
+    known = readers.link.table(name)
+    if known is not None:
+        return known.qualified
+    if readers.link.knows(name) or _TENANTS.isdisjoint(_columns(chain)):
+        return ""
+    return name
+
+
+def _columns(chain: Sequence[Call]) -> Iterator[str]:
+    """Yield the columns that a statement names as its filters, and as the keys of what it writes."""
+    for call in chain:
+        for argument in call.arguments[:1]:
+            yield argument.text
+            yield from argument.keys
 
 
 def _is_bearer(call: Call) -> bool:
@@ -147,14 +181,16 @@ def _finding(handler: Handler, found: list[tuple[_Statement, str]], middleware: 
     adds_only = all(statement.verb == "insert" for statement, _ in found)
     tables = sorted({statement.table for statement, _ in found if statement.verb != "rpc"})
     what = f"calls {one.table}" if one.verb == "rpc" else f"{_DOES[one.verb]} {one.table}"
-    more = f" (and reaches {', '.join(t for t in tables if t != one.table)} likewise)" if len(tables) > 1 else ""
+    more = (
+        f" (and reaches {', '.join(t for t in tables if t != one.table)} likewise)" if len(tables) > 1 else ""
+    )
     before = f"; whether {middleware} asks, and for which tenant, does not show here" if middleware else ""
     return BYP003.finding(
         one.call.place,
         f"{handler.name} {what} as the service role, which is under no policy, for the {brought} that the "
         f"request states{more}, and nothing that it runs asks who sends it: whoever can call it names any "
         f"tenant's rows{before}",
-        "ask who calls first (auth.getUser() on the caller's token), and compare the tenant with that user's; "
+        "ask who calls first (auth.getUser() on the caller's token) and compare the tenant with that user's, "
         "or use a client with the caller's own token",
         table=one.table if one.verb != "rpc" else None,
         subject=f"{stable(handler.functions[0][1])}:{one.table}:{one.verb}:service role unasked",

@@ -11,15 +11,15 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lint.source.requests import is_route, names_in
+from lint.source.requests import API_FOLDER, ROUTE, is_route, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from lint.source.graph import Graph
     from lint.source.modules import FunctionId
     from lint.source.requests import Handler
-    from lint.source.sites import Call, Source
+    from lint.source.sites import Call
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 #: Names that say it wholly.
@@ -29,21 +29,58 @@ _ASKS = frozenset(
     | {"constructEvent", "constructEventAsync", "jwtVerify", "signInWithPassword", "getIronSession"}
 )
 #: What is always a check, whatever it is of; a captcha tells people from machines, not who they are.
-_CHECKS = frozenset({"verify", "authenticate", "authorize", "authorise", "guard", "protect", "auth", "authed"})
+_CHECKS = frozenset(
+    {"verify", "authenticate", "authorize", "authorise", "guard", "protect", "auth", "authed"}
+)
 _CHECKS_SOMETHING = frozenset({"require", "ensure"})
 _NOT_WHO = frozenset({"captcha", "recaptcha", "turnstile", "hcaptcha", "env", "environment", "body", "json"})
 #: What is a check of one of these, or gives one of these.
 _MAY_CHECK = frozenset(
-    {"check", "validate", "assert", "with", "has", "is", "can", "extract", "decode", "confirm", "enforce", "compare"}
+    {
+        "check",
+        "validate",
+        "assert",
+        "with",
+        "has",
+        "is",
+        "can",
+        "extract",
+        "decode",
+        "confirm",
+        "enforce",
+        "compare",
+    }
 )
 _WHO = frozenset(
     {"auth", "authenticated", "authentication", "authorization", "authorized", "session", "token", "jwt"}
-    | {"claims", "signature", "hmac", "secret", "bearer", "caller", "identity", "principal", "actor", "apikey"}
+    | {
+        "claims",
+        "signature",
+        "hmac",
+        "secret",
+        "bearer",
+        "caller",
+        "identity",
+        "principal",
+        "actor",
+        "apikey",
+    }
     | {"permission", "permissions", "access", "role", "admin", "owner", "member", "membership", "credentials"}
 )
 _GIVES = frozenset({"get", "load", "resolve", "fetch", "read", "use", "find", "lookup", "parse", "from"})
 _GIVEN = frozenset(
-    {"auth", "authenticated", "session", "jwt", "claims", "caller", "identity", "principal", "actor", "bearer"}
+    {
+        "auth",
+        "authenticated",
+        "session",
+        "jwt",
+        "claims",
+        "caller",
+        "identity",
+        "principal",
+        "actor",
+        "bearer",
+    }
 )
 #: What the platform's administration does to users asks nothing of who called.
 _ADMINISTERS = re.compile(r"\bauth\.admin\.")
@@ -122,15 +159,25 @@ class Askers:
         named = ("useGlobalGuards", "APP_GUARD")
         return any(call.name in named for source in self._graph.sources for call in source.calls)
 
+    def middleware(self, path: str) -> str:
+        """Return the file that runs before a route and names who asks, "" when there is none."""
+        if "/functions/" in f"/{path}" or not (ROUTE.search(path) or API_FOLDER.search(path)):
+            return ""
+        return next((one for one, folder in self._middlewares if f"{path}/".startswith(folder)), "")
+
     @cached_property
-    def middleware(self) -> str:
-        """The path of a file that runs before every route and names who asks, "" when there is none."""
-        for path, content in self._contents.items():
-            if _MIDDLEWARE.search(path):
-                text = _COMMENTS.sub("", content.decode("utf-8", "replace"))
-                if any(asks_by_name(word) for word in set(re.findall(r"\w+", text))):
-                    return path
-        return ""
+    def _middlewares(self) -> tuple[tuple[str, str], ...]:
+        """Each such file of the program, with the folder of the application that it belongs to."""
+        return tuple(
+            (path, path.rpartition("/")[0].removesuffix("src"))
+            for path, content in self._contents.items()
+            if _MIDDLEWARE.search(path) and _names_who(content)
+        )
+
+
+def _names_who(content: bytes) -> bool:
+    text = _COMMENTS.sub("", content.decode("utf-8", "replace"))
+    return any(asks_by_name(word) for word in set(re.findall(r"\w+", text)))
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -31,9 +31,13 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 ROUTE = re.compile(r"(?:^|/)(?:app|routes)/(?:.*/)?(?:route|\+server)\.[jt]sx?\Z")
 API_FOLDER = re.compile(r"(?:^|/)(?:pages/api/.+|supabase/functions/[^/_][^/]*/index)\.[jt]sx?\Z")
 #: Tests and what they build on answer nobody.
-_TESTS = re.compile(r"(?:^|/)(?:__tests__|__mocks__|tests?|e2e|fixtures?|mocks?)/|\.(?:test|spec)\.", re.IGNORECASE)
+_TESTS = re.compile(
+    r"(?:^|/)(?:__tests__|__mocks__|tests?|e2e|fixtures?|mocks?)/|\.(?:test|spec)\.", re.IGNORECASE
+)
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "all"})
-_ROUTERS = re.compile(r"(?:app|router|route|routes|server|fastify|api|hono|instance|[a-z]\w*(?:Router|Routes|App))\Z")
+_ROUTERS = re.compile(
+    r"(?:app|router|route|routes|server|fastify|api|hono|instance|[a-z]\w*(?:Router|Routes|App))\Z"
+)
 _DECORATORS = frozenset({"Get", "Post", "Put", "Patch", "Delete", "All"})
 #: How handlers call what they are asked with, where only the file tells that they are handlers.
 _REQUEST_NAMES = frozenset({"req", "request", "_req", "ctx", "context", "event"})
@@ -139,7 +143,10 @@ class _Walk:
         for call in calls:
             yield from _inputs(call)
         for bind in self._graph.holders.binds(source, function).get(name, ()):
-            if not any(call.place.line >= bind.place.line and call.place.end_line <= bind.place.end_line for call in calls):
+            if not any(
+                call.place.line >= bind.place.line and call.place.end_line <= bind.place.end_line
+                for call in calls
+            ):
                 yield from bind.names
         for step in steps_of(function.body):
             if isinstance(step, Repeat) and name in step.variables:
@@ -219,4 +226,6 @@ def _decorated(source: Source) -> Iterator[Handler]:
 def _takes_request(function: Function) -> bool:
     if not _REQUEST_NAMES.isdisjoint(one.strip("{} ") for one in function.parameters):
         return True
-    return any(_REQUEST_TYPE.search(written) for written in function.types.values()) and bool(function.parameters)
+    return any(_REQUEST_TYPE.search(written) for written in function.types.values()) and bool(
+        function.parameters
+    )

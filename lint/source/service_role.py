@@ -133,7 +133,9 @@ def chains(source: Source) -> Iterator[tuple[Call, list[Call]]]:
 def is_public(chain: Sequence[Call]) -> bool:
     """Say whether a statement asks only for rows that everyone may see: `.eq("is_public", true)`."""
     return any(
-        call.name in _NARROWS and bool(call.arguments) and _FOR_EVERYONE.search(call.arguments[0].text) is not None
+        call.name in _NARROWS
+        and bool(call.arguments)
+        and _FOR_EVERYONE.search(call.arguments[0].text) is not None
         for call in chain
     )
 
