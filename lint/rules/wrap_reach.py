@@ -6,6 +6,7 @@ that does neither, every line would be a finding, which tells nobody anything.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, path_matches
@@ -15,6 +16,7 @@ from lint.source.connections import opens_connection, takes_connection
 from lint.source.dependencies import settings_within
 from lint.source.handed import handed_on
 from lint.source.holders import around
+from lint.source.readers import may_read_unbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from lint.source.modules import FunctionId
     from lint.source.readers import Reader, Readers
     from lint.source.sites import Call, Source
+    from lint.source.sql_tables import AccessCommand
 
+#: Files that fill a database before anybody is served: where row security binds them, they fail at once.
+_SEEDS = re.compile(
+    r"(?:^|/)(?:seed(?:s|ers?|ing)?/|(?:\w+[._-])?seed(?:s|er|ing)?(?:[._-]\w+)*\.\w+\Z)", re.IGNORECASE
+)
 _VERBS = {"select": "reads", "insert": "writes to", "update": "changes", "delete": "deletes from"}
 
 
@@ -86,8 +93,7 @@ def _handed(readers: Readers, asked: Asked, config: LintConfig) -> Iterator[Find
         taker = readers.connections.taker(one.name, call.function, one.source.path)
         if settings is None or (taker is not None and not _is_unset(settings, taker, readers)):
             continue
-        elsewhere = path_matches(call.place.path, (*config.entry_points, *config.verified_packages))
-        if not elsewhere and (call.place, table) not in told:
+        if not path_matches(call.place.path, may_read_unbound(config)) and (call.place, table) not in told:
             told.add((call.place, table))
             yield _given(one, config)
 
@@ -105,6 +111,12 @@ def _given(handed: Handed, config: LintConfig) -> Finding:
         subject=f"{call.function.partition('<anonymous')[0]}:{call.written}:{reader.table}",
         cause=_cause(handed.name),
     )
+
+
+def _meets(command: AccessCommand) -> str:
+    if command == "insert":
+        return "it is refused (42501) where the policy applies, and checked by nothing where it does not"
+    return "it meets 0 rows where the policy applies, and every tenant's where it does not"
 
 
 def _cause(connection: str) -> str:
@@ -138,10 +150,11 @@ def _reader(reader: Reader, config: LintConfig) -> Finding:
     return WRAP001.finding(
         reader.place,
         f"{reader.written} {_VERBS.get(reader.command, 'uses')} {reader.table} outside any tenant's scope "
-        f"({reader.why}): it meets 0 rows where the policy applies, and every tenant's where it does not",
+        f"({reader.why}): {_meets(reader.command)}",
         f"run it inside {_scope(config)}, on the session that it gives",
         table=reader.table,
         subject=f"{reader.function}:{reader.table}:{reader.command}",
+        severity="info" if _SEEDS.search(reader.path) else None,
         cause=_cause(reader.executor),
     )
 
@@ -160,7 +173,7 @@ def _connections(
             f"{call.written} in {where} {does}{'' if opened else 'tenant scope'}",
             "receive a session from the tenant scope, or add the file to lint.entry_points",
             subject=f"{call.function}:{call.callee if opened else call.written}",
-            severity=None if _is_ours(call, unbound, config) else "info",
+            severity=None if _is_ours(call, unbound, config) and not _SEEDS.search(source.path) else "info",
         )
 
 

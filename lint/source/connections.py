@@ -138,6 +138,14 @@ class Connections:
             return True
         return self._is_imported(name, source) or self._is_client(name, function, source)
 
+    def opened_in(self, name: str, function: str, source: Source) -> bool:
+        """Say whether a name holds what a function opened itself, or one that it stands inside."""
+        scopes = set(around(function)) - {""}
+        return any(
+            name in call.bound_to and call.function in scopes and self.opens(call, source)
+            for call in source.calls
+        )
+
     def opens(self, call: Call, source: Source) -> bool:
         """Say whether a call gives a raw connection, by itself or through a function of the project."""
         if opens_connection(call, source) or takes_connection(call, source):

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lint.config import path_matches
+from lint.config import ENTRY_POINTS, READING_ENTRY_POINTS, path_matches
 from lint.source.access import Access, Models, accesses
 from lint.source.connections import Connections
 from lint.source.links import Link, models_of
@@ -48,7 +48,8 @@ class Reader:
     written: str
     #: The name it runs on, "" when it is not in sight.
     executor: str = ""
-    #: True in files that may open connections by themselves (entry points, verified packages).
+    #: True in files that may read on a connection of their own (verified packages, migrations, and what
+    #: a project has named as an entry point itself).
     allowed: bool = False
 
     @property
@@ -126,7 +127,7 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
     reach = _reach(access, source, known)
     table = known.link.table(access.table)
     name = table.qualified if table is not None else access.table
-    allowed = path_matches(source.path, (*config.entry_points, *config.verified_packages))
+    allowed = path_matches(source.path, may_read_unbound(config))
     return Reader(
         access.place,
         access.function,
@@ -140,10 +141,19 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
     )
 
 
+def may_read_unbound(config: LintConfig) -> tuple[str, ...]:
+    """Return the globs of files whose own connections may reach protected tables with nobody bound.
+
+    A database module by habit (`db/**`, `pool.ts`) may open a connection; what it reads on it is judged.
+    """
+    named = (glob for glob in config.entry_points if glob not in ENTRY_POINTS)
+    return (*named, *READING_ENTRY_POINTS, *config.verified_packages)
+
+
 def _reach(access: Access, source: Source, known: Readers) -> Reach:
     """Return the scope of an access: what stands around it, else what it runs on."""
     reach = known.scopes.at(source, access.function, access.place.line)
-    if reach.scope in {"tenant", "bypass"}:
+    if reach.scope in {"tenant", "bypass"} and not _leaves(access, source, known):
         return reach
     if known.automatic and source.language == "python":
         return UNKNOWN
@@ -152,6 +162,13 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
     if known.connections.holds(access.executor, access.function, source):
         return Reach("raw", f"it runs on {access.executor}, a connection with no tenant bound")
     return UNKNOWN
+
+
+def _leaves(access: Access, source: Source, known: Readers) -> bool:
+    """Say whether a function reads on a connection that it opens itself: its callers' scope is not on it."""
+    if known.scopes.around(source, access.function, access.place.line) or known.automatic:
+        return False
+    return known.connections.opened_in(access.executor, access.function, source)
 
 
 def is_privileged(name: str, source: Source) -> bool:
