@@ -51,7 +51,8 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     parameter = change.form == "set" and placeholder_in(site) and not raw
     if parameter and (numbered(site) or not client_side(site, readers.program.sources)):
         yield _parameter(site)
-    elif site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
+        return  # the server refuses the statement, so that nothing is set, for however long
+    if site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
     if not change.local:
         if not _clears(site):

@@ -94,7 +94,7 @@ class Connections:
         for source in program.sources:
             held = self._held.setdefault(source.path, {})
             for function, name in self._opened(source, bindings[source.path]):
-                held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
+                held.setdefault(name, set()).add("" if _is_of_all(name, function, source) else function)
             if any("" in where for where in held.values()):
                 self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
         for source in program.sources:
@@ -142,9 +142,13 @@ class Connections:
         """Say whether a name holds what a function opened itself, or one that it stands inside."""
         scopes = set(around(function)) - {""}
         return any(
-            name in call.bound_to and call.function in scopes and self.opens(call, source)
-            for call in source.calls
+            name in names and call.function in scopes and self._opens_here(call, source)
+            for call, names in _bindings(source)
         )
+
+    def _opens_here(self, call: Call, source: Source) -> bool:
+        """Say whether a call gives a raw connection, or makes one of a factory such as `SessionLocal`."""
+        return self.opens(call, source) or ("." not in call.written and self.holds(call.written, "", source))
 
     def opens(self, call: Call, source: Source) -> bool:
         """Say whether a call gives a raw connection, by itself or through a function of the project."""
@@ -153,7 +157,14 @@ class Connections:
         return any(target in self.openers for target in self._program.targets(call, source))
 
     def _is_imported(self, name: str, source: Source) -> bool:
+        first, dot, attribute = name.partition(".")
+        if dot and first in source.imports:
+            return self._exported(source.imports[first], attribute) or self._is_imported(first, source)
         module, _, original = source.imports.get(name, "").rpartition(".")
+        return self._exported(module, original)
+
+    def _exported(self, module: str, original: str) -> bool:
+        """Say whether a module of the program holds a raw connection under a name of its top level."""
         wanted = _last_parts(module)
         for other in self._exports.get(wanted[-1], ()) if wanted else ():
             held = self._held[other.path]
@@ -221,6 +232,12 @@ class Connections:
             if call.name in _TRANSACTIONS and self.holds(root_of(call), call.function, source):
                 for function, name in _given_to(call, source):
                     held.setdefault(name, set()).add(function)
+
+
+def _is_of_all(name: str, function: str, source: Source) -> bool:
+    """Say whether what a function binds is everybody's: an attribute, or a name declared global."""
+    known = source.functions.get(function)
+    return name.startswith(("self.", "this.")) or (known is not None and name in known.outer)
 
 
 def _given_to(call: Call, source: Source) -> Iterator[tuple[str, str]]:

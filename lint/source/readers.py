@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, READING_ENTRY_POINTS, path_matches
@@ -14,6 +15,7 @@ from lint.source.access import Access, Models, accesses
 from lint.source.connections import Connections
 from lint.source.links import Link, models_of
 from lint.source.program import Program
+from lint.source.runners import Runners
 from lint.source.scopes import UNKNOWN, Reach, Scopes
 from lint.source.settings import Settings, settings_of
 
@@ -63,7 +65,7 @@ class Reader:
         return self.place.line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Readers:
     """What is known of a program's readers: used by the rules over scopes."""
 
@@ -76,6 +78,11 @@ class Readers:
     #: True when a listener binds the tenant to every session of SQLAlchemy.
     automatic: bool = False
     models: Models = field(default_factory=Models)
+
+    @cached_property
+    def runners(self) -> Runners:
+        """The project's own functions that run the SQL they are given on a raw connection."""
+        return Runners(self.program, self.scopes, self.connections)
 
     @property
     def wrapped(self) -> Mapping[str, tuple[int, int]]:
@@ -161,6 +168,9 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
         return UNKNOWN
     if known.connections.holds(access.executor, access.function, source):
         return Reach("raw", f"it runs on {access.executor}, a connection with no tenant bound")
+    through = "" if access.executor else known.runners.around(access, source)
+    if through:
+        return Reach("raw", f"{through} runs it on a connection with no tenant bound")
     return UNKNOWN
 
 
