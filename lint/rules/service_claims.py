@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from lint.config import TENANT_COLUMNS, path_matches
 from lint.rules.bypass import stable
 from lint.rules.bypass_rules import BYP003
-from lint.source.access import root_of
 from lint.source.askers import Askers
 from lint.source.requests import Requests, names_in
 from lint.source.service_role import ServiceClients, chains, is_public, names_table
@@ -44,6 +43,7 @@ _ID = re.compile(
 _TENANTS = frozenset(TENANT_COLUMNS)
 _BEARER = re.compile(r"token|secret|api_?key|key_?hash|hash|otp|pin\b|code\Z|signature", re.IGNORECASE)
 _NAMES_ROW = frozenset({"eq", "in", "match", "filter", "or", "contains"})
+_ACTIONS = re.compile(rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*['\"]use server['\"]", re.DOTALL)
 #: What is called by a schedule or by another machine, by habit under a secret of the platform's.
 _BY_MACHINE = re.compile(
     r"cron|webhooks?|jobs?/|health|seed|migrat|debug|(?:^|/)tests?/|callback", re.IGNORECASE
@@ -68,7 +68,7 @@ def unasked_service_roles(
     if not clients or not readers.link.protected:
         return
     graph = readers.program.graph
-    requests = Requests(graph, config)
+    requests = Requests(graph, config, _server_actions(files))
     askers = Askers(graph, {file.path: file.content for file in files})
     judged = _Judged(readers, clients, requests, config)
     told: set[tuple[str, int]] = set()
@@ -81,6 +81,15 @@ def unasked_service_roles(
         if found and not askers.asks(handler):
             told.update((one.call.place.path, one.call.place.line) for one, _ in found)
             yield _finding(handler, found, askers.middleware(handler.path))
+
+
+def _server_actions(files: Sequence[SourceFile]) -> frozenset[str]:
+    """Return the files whose exported functions browsers may call: those that begin with "use server"."""
+    return frozenset(
+        file.path
+        for file in files
+        if b"use server" in file.content and _ACTIONS.match(file.content) is not None
+    )
 
 
 class _Judged:
@@ -96,7 +105,7 @@ class _Judged:
             if source.language != "typescript" or path_matches(source.path, config.verified_packages):
                 continue
             for one in _statements(source, readers):
-                if clients.holds(root_of(one.call), one.call.function, source):
+                if clients.runs(one.call, source):
                     owner = self._graph.owner(source, one.call.function)
                     self._by_function.setdefault(owner, []).append((source, one))
 

@@ -109,6 +109,7 @@ def _given(handed: Handed, config: LintConfig) -> Finding:
         f"run it inside {_scope(config)}, and hand on the session that it gives",
         table=reader.table,
         subject=f"{call.function.partition('<anonymous')[0]}:{call.written}:{reader.table}",
+        severity="info" if _SEEDS.search(call.place.path) else None,
         cause=_cause(handed.name),
     )
 

@@ -49,18 +49,22 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     raw = site.text is not None and _is_raw(site.text)
     tagged = is_tagged(site) and not raw
     parameter = change.form == "set" and placeholder_in(site) and not raw
-    if parameter and (numbered(site) or not client_side(site, readers.program.sources)):
+    if parameter and _is_refused(site, readers):
         yield _parameter(site)
-        return  # the server refuses the statement, so that nothing is set, for however long
     if site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
     if not change.local:
-        if not _clears(site):
+        if not _clears(site) and not (parameter and _is_refused(site, readers)):
             yield _session(site)
         return
     why = None if _clears(site) else why_over(site, readers)
     if why is not None:
         yield _over(site, why)
+
+
+def _is_refused(site: SettingSite, readers: Readers) -> bool:
+    """Say whether the server sees the parameter of SET, so that nothing is set, for however long."""
+    return numbered(site) or not client_side(site, readers.program.sources)
 
 
 def _is_raw(text: Text) -> bool:

@@ -28,6 +28,7 @@ _ASKS = frozenset(
     | {"auth", "getToken", "getUserFromRequest", "timingSafeEqual", "safeEqual", "createHmac", "getAuthUser"}
     | {"constructEvent", "constructEventAsync", "jwtVerify", "signInWithPassword", "getIronSession"}
 )
+_ASKS_PLAINLY = frozenset(name.lower() for name in _ASKS)
 #: What is always a check, whatever it is of; a captcha tells people from machines, not who they are.
 _CHECKS = frozenset(
     {"verify", "authenticate", "authorize", "authorise", "guard", "protect", "auth", "authed"}
@@ -99,6 +100,8 @@ _IN_TEXT = re.compile(
 )
 _COMMENTS = re.compile(r"/\*.*?\*/|(?<![:'\"])//[^\n]*", re.DOTALL)
 _MIDDLEWARE = re.compile(r"(?:^|/)(?:middleware|proxy|hooks\.server)\.[cm]?[jt]s\Z")
+_GLOBALLY = frozenset({"useGlobalGuards", "APP_GUARD"})
+_APPLICATION = re.compile(r"(?:^|\.)(?:app|server|fastify|api|instance)\.(?:use|addHook|onBeforeHandle)\Z")
 _GUARDS = frozenset({"UseGuards", "Auth", "Authenticated", "Roles", "RequirePermissions"})
 
 
@@ -114,7 +117,8 @@ class Askers:
         """Say whether anything that runs for a handler, or before it, asks who sends the request."""
         if any(asks_by_name(name) for name in handler.before) or not _GUARDS.isdisjoint(handler.before):
             return True
-        if handler.path in self._guarded_files or (handler.before and self._guarded_everywhere):
+        routed = not (ROUTE.search(handler.path) or API_FOLDER.search(handler.path))
+        if handler.path in self._guarded_files or (routed and self._guarded_everywhere):
             return True
         running = self._graph.reachable_from((*handler.functions, *self._inside(handler)))
         around = [edge.call for one in handler.functions for edge in self._graph.callers_of(one)]
@@ -156,8 +160,11 @@ class Askers:
     @cached_property
     def _guarded_everywhere(self) -> bool:
         """True when an application asks before every route, or a controller's guard is global."""
-        named = ("useGlobalGuards", "APP_GUARD")
-        return any(call.name in named for source in self._graph.sources for call in source.calls)
+        return any(
+            call.name in _GLOBALLY or (_guards_all(call) and _APPLICATION.search(call.written) is not None)
+            for source in self._graph.sources
+            for call in source.calls
+        )
 
     def middleware(self, path: str) -> str:
         """Return the file that runs before a route and names who asks, "" when there is none."""
@@ -206,8 +213,10 @@ def asks_by_name(written: str) -> bool:
     """Say whether a function is called as checks of who asks are."""
     name = written.rpartition(".")[2]
     words = [word.lower() for word in _WORDS.findall(name)]
-    if name in _ASKS:
+    if name.replace("_", "").lower() in _ASKS_PLAINLY or {"current", "user"} <= set(words):
         return True
+    if words[-1:] == ["required"] and len(words) > 1:
+        return True  # @login_required, @jwt_required
     if not words or not _NOT_WHO.isdisjoint(words):
         return False
     rest = set(words[1:])

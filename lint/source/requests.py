@@ -66,9 +66,11 @@ class Handler:
 class Requests:
     """The handlers of a program's TypeScript, and what of their requests reaches other functions."""
 
-    def __init__(self, graph: Graph, config: LintConfig) -> None:
+    def __init__(self, graph: Graph, config: LintConfig, actions: frozenset[str] = frozenset()) -> None:
         self._graph = graph
         self._config = config
+        #: Files whose exported functions browsers call by name.
+        self._actions = actions
 
     @cached_property
     def handlers(self) -> tuple[Handler, ...]:
@@ -87,6 +89,8 @@ class Requests:
                 yield Handler(source.path, asked)
         elif ROUTE.search(source.path):
             yield from _of_route(source)
+        elif source.path in self._actions:
+            yield from _exported(source)
         else:
             yield from self._routed(source)
             yield from _decorated(source)
@@ -212,6 +216,12 @@ def _of_route(source: Source) -> Iterator[Handler]:
         elif inside:
             asked = [one for one in inside if _takes_request(source.functions[one])]
             yield from (Handler(source.path, ((source.path, one),)) for one in asked[:1])
+
+
+def _exported(source: Source) -> Iterator[Handler]:
+    for name, function in source.functions.items():
+        if name and "." not in name and function.exported and function.parameters:
+            yield Handler(source.path, ((source.path, name),))
 
 
 def _decorated(source: Source) -> Iterator[Handler]:

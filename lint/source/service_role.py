@@ -59,6 +59,14 @@ class ServiceClients:
         bound = [call for call in source.calls if name in call.bound_to and call.function in scopes]
         return bool(bound) and all(self._gives(call, source) for call in bound)
 
+    def runs(self, call: Call, source: Source) -> bool:
+        """Say whether a statement runs on such a client, held in a name or made in the statement itself."""
+        first = call
+        while first.receiver is not None:
+            first = first.receiver
+        made_there = first is not call and self._gives(first, source)
+        return made_there or self.holds(root_of(call), call.function, source)
+
     def _gives(self, call: Call, source: Source) -> bool:
         targets = self._program.targets(call, source)
         return id(call) in self._made or any(target in self._makers for target in targets)
