@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, path_matches
+from lint.rules.bypass_roles import above
 from lint.rules.wrap_asked import Asked
 from lint.rules.wrap_rules import WRAP001
 from lint.source.connections import opens_connection, takes_connection
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lint.source.readers import Reader, Readers
     from lint.source.sites import Call, Source
     from lint.source.sql_tables import AccessCommand
+    from lint.source.sql_texts import SettingChange
 
 #: Files that fill a database before anybody is served: where row security binds them, they fail at once.
 _SEEDS = re.compile(
@@ -68,13 +70,22 @@ def _meets_nothing(reader: Reader, readers: Readers, asked: Asked) -> bool:
 
 
 def _is_set_before(settings: frozenset[str], reader: Reader, readers: Readers) -> bool:
-    """Say whether the function that reads, or one around it, has set what the policies ask for."""
+    """Say whether the function that reads, or one around it, has set what the policies ask for, or left them.
+
+    As another role of a name such as admin, or with row security off, nothing is hidden: that is BYP006.
+    """
     scopes = set(around(reader.function)) - {""}
     return any(
-        site.change.name.lower() in settings and site.function in scopes and site.place.line <= reader.line
+        (site.change.name.lower() in settings or _leaves_policies(site.change))
+        and site.function in scopes
+        and site.place.line <= reader.line
         for site in readers.settings.sites
         if site.source.path == reader.path
     )
+
+
+def _leaves_policies(change: SettingChange) -> bool:
+    return change.effect == "row_security" or (change.effect == "role" and above(change.value))
 
 
 def _is_unset(settings: frozenset[str], function: FunctionId, readers: Readers) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, READING_ENTRY_POINTS, path_matches
 from lint.source.access import Access, Models, accesses
+from lint.source.ambient import Ambient
 from lint.source.connections import Connections
 from lint.source.links import Link, models_of
 from lint.source.program import Program
@@ -83,6 +84,11 @@ class Readers:
     def runners(self) -> Runners:
         """The project's own functions that run the SQL they are given on a raw connection."""
         return Runners(self.program, self.scopes, self.connections)
+
+    @cached_property
+    def ambient(self) -> Ambient:
+        """The objects of ORMs that take a connection of the pool for each statement."""
+        return Ambient(self.program, self.scopes)
 
     @property
     def wrapped(self) -> Mapping[str, tuple[int, int]]:
@@ -171,6 +177,8 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
     through = "" if access.executor else known.runners.around(access, source)
     if through:
         return Reach("raw", f"{through} runs it on a connection with no tenant bound")
+    if known.ambient.reads_unbound(access, source):
+        return Reach("raw", f"{access.executor} takes any connection of the pool, with no tenant bound")
     return UNKNOWN
 
 
