@@ -11,6 +11,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from lint.source.modules import module_parts
 from lint.source.requests import API_FOLDER, ROUTE, is_route, names_in
 
 if TYPE_CHECKING:
@@ -100,8 +101,11 @@ _IN_TEXT = re.compile(
 )
 _COMMENTS = re.compile(r"/\*.*?\*/|(?<![:'\"])//[^\n]*", re.DOTALL)
 _MIDDLEWARE = re.compile(r"(?:^|/)(?:middleware|proxy|hooks\.server)\.[cm]?[jt]s\Z")
-_GLOBALLY = frozenset({"useGlobalGuards", "APP_GUARD"})
-_APPLICATION = re.compile(r"(?:^|\.)(?:app|server|fastify|api|instance)\.(?:use|addHook|onBeforeHandle)\Z")
+#: What an application runs before every route: `app.use(authenticate)`, `provide: APP_GUARD`.
+_GLOBALLY = re.compile(r"\b(?:useGlobalGuards|APP_GUARD)\b")
+_APPLICATION = re.compile(
+    r"\b(?:app|server|fastify|api|instance)\.(?:use|addHook|onBeforeHandle)\(([^;\n]{0,200})"
+)
 _GUARDS = frozenset({"UseGuards", "Auth", "Authenticated", "Roles", "RequirePermissions"})
 
 
@@ -112,6 +116,7 @@ class Askers:
         self._graph = graph
         self._contents = contents
         self._texts: dict[str, list[str]] = {}
+        self._by_import: dict[str, bool] = {}
 
     def asks(self, handler: Handler) -> bool:
         """Say whether anything that runs for a handler, or before it, asks who sends the request."""
@@ -123,7 +128,9 @@ class Askers:
         running = self._graph.reachable_from((*handler.functions, *self._inside(handler)))
         around = [edge.call for one in handler.functions for edge in self._graph.callers_of(one)]
         wrapped = any(call is not None and not is_route(call) and is_asking(call) for call in around)
-        return wrapped or not running.isdisjoint(self._asking) or any(map(self._says, running))
+        if wrapped or not running.isdisjoint(self._asking) or any(map(self._says, running)):
+            return True
+        return any(map(self._leaves_to_others, running))
 
     def _inside(self, handler: Handler) -> Iterator[FunctionId]:
         """Yield the functions that stand inside a handler's: their calls are part of its work."""
@@ -160,11 +167,43 @@ class Askers:
     @cached_property
     def _guarded_everywhere(self) -> bool:
         """True when an application asks before every route, or a controller's guard is global."""
-        return any(
-            call.name in _GLOBALLY or (_guards_all(call) and _APPLICATION.search(call.written) is not None)
-            for source in self._graph.sources
-            for call in source.calls
+        texts = (
+            text
+            for text in self._contents.values()
+            if b".use(" in text or b"Guard" in text or b"Hook(" in text
         )
+        return any(_guards_application(text.decode("utf-8", "replace")) for text in texts)
+
+    def _leaves_to_others(self, function: FunctionId) -> bool:
+        """Say whether a function calls one of a file that was not read, which names who asks."""
+        source = self._graph.source_of(function)
+        for call in source.calls:
+            imported = source.imports.get(call.written.partition(".")[0], "")
+            here = bool(imported) and self._graph.owner(source, call.function) == function
+            if here and not self._graph.targets(call, source) and self._file_asks(imported):
+                return True
+        return False
+
+    def _file_asks(self, imported: str) -> bool:
+        """Say whether the file that an imported name comes from names who asks anywhere."""
+        if imported not in self._by_import:
+            *module, _ = [part for part in re.split(r"[./]", imported) if part not in {"", "@", "~"}] or [""]
+            near = self._by_module.get(module[-1], ()) if module else ()
+            wanted = tuple(module[-2:])
+            self._by_import[imported] = any(
+                _names_who(self._contents[path])
+                for path in near
+                if module_parts(path)[-len(wanted) :] == wanted
+            )
+        return self._by_import[imported]
+
+    @cached_property
+    def _by_module(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self._contents:
+            if not path.endswith(".py"):
+                found.setdefault(module_parts(path)[-1], []).append(path)
+        return found
 
     def middleware(self, path: str) -> str:
         """Return the file that runs before a route and names who asks, "" when there is none."""
@@ -189,6 +228,15 @@ def _names_who(content: bytes) -> bool:
 
 def _blank(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n")
+
+
+def _guards_application(text: str) -> bool:
+    plain = _COMMENTS.sub("", text)
+    if _GLOBALLY.search(plain):
+        return True
+    return any(
+        asks_by_name(word) for used in _APPLICATION.findall(plain) for word in re.findall(r"\w+", used)
+    )
 
 
 def _guards_all(call: Call) -> bool:

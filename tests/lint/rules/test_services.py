@@ -1,4 +1,4 @@
-"""Twelve small services as strangers write them, each with its faults marked where they stand.
+"""Small services as strangers write them, each with its faults marked where they stand, and clean ones.
 
 `tests/lint/services.txt` holds them: a line that ends in EXPECT names the rules that it breaks, and every
 other line breaks none, so that a finding too many fails as a finding too few does.
