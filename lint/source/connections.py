@@ -49,6 +49,9 @@ _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acqu
 #: Methods that put something into a store, and those that look up what a request has bound.
 _STORES = frozenset({"set", "setdefault", "put", "add"})
 _CONTEXTS = frozenset({"getStore", "AsyncLocalStorage", "enterWith"})
+#: What names of scopes and folders' aliases begin with; what a package has between its name and a file.
+_ALIAS_MARKS = ("@", "#", "$", "~")
+_FOLDERS_OF_PACKAGES = frozenset({"", "src", "dist", "lib"})
 #: Methods by which every query of a Prisma client gets code of the project's around it.
 _EXTENDS = frozenset({"$extends", "$use"})
 #: Methods that run a callback in a transaction of their own.
@@ -172,7 +175,23 @@ class Connections:
                 continue
             if module_parts(other.path)[-len(wanted) :] == wanted[-len(module_parts(other.path)) :]:
                 return True
-        return False
+        return module[:1] in _ALIAS_MARKS and self._is_of_workspace(module, original)
+
+    def _is_of_workspace(self, module: str, original: str) -> bool:
+        """Say whether a package of the project's own, or an alias of a folder, exports a raw connection.
+
+        As for functions: only one file below a folder of that name holds one under the name.
+        """
+        below = [part for part in module.replace("/", ".").split(".")[1:] if part not in _FOLDERS_OF_PACKAGES]
+        holding = {
+            other.path
+            for others in self._exports.values()
+            for other in others
+            if "" in self._held[other.path].get(original, ())
+            and below
+            and set(below) <= set(module_parts(other.path))
+        }
+        return len(holding) == 1
 
     def _is_client(self, name: str, function: str, source: Source) -> bool:
         """Say whether a name holds an object of a class of the project that is a Prisma client itself.

@@ -301,3 +301,37 @@ def test_tenancys_own_files_may_do_what_they_protect_others_from(lint: Lint) -> 
     config = LintConfig(verified_packages=("core/**",))
     files = {"db/migrations/1.sql": SERVICES, "app/scope.py": SCOPE, "core/a.py": joined("a.id = i.id")}
     assert [one for one in lint(files, config).findings if one.rule.startswith("WRAP")] == []
+
+
+PACKAGE = (
+    "import { Pool } from 'pg';\nexport const pool = new Pool();\n"
+    "export async function withTenant(id, work) {\n  const client = await pool.connect();\n"
+    "  await client.query('BEGIN');\n"
+    "  await client.query(\"SELECT set_config('app.tenant_id', $1, true)\", [id]);\n"
+    "  return work(client);\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("home", "module"),
+    [
+        ("packages/db/src/index.ts", "@acme/db"),
+        ("packages/db/src/client.ts", "@acme/db/client"),
+        ("src/lib/server/db.ts", "$lib/server/db"),
+        ("src/data/client.ts", "#data/client"),
+        ("src/data/client.ts", "@data/client"),
+    ],
+)
+def test_connections_and_scopes_of_packages_and_aliases_are_known(lint: Lint, home: str, module: str) -> None:
+    routes = (
+        f"import {{ pool, withTenant }} from '{module}';\n"
+        f"export const all = () => pool.query('{READ}');\n"
+        f"export const mine = (t) => withTenant(t, (client) => client.query('{READ}'));\n"
+    )
+    files = {home: PACKAGE, "apps/api/routes.ts": routes}
+    report = lint({"db/migrations/1.sql": MIGRATION, **files})
+    told = [
+        (one.path, one.line) for one in report.findings if one.rule == "WRAP001" and one.severity == "error"
+    ]
+    assert ("apps/api/routes.ts", 2) in told
+    assert ("apps/api/routes.ts", 3) not in told
