@@ -49,12 +49,15 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     raw = site.text is not None and _is_raw(site.text)
     tagged = is_tagged(site) and not raw
     parameter = change.form == "set" and placeholder_in(site) and not raw
-    if parameter and _is_refused(site, readers):
+    refused = parameter and _is_refused(site, readers)
+    if refused:
         yield _parameter(site)
     if site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
+    if refused and not change.local:
+        return
     if not change.local:
-        if not _clears(site) and not (parameter and _is_refused(site, readers)):
+        if not _clears(site):
             yield _session(site)
         return
     why = None if _clears(site) else why_over(site, readers)
