@@ -132,7 +132,7 @@ class LintConfig:
     #: Types of a parameter that is a session already bound, to a tenant or to a bypass.
     tenant_session_types: tuple[str, ...] = ("TenantSession", "AsyncTenantSession")
     bypass_session_types: tuple[str, ...] = ("BypassSession", "AsyncBypassSession")
-    #: Files that may open connections; what those that match only by habit read on them is judged all the same.
+    #: Files that may open connections; what is read on them is judged where the glob is only a habit.
     entry_points: tuple[str, ...] = ENTRY_POINTS
     #: Files that implement the bypass and the tenant scope, and may do by hand what others may not.
     verified_packages: tuple[str, ...] = VERIFIED_PACKAGES
