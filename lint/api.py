@@ -104,6 +104,7 @@ def _linted(
 ) -> tuple[Report, list[Catalogue], Sources]:
     """Return the report, the catalogue at the head of each history, and the sources as they were read."""
     from lint.histories import read_histories, unread_findings
+    from lint.rules.head import asked_settings
     from lint.source.sources import Sources
     from lint.suppress import apply_suppressions
 
@@ -114,8 +115,10 @@ def _linted(
     coverage = merged(head.coverage for head in heads)
     findings.extend(_rollout_findings(heads, coverage, settings, base))
     judged = [head.catalogue for head in heads]
+    asked = asked_settings(heads)
+    named = replace(settings, tenant_gucs=tuple(dict.fromkeys((*settings.tenant_gucs, *asked))))
     with late_files() as late:
-        sources = Sources(corpus, settings, judged)
+        sources = Sources(corpus, named, judged)
         findings.extend(_source_findings(sources, judged, base))
     findings.extend(_cut_short(path, reason) for path, reason in late.items())
     findings.extend(_unreadable(file) for file in corpus.unreadable)

@@ -69,7 +69,9 @@ BYP003 = Rule(
     "pass a verification (lint.verifiers) first: one behind an `if`, in a loop that may not run, or\n"
     "in a `try` whose failure is caught leaves a path without; so does one that is not awaited, or whose\n"
     "bool nobody reads. Calls into other functions and files are followed; what the verifier does\n"
-    "itself is its own affair.",
+    "itself is its own affair. The same holds for a route or an edge function that works as Supabase's\n"
+    "service role on ids of the request while nothing that it runs looks at a session, a token, a\n"
+    "signature or a secret: the publishable key is in every browser.",
     "class Ingest(IngestServicer):\n"
     "    def Report(self, request, context):\n"
     "        if request.mac:\n"

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _SESSION = re.compile(r"(?:sqlalchemy(?:\.\w+)*|sqlmodel(?:\.\w+)*)\.(?:Session|AsyncSession)")
 _SESSION_TYPE = re.compile(r"\b(?:Async)?Session\b")
 _FACTORY = re.compile(r"sqlalchemy(?:\.\w+)*\.(?:async_)?sessionmaker")
+#: What a project calls its factory of sessions, where it stands in another file.
+_FACTORY_NAME = re.compile(
+    r"(?:^|\.)(?:Async)?(?:SessionLocal|SessionFactory|session_factory|(?:async_)?session_?maker)\Z"
+)
 #: What makes a session forget the objects it has loaded.
 _FORGETS = frozenset({"expunge_all", "close", "reset", "invalidate"})
 _BINDERS = re.compile(r"(?:set|bind|use|switch|activate)_?\w*(?:tenant|org|organization|workspace|account)")
@@ -29,9 +33,15 @@ _BINDERS = re.compile(r"(?:set|bind|use|switch|activate)_?\w*(?:tenant|org|organ
 def session_findings(source: Source, config: LintConfig) -> Iterator[Finding]:
     """Yield the sessions of a file that serve more than one tenant."""
     makers = {name for call in source.calls if _FACTORY.fullmatch(call.callee) for name in call.bound_to}
+    makers |= {name for name, target in source.imports.items() if _is_factory(target)}
     yield from _shared(source, makers)
     for function in source.functions.values():
         yield from _in_loops(source, function, makers, config)
+
+
+def _is_factory(target: str) -> bool:
+    """Say whether an import is a factory of sessions that the project made, by its name."""
+    return _FACTORY_NAME.search(target) is not None and not target.startswith(("sqlalchemy", "sqlmodel"))
 
 
 def _makes_session(call: Call, makers: set[str]) -> bool:
@@ -89,6 +99,14 @@ def _sessions_of(source: Source, function: Function, makers: set[str]) -> set[st
         for call in source.calls
         if call.function in {"", function.name} and _makes_session(call, makers)
         for name in call.bound_to
+    }
+    made |= {
+        step.name
+        for step in steps_of(function.body)
+        if isinstance(step, Within)
+        and step.call is not None
+        and step.name
+        and _makes_session(step.call, makers)
     }
     typed = {name for name, text in function.types.items() if _SESSION_TYPE.search(text)}
     return made | typed

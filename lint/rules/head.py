@@ -6,11 +6,14 @@ what two of them would find alike is told once.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lint.coverage import coverage_of
+from lint.rules.expressions import Session
 from lint.rules.live import schema_findings
+from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.row_security import opened, role_findings
 from lint.rules.serving import viewpoints
 from lint.rules.tenancy import discover
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from lint.report import Coverage, Finding
     from lint.rules.serving import HeadViewpoint
     from lint.rules.tenancy import Tenancy
+
+
+#: Settings that open a way around, or that a gateway or the server sets.
+_NOT_TENANTS = re.compile(r"bypass|admin|super|system|\Arequest\.|\Ajwt\.|(?:\A|[._])roles?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,30 @@ def judge_head(catalogue: Catalogue, config: LintConfig) -> Head:
         lambda table: table.qualified not in doors and _enforced(table, views),
     )
     return Head(known, tenancy, findings, coverage)
+
+
+def asked_settings(heads: Iterable[Head]) -> tuple[str, ...]:
+    """Return the settings by which policies know the tenant, whatever a project calls them.
+
+    Those that the tenant's column is compared with; where it is compared with none, as in tenancy by
+    membership, those that the policies ask for at all. A gateway sets its own for every request.
+    """
+    found: dict[str, None] = {}
+    for head in heads:
+        names = head.tenancy.settings or tuple(_asked_by_policies(head.catalogue))
+        found.update((name, None) for name in names if not _NOT_TENANTS.search(name))
+    return tuple(found)
+
+
+def _asked_by_policies(catalogue: Catalogue) -> Iterator[str]:
+    session = Session(catalogue)
+    for table in catalogue.tables.values():
+        for policy in table.permissive if table.tenant_column else ():
+            for _, clause in policy.clauses():
+                try:
+                    yield from sorted(name.lower() for name in session.settings_in(parse_predicate(clause)))
+                except (PredicateError, RecursionError):
+                    continue
 
 
 def _enforced(table: Table, views: Sequence[HeadViewpoint]) -> bool:

@@ -5,6 +5,7 @@ They read `lint.source.sites` only, so they hold for every language an extractor
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lint.config import path_matches
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 #: Values that end a bypass instead of beginning one.
 _OFF = frozenset({"off", "false", "0", "no", "f"})
+_SERVICE_KEY = re.compile(r"service_?role|service_?key", re.IGNORECASE)
 _REASON_POSITION = 1
 _WITH_REASON = 3
 
@@ -64,9 +66,11 @@ def _of_file(
 
 
 def _outside(findings: Iterable[Finding], told: Sequence[Finding]) -> Iterator[Finding]:
-    """Leave out findings inside the lines of one that tells the same already."""
+    """Leave out findings that one tells the same of already: the key of the client that a file makes."""
+    clients = any(one.subject.endswith(":service key") for one in told)
     for finding in findings:
-        if not any(one.line <= finding.line <= (one.end_line or one.line) for one in told):
+        inside = any(one.line <= finding.line <= (one.end_line or one.line) for one in told)
+        if not inside and not (clients and _SERVICE_KEY.search(finding.subject)):
             yield finding
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lint.config import path_matches
 from lint.rules.bypass import stable, where
 from lint.rules.bypass_rules import BYP002, BYP003
+from lint.source.asked import Asked
 from lint.source.holders import steps_of
 from lint.source.service_role import is_run_by_hand
 from lint.source.sites import Bind, Leave
@@ -60,13 +61,14 @@ def claimed_tenants(readers: Readers, files: Sequence[SourceFile], config: LintC
     if not readers.link.protected or not readers.scopes.any_tenant_scope:
         return
     contents = {file.path: file.content for file in files}
+    asked = Asked(readers, contents, config)
     for source in readers.program.sources:
         if path_matches(source.path, config.verified_packages) or _is_a_tool(source):
             continue
         asks = partial(_asks_who, source, contents.get(source.path, b""))
         told: set[tuple[str, str]] = set()
         for place, function, names, written in _bindings(source, readers, config):
-            for finding in _judged(place, function, names, written, source, readers, asks):
+            for finding in _judged(place, function, names, written, source, readers, asks, asked):
                 if (finding.rule, function) not in told:
                     told.add((finding.rule, function))
                     yield finding
@@ -116,6 +118,7 @@ def _judged(
     source: Source,
     readers: Readers,
     asks: Callable[[str], bool],
+    asked: Asked,
 ) -> Iterator[Finding]:
     fed = _fed(names, function, source, readers)
     default = next((name for name in fed if _DEFAULT.search(name)), "")
@@ -135,6 +138,16 @@ def _judged(
             "who sends it: any caller may name any tenant",
             "take the tenant from the verified caller, or compare the two before it is bound",
             subject=f"{stable(function)}:{written}:header",
+            severity="warning",
+        )
+    brought = "" if header or asks(function) else asked.unasked(fed, function, source)
+    if brought:
+        yield BYP003.finding(
+            place,
+            f"{written} in {where(function)} takes the tenant from {brought}, which the request states, and "
+            "nothing that runs for it asks who sends it: any caller may name any tenant",
+            "take the tenant from the verified caller, or compare the two before it is bound",
+            subject=f"{stable(function)}:{written}:request",
             severity="warning",
         )
 

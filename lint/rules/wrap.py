@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.rules.bypass_switches import switched_on
+from lint.rules.service_claims import unasked_service_roles
 from lint.rules.tenant_claims import claimed_tenants
 from lint.rules.wrap_hops import hops
 from lint.rules.wrap_joins import loose_joins
@@ -36,6 +37,7 @@ def findings_of(
     """Yield the findings over readers that were found before."""
     yield from outside_scope(readers, catalogues, config)
     yield from service_role_reads(readers, config)
+    yield from unasked_service_roles(readers, corpus.sources, config)
     for site in readers.settings.sites:
         yield from bound_badly(site, readers, config)
     yield from switched_on(readers, catalogues, config)

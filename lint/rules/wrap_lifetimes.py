@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lint.source.access import root_of
+from lint.source.access import executor_of, root_of
 from lint.source.holders import steps_of
 from lint.source.program import binds_of, last
 from lint.source.sites import Within
@@ -119,7 +119,8 @@ def _is_callback(function: str, source: Source) -> bool:
 
 
 def _over_in_typescript(site: SettingSite, call: Call, readers: Readers) -> str | None:
-    root = root_of(call)
+    tagged = "." not in call.written and site.text is not None and site.text.tagged
+    root = call.written if tagged else executor_of(call, site.source)
     raw = readers.connections.holds(root, site.function, site.source)
     if call.name in _PRISMA_RUNS:
         if _PRISMA.search(root):
@@ -131,7 +132,15 @@ def _over_in_typescript(site: SettingSite, call: Call, readers: Readers) -> str 
         return f"each {root}.{call.name}() may run on another connection"
     if call.name == "query" and root in _taken(site) and (raw or _is_runner(root, site)):
         return f"no transaction is begun on {root}"
+    if raw and (tagged or call.name in _RUNS_ON_POOL) and not _is_parameter(root, site):
+        return f"{root} runs each statement in a transaction of its own, perhaps on another connection"
     return None
+
+
+def _is_parameter(root: str, site: SettingSite) -> bool:
+    """Say whether a function around is given what it runs on: who gives it may have begun a transaction."""
+    functions = (site.source.functions.get(one) for one in (site.function, *_around(site.function)))
+    return any(root in one.parameters for one in functions if one is not None)
 
 
 def _is_kept_pool(root: str, site: SettingSite) -> bool:

@@ -6,15 +6,18 @@ that does neither, every line would be a finding, which tells nobody anything.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lint.config import ENTRY_POINTS, path_matches
+from lint.rules.bypass_roles import above
 from lint.rules.wrap_asked import Asked
 from lint.rules.wrap_rules import WRAP001
 from lint.source.connections import opens_connection, takes_connection
 from lint.source.dependencies import settings_within
 from lint.source.handed import handed_on
 from lint.source.holders import around
+from lint.source.readers import may_read_unbound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +29,13 @@ if TYPE_CHECKING:
     from lint.source.modules import FunctionId
     from lint.source.readers import Reader, Readers
     from lint.source.sites import Call, Source
+    from lint.source.sql_tables import AccessCommand
+    from lint.source.sql_texts import SettingChange
 
+#: Files that fill a database before anybody is served: where row security binds them, they fail at once.
+_SEEDS = re.compile(
+    r"(?:^|/)(?:seed(?:s|ers?|ing)?/|(?:\w+[._-])?seed(?:s|er|ing)?(?:[._-]\w+)*\.\w+\Z)", re.IGNORECASE
+)
 _VERBS = {"select": "reads", "insert": "writes to", "update": "changes", "delete": "deletes from"}
 
 
@@ -61,13 +70,22 @@ def _meets_nothing(reader: Reader, readers: Readers, asked: Asked) -> bool:
 
 
 def _is_set_before(settings: frozenset[str], reader: Reader, readers: Readers) -> bool:
-    """Say whether the function that reads, or one around it, has set what the policies ask for."""
+    """Say whether the function that reads, or one around it, has set what the policies ask for, or left them.
+
+    As another role of a name such as admin, or with row security off, nothing is hidden: that is BYP006.
+    """
     scopes = set(around(reader.function)) - {""}
     return any(
-        site.change.name.lower() in settings and site.function in scopes and site.place.line <= reader.line
+        (site.change.name.lower() in settings or _leaves_policies(site.change))
+        and site.function in scopes
+        and site.place.line <= reader.line
         for site in readers.settings.sites
         if site.source.path == reader.path
     )
+
+
+def _leaves_policies(change: SettingChange) -> bool:
+    return change.effect == "row_security" or (change.effect == "role" and above(change.value))
 
 
 def _is_unset(settings: frozenset[str], function: FunctionId, readers: Readers) -> bool:
@@ -86,8 +104,7 @@ def _handed(readers: Readers, asked: Asked, config: LintConfig) -> Iterator[Find
         taker = readers.connections.taker(one.name, call.function, one.source.path)
         if settings is None or (taker is not None and not _is_unset(settings, taker, readers)):
             continue
-        elsewhere = path_matches(call.place.path, (*config.entry_points, *config.verified_packages))
-        if not elsewhere and (call.place, table) not in told:
+        if not path_matches(call.place.path, may_read_unbound(config)) and (call.place, table) not in told:
             told.add((call.place, table))
             yield _given(one, config)
 
@@ -103,8 +120,15 @@ def _given(handed: Handed, config: LintConfig) -> Finding:
         f"run it inside {_scope(config)}, and hand on the session that it gives",
         table=reader.table,
         subject=f"{call.function.partition('<anonymous')[0]}:{call.written}:{reader.table}",
+        severity="info" if _SEEDS.search(call.place.path) else None,
         cause=_cause(handed.name),
     )
+
+
+def _meets(command: AccessCommand) -> str:
+    if command == "insert":
+        return "it is refused (42501) where the policy applies, and checked by nothing where it does not"
+    return "it meets 0 rows where the policy applies, and every tenant's where it does not"
 
 
 def _cause(connection: str) -> str:
@@ -138,10 +162,11 @@ def _reader(reader: Reader, config: LintConfig) -> Finding:
     return WRAP001.finding(
         reader.place,
         f"{reader.written} {_VERBS.get(reader.command, 'uses')} {reader.table} outside any tenant's scope "
-        f"({reader.why}): it meets 0 rows where the policy applies, and every tenant's where it does not",
+        f"({reader.why}): {_meets(reader.command)}",
         f"run it inside {_scope(config)}, on the session that it gives",
         table=reader.table,
         subject=f"{reader.function}:{reader.table}:{reader.command}",
+        severity="info" if _SEEDS.search(reader.path) else None,
         cause=_cause(reader.executor),
     )
 
@@ -160,7 +185,7 @@ def _connections(
             f"{call.written} in {where} {does}{'' if opened else 'tenant scope'}",
             "receive a session from the tenant scope, or add the file to lint.entry_points",
             subject=f"{call.function}:{call.callee if opened else call.written}",
-            severity=None if _is_ours(call, unbound, config) else "info",
+            severity=None if _is_ours(call, unbound, config) and not _SEEDS.search(source.path) else "info",
         )
 
 

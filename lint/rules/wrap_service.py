@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from lint.config import path_matches
 from lint.rules.wrap_rules import WRAP001
-from lint.source.access import root_of
 from lint.source.service_role import ServiceClients, request_functions, unfiltered_statements
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def service_role_reads(readers: Readers, config: LintConfig) -> Iterator[Finding
         for call, verb in unfiltered_statements(source):
             table = readers.link.table(call.arguments[0].text)
             served = readers.program.graph.owner(source, call.function) in serving
-            if table is not None and served and clients.holds(root_of(call), call.function, source):
+            if table is not None and served and clients.runs(call, source):
                 yield _finding(call, verb, table)
 
 

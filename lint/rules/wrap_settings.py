@@ -49,10 +49,13 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     raw = site.text is not None and _is_raw(site.text)
     tagged = is_tagged(site) and not raw
     parameter = change.form == "set" and placeholder_in(site) and not raw
-    if parameter and (numbered(site) or not client_side(site, readers.program.sources)):
+    refused = parameter and _is_refused(site, readers)
+    if refused:
         yield _parameter(site)
-    elif site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
+    if site.text is not None and not parameter and not tagged and HOLE in _value_text(site):
         yield from _pasted(site)
+    if refused and not change.local:
+        return
     if not change.local:
         if not _clears(site):
             yield _session(site)
@@ -60,6 +63,11 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     why = None if _clears(site) else why_over(site, readers)
     if why is not None:
         yield _over(site, why)
+
+
+def _is_refused(site: SettingSite, readers: Readers) -> bool:
+    """Say whether the server sees the parameter of SET, so that nothing is set, for however long."""
+    return numbered(site) or not client_side(site, readers.program.sources)
 
 
 def _is_raw(text: Text) -> bool:

@@ -42,6 +42,8 @@ _SAYS = frozenset(
     {"print", "log", "debug", "info", "warn", "warning", "error", "exception", "fail", "skip", "help"}
 )
 _SHOWN = 80
+#: `module.pool.fetch` has more parts than a method of a name.
+_OF_MODULE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def is_row_sql(text: Text) -> bool:
         return False
     if text.calls and text.calls[-1] in _SAYS:
         return False
-    run = not (RUNS | MAKES_SQL).isdisjoint(text.calls)
+    run = text.tagged or not (RUNS | MAKES_SQL).isdisjoint(text.calls)
     return bool((_AS_SQL_ANY_CASE if run else _AS_SQL).match(text.value))
 
 
@@ -133,7 +135,10 @@ def _runs(text: Text, source: Source, runs: Runs) -> list[tuple[str, Place, str]
     """Return (function, place, executor) of each place that runs a string."""
     call = runs.around(text.place, text.function)
     if call is not None:
-        return [(text.function, text.place, root_of(call))]
+        return [(text.function, text.place, executor_of(call, source))]
+    if text.tagged:
+        tag = tag_of(text, source)
+        return [(text.function, text.place, tag.written if tag is not None else "")]
     name = _constant_of(text, source)
     if name is None:
         return [(text.function, text.place, "")]
@@ -173,6 +178,29 @@ def root_of(call: Call) -> str:
     if parts[0] in {"self", "this", "cls"} and len(parts) > 2:
         return ".".join(parts[:2])
     return parts[0] if len(parts) > 1 else ""
+
+
+def executor_of(call: Call, source: Source) -> str:
+    """Return the name that a call runs a statement on: "db" in `db.query(…)` and in `sql`…`.execute(db)`.
+
+    Of a module that was imported it is the module's name for it: "pg.pool" in `pg.pool.fetch(…)`.
+    """
+    root = root_of(call)
+    if not root and call.receiver is not None and call.name == "execute":
+        given = [one.text for one in call.arguments if one.kind in {"name", "member"}]
+        return given[0] if len(given) == len(call.arguments) == 1 else root
+    parts = call.written.split(".")
+    is_module = source.language == "python" and call.receiver is None and len(parts) > _OF_MODULE
+    return ".".join(parts[:2]) if is_module and root == parts[0] and root in source.imports else root
+
+
+def tag_of(text: Text, source: Source) -> Call | None:
+    """Return the call of a template's tag: `sql` in sql`select …`."""
+    calls = [
+        call for call in source.calls if call.function == text.function and covers(call.place, text.place)
+    ]
+    tags = [call for call in calls if call.name == text.calls[-1:][0]] if text.calls else []
+    return max(tags, key=lambda call: (call.place.line, call.place.column), default=None)
 
 
 def shown(text: str) -> str:

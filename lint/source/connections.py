@@ -49,6 +49,9 @@ _HANDS_ON = frozenset({"connect", "begin", "raw_connection", "connection", "acqu
 #: Methods that put something into a store, and those that look up what a request has bound.
 _STORES = frozenset({"set", "setdefault", "put", "add"})
 _CONTEXTS = frozenset({"getStore", "AsyncLocalStorage", "enterWith"})
+#: What names of scopes and folders' aliases begin with; what a package has between its name and a file.
+_ALIAS_MARKS = ("@", "#", "$", "~")
+_FOLDERS_OF_PACKAGES = frozenset({"", "src", "dist", "lib"})
 #: Methods by which every query of a Prisma client gets code of the project's around it.
 _EXTENDS = frozenset({"$extends", "$use"})
 #: Methods that run a callback in a transaction of their own.
@@ -58,8 +61,15 @@ _TRANSACTIONS = frozenset({"$transaction", "transaction", "begin", "tx", "task"}
 def opens_connection(call: Call, source: Source) -> bool:
     """Say whether a call makes an engine, a pool, a connection or a session of its own."""
     if source.language == "typescript":
-        return typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+        return _is_imported(call, source) and (
+            typescript_db.opens_connection(call) or _PRISMA_CLIENT.search(call.callee) is not None
+        )
     return OPENS_PYTHON.fullmatch(call.callee) is not None
+
+
+def _is_imported(call: Call, source: Source) -> bool:
+    """Say whether what is called was imported: a parameter called `knex` builds queries, it opens nothing."""
+    return call.written.partition(".")[0] in source.imports or call.written.startswith("()")
 
 
 def takes_connection(call: Call, source: Source) -> bool:
@@ -87,7 +97,7 @@ class Connections:
         for source in program.sources:
             held = self._held.setdefault(source.path, {})
             for function, name in self._opened(source, bindings[source.path]):
-                held.setdefault(name, set()).add("" if name.startswith(("self.", "this.")) else function)
+                held.setdefault(name, set()).add("" if _is_of_all(name, function, source) else function)
             if any("" in where for where in held.values()):
                 self._exports.setdefault(module_parts(source.path)[-1], []).append(source)
         for source in program.sources:
@@ -131,6 +141,18 @@ class Connections:
             return True
         return self._is_imported(name, source) or self._is_client(name, function, source)
 
+    def opened_in(self, name: str, function: str, source: Source) -> bool:
+        """Say whether a name holds what a function opened itself, or one that it stands inside."""
+        scopes = set(around(function)) - {""}
+        return any(
+            name in names and call.function in scopes and self._opens_here(call, source)
+            for call, names in _bindings(source)
+        )
+
+    def _opens_here(self, call: Call, source: Source) -> bool:
+        """Say whether a call gives a raw connection, or makes one of a factory such as `SessionLocal`."""
+        return self.opens(call, source) or ("." not in call.written and self.holds(call.written, "", source))
+
     def opens(self, call: Call, source: Source) -> bool:
         """Say whether a call gives a raw connection, by itself or through a function of the project."""
         if opens_connection(call, source) or takes_connection(call, source):
@@ -138,7 +160,14 @@ class Connections:
         return any(target in self.openers for target in self._program.targets(call, source))
 
     def _is_imported(self, name: str, source: Source) -> bool:
+        first, dot, attribute = name.partition(".")
+        if dot and first in source.imports:
+            return self._exported(source.imports[first], attribute) or self._is_imported(first, source)
         module, _, original = source.imports.get(name, "").rpartition(".")
+        return self._exported(module, original)
+
+    def _exported(self, module: str, original: str) -> bool:
+        """Say whether a module of the program holds a raw connection under a name of its top level."""
         wanted = _last_parts(module)
         for other in self._exports.get(wanted[-1], ()) if wanted else ():
             held = self._held[other.path]
@@ -146,7 +175,23 @@ class Connections:
                 continue
             if module_parts(other.path)[-len(wanted) :] == wanted[-len(module_parts(other.path)) :]:
                 return True
-        return False
+        return module[:1] in _ALIAS_MARKS and self._is_of_workspace(module, original)
+
+    def _is_of_workspace(self, module: str, original: str) -> bool:
+        """Say whether a package of the project's own, or an alias of a folder, exports a raw connection.
+
+        As for functions: only one file below a folder of that name holds one under the name.
+        """
+        below = [part for part in module.replace("/", ".").split(".")[1:] if part not in _FOLDERS_OF_PACKAGES]
+        holding = {
+            other.path
+            for others in self._exports.values()
+            for other in others
+            if "" in self._held[other.path].get(original, ())
+            and below
+            and set(below) <= set(module_parts(other.path))
+        }
+        return len(holding) == 1
 
     def _is_client(self, name: str, function: str, source: Source) -> bool:
         """Say whether a name holds an object of a class of the project that is a Prisma client itself.
@@ -206,6 +251,12 @@ class Connections:
             if call.name in _TRANSACTIONS and self.holds(root_of(call), call.function, source):
                 for function, name in _given_to(call, source):
                     held.setdefault(name, set()).add(function)
+
+
+def _is_of_all(name: str, function: str, source: Source) -> bool:
+    """Say whether what a function binds is everybody's: an attribute, or a name declared global."""
+    known = source.functions.get(function)
+    return name.startswith(("self.", "this.")) or (known is not None and name in known.outer)
 
 
 def _given_to(call: Call, source: Source) -> Iterator[tuple[str, str]]:

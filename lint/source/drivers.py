@@ -27,6 +27,8 @@ _ON_CLIENT = re.compile(r"psycopg2\b|django\b|pymysql\b|sequelize\b|aiopg\b|sqli
 _ON_SERVER = re.compile(
     r"psycopg(?:\.|_pool|$)|asyncpg\b|pg(?:\.|$)|postgres(?:\.|$)|.*prisma|pg8000\b|knex\b|kysely\b|drizzle-orm\b"
 )
+#: SQLAlchemy's asynchronous engines have only drivers that send parameters apart.
+_ASYNCHRONOUS = "sqlalchemy.ext.asyncio"
 _URL_ON_SERVER = re.compile(r"postgres(?:ql)?\+(?:asyncpg|psycopg|psycopg_async|pg8000)(?::|\b(?!2))")
 _URL_ON_CLIENT = re.compile(r"postgres(?:ql)?\+psycopg2")
 
@@ -60,7 +62,7 @@ def client_side(site: SettingSite, sources: Sequence[Source]) -> bool:
     own = tuple(site.source.imports.values())
     if any(_ON_CLIENT.match(name) for name in own):
         return True
-    if any(_ON_SERVER.match(name) for name in own):
+    if any(_ON_SERVER.match(name) or name.startswith(_ASYNCHRONOUS) for name in own):
         return False
     if site.source.language == "typescript":
         return not {"$executeRaw", "$queryRaw"} & set(site.text.calls if site.text is not None else ())

@@ -139,14 +139,19 @@ class Graph:
         return tuple(found for found in made if found is not None)
 
     def _through_variable(self, name: str, source: Source, function: str) -> tuple[FunctionId, ...]:
-        """Return the functions that a local name was bound to, such as `job = partial(work, x)`."""
+        """Return the functions that a local name was bound to, such as `job = partial(work, x)`.
+
+        What a function returned is not that function: `id = find(x)` hands nothing on.
+        """
         written = source.functions.get(function)
         if "." in name or written is None:
             return ()
         found: dict[FunctionId, None] = {}
+        results = self.holders.made(source, function, name)
         for bind in self.holders.binds(source, written).get(name, ()):
             for other in bind.names:
-                symbol = self.holders.meant(other, source, function) if other != name else None
+                plain = other != name and other not in results
+                symbol = self.holders.meant(other, source, function) if plain else None
                 if symbol is not None and not symbol.is_class and symbol.name:
                     found[symbol.id] = None
         return tuple(found)

@@ -80,7 +80,9 @@ def _givers(
         if argument is None:
             default = function.defaults.get(parameter, "")
             holder = readers.program.source(taker[0])
-            if holder is not None and readers.connections.holds(default, "", holder):
+            if holder is None or is_privileged(default, holder):
+                continue
+            if readers.connections.holds(default, "", holder):
                 yield Handed(reader, edge.call, source, default, left_out=True)
         elif is_privileged(argument.text, source):
             continue

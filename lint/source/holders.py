@@ -250,6 +250,10 @@ class Holders:
             self._made[source.path] = bound
         return self._made[source.path]
 
+    def made(self, source: Source, function: str, name: str) -> frozenset[str]:
+        """Return the functions, as written, whose results a name of a function is bound to."""
+        return frozenset(call.written for call in self._calls_bound(source).get((function, name), ()))
+
     def binds(self, source: Source, function: Function) -> dict[str, list[Bind]]:
         """Return a function's assignments by what they bind."""
         key = (source.path, function.name)

@@ -30,9 +30,13 @@ ROUNDS_OF_SCOPES = 3
 ROUNDS_NEAR = 2
 #: Shorter names, and those of half of all methods, would draw in every file.
 _SHORTEST = 4
-#: A word that so many files contain connects nothing; it grows with the size of the project.
+#: A word that so many files contain connects nothing; it grows with the size of the project, up to where
+#: following it would read half of a large one.
 _COMMON_FROM = 25
 _COMMON_SHARE = 20
+_COMMON_AT_MOST = 100
+#: What a file begins with that runs in browsers, where no database is in reach.
+_IN_BROWSER = re.compile(rb"(?:\s|//[^\n]*\n|/\*.*?\*/)*['\"]use client['\"]", re.DOTALL)
 _WORD = re.compile(rb"[A-Za-z_]\w{3,}")
 _COMMON = frozenset(
     {"main", "read", "call", "send", "list", "save", "load", "find", "init", "open", "close", "start", "stop"}
@@ -87,7 +91,9 @@ _PYTHON_CONNECTIONS = _marks(
 #: How a script opens a connection, or takes one.
 _SCRIPT_CONNECTIONS = _marks(
     "'pg' \"pg\" pg- pg/ pg-promise 'postgres' \"postgres\" slonik @vercel/postgres @neondatabase/ drizzle( "
-    "PrismaClient Kysely knex Sequelize sequelize DataSource createConnection MikroORM",
+    "PrismaClient Kysely Sequelize sequelize DataSource createConnection MikroORM",
+    # The library itself, not its types nor a query builder that is handed on under its name.
+    rb"(?:import\s+(?!type\b)(?:\w+|\{[^}]*\bknex\b)[^;'\"]*\bfrom\s*|require\(\s*)['\"]knex['\"]",
     rb"ngine\.(?:connect|begin|raw_connection)\(",
     rb"ool\.(?:connection|acquire|getconn|connect|query)\(",
 )
@@ -119,6 +125,11 @@ def breaks_alone(file: SourceFile, names: tuple[bytes, ...], settings: tuple[tup
 def is_script(file: SourceFile) -> bool:
     """Say whether a file is TypeScript or JavaScript, which calls no Python and is called by none."""
     return file.location.suffix in SCRIPTS
+
+
+def runs_in_browser(file: SourceFile) -> bool:
+    """Say whether a script is a component that its framework sends to browsers (`"use client"`)."""
+    return is_script(file) and b"use client" in file.content[:2000] and bool(_IN_BROWSER.match(file.content))
 
 
 def works_on_database(file: SourceFile) -> bool:
@@ -209,7 +220,7 @@ class Words:
 
     def telling(self, words: Iterable[str]) -> frozenset[str]:
         """Return those of the words that few enough files contain to show a connection."""
-        most = max(_COMMON_FROM, len(self.files) // _COMMON_SHARE)
+        most = max(_COMMON_FROM, min(_COMMON_AT_MOST, len(self.files) // _COMMON_SHARE))
         return frozenset(
             word for word in words if len(self._index.get(word.lstrip(".").encode(), ())) <= most
         )

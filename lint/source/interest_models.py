@@ -36,8 +36,9 @@ _CLIENT_METHODS = (
 _CLIENT_CALLS = re.compile(rb"\.\s*(?:" + _CLIENT_METHODS + rb")\s*\(")
 _LAST_WORD = re.compile(rb"(\w+)\s*[?!]?\Z")
 _LONGEST_NAME = 80
-#: Where a statement takes a table: as a variable, or in quotes.
+#: Where a statement takes a table: as a variable, or in quotes; where TypeORM takes a model.
 _TAKEN = (
+    re.compile(rb"(?:getRepository\(|InjectRepository\(|Repository<|anager\.\w+\()\s*(\w+)"),
     re.compile(rb"(?:from|insert|update|delete|Join|JoinLateral)\(\s*(?:\w+\.)*(\w+)"),
     re.compile(
         rb"(?:selectFrom|insertInto|replaceInto|updateTable|deleteFrom|mergeInto|Join|JoinLateral|from)"

@@ -40,6 +40,10 @@ class Link:
         named = self._bare.get(name, set())
         return self.protected.get(next(iter(named))) if len(named) == 1 else None
 
+    def knows(self, name: str) -> bool:
+        """Say whether the migrations make a table of that name, protected or not."""
+        return name.rpartition(".")[2] in self._bare
+
     def by_client_name(self) -> dict[str, str]:
         """Return the names that a TypeScript client gives tables: `appConnection` for app_connection."""
         names: dict[str, str] = {}

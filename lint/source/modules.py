@@ -26,6 +26,8 @@ _FOLDER_MODULES = frozenset({"__init__", "index"})
 _ROOT_ALIASES = ("@/", "~/")
 #: A scoped package's name has two parts, and what it exports is a third.
 _LEAST_OF_PACKAGE = 3
+#: What names of folders' aliases begin with.
+_ALIAS_MARKS = frozenset("@#$~")
 _DEEPEST = 12
 #: How many places one name is looked for at: modules that hand on everything lead to ever more.
 _MOST_ASKED = 200
@@ -89,8 +91,17 @@ class Modules:
         key = (dotted, importer.rpartition("/")[0])
         if key not in self._found:
             parts = _split(dotted)
-            self._found[key] = self._find(parts, importer, 0, set()) or self._in_workspace(parts)
+            found = self._find(parts, importer, 0, set()) or self._in_workspace(parts)
+            self._found[key] = found or self._aliased(parts, importer)
         return self._found[key]
+
+    def _aliased(self, parts: Parts, importer: str) -> Symbol | None:
+        """Return what a name below an alias of a folder stands for: `$lib/server/db`, `#db/client`.
+
+        What the alias is led to stands in a manifest; the path below it mostly is the only one of its kind.
+        """
+        is_alias = len(parts) >= _LEAST_OF_PACKAGE and parts[0][:1] in _ALIAS_MARKS
+        return self._find(parts[1:], importer, 0, set()) if is_alias else None
 
     def _in_workspace(self, parts: Parts) -> Symbol | None:
         """Return what a package of the project's own exports: `Db` of `@shop/data`, defined below a `data`.
@@ -101,7 +112,7 @@ class Modules:
         if len(parts) < _LEAST_OF_PACKAGE or not parts[0].startswith("@"):
             return None
         package, name = parts[1], parts[-1]
-        found = [path for path in self._defining.get(name, ()) if package in self._parts[path][:-1]]
+        found = [path for path in self._defining.get(name, ()) if package in self._parts[path]]
         return self.symbol(found[0], name) if len(found) == 1 else None
 
     @cached_property

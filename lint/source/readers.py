@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lint.config import path_matches
+from lint.config import ENTRY_POINTS, READING_ENTRY_POINTS, path_matches
 from lint.source.access import Access, Models, accesses
+from lint.source.ambient import Ambient
 from lint.source.connections import Connections
 from lint.source.links import Link, models_of
 from lint.source.program import Program
+from lint.source.runners import Runners
 from lint.source.scopes import UNKNOWN, Reach, Scopes
 from lint.source.settings import Settings, settings_of
 
@@ -48,7 +51,8 @@ class Reader:
     written: str
     #: The name it runs on, "" when it is not in sight.
     executor: str = ""
-    #: True in files that may open connections by themselves (entry points, verified packages).
+    #: True in files that may read on a connection of their own (verified packages, migrations, and what
+    #: a project has named as an entry point itself).
     allowed: bool = False
 
     @property
@@ -62,7 +66,7 @@ class Reader:
         return self.place.line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Readers:
     """What is known of a program's readers: used by the rules over scopes."""
 
@@ -75,6 +79,16 @@ class Readers:
     #: True when a listener binds the tenant to every session of SQLAlchemy.
     automatic: bool = False
     models: Models = field(default_factory=Models)
+
+    @cached_property
+    def runners(self) -> Runners:
+        """The project's own functions that run the SQL they are given on a raw connection."""
+        return Runners(self.program, self.scopes, self.connections)
+
+    @cached_property
+    def ambient(self) -> Ambient:
+        """The objects of ORMs that take a connection of the pool for each statement."""
+        return Ambient(self.program, self.scopes)
 
     @property
     def wrapped(self) -> Mapping[str, tuple[int, int]]:
@@ -126,7 +140,7 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
     reach = _reach(access, source, known)
     table = known.link.table(access.table)
     name = table.qualified if table is not None else access.table
-    allowed = path_matches(source.path, (*config.entry_points, *config.verified_packages))
+    allowed = path_matches(source.path, may_read_unbound(config))
     return Reader(
         access.place,
         access.function,
@@ -140,10 +154,19 @@ def _reader(access: Access, source: Source, known: Readers, config: LintConfig) 
     )
 
 
+def may_read_unbound(config: LintConfig) -> tuple[str, ...]:
+    """Return the globs of files whose own connections may reach protected tables with nobody bound.
+
+    A database module by habit (`db/**`, `pool.ts`) may open a connection; what it reads on it is judged.
+    """
+    named = (glob for glob in config.entry_points if glob not in ENTRY_POINTS)
+    return (*named, *READING_ENTRY_POINTS, *config.verified_packages)
+
+
 def _reach(access: Access, source: Source, known: Readers) -> Reach:
     """Return the scope of an access: what stands around it, else what it runs on."""
     reach = known.scopes.at(source, access.function, access.place.line)
-    if reach.scope in {"tenant", "bypass"}:
+    if reach.scope in {"tenant", "bypass"} and not _leaves(access, source, known):
         return reach
     if known.automatic and source.language == "python":
         return UNKNOWN
@@ -151,7 +174,19 @@ def _reach(access: Access, source: Source, known: Readers) -> Reach:
         return UNKNOWN
     if known.connections.holds(access.executor, access.function, source):
         return Reach("raw", f"it runs on {access.executor}, a connection with no tenant bound")
+    through = "" if access.executor else known.runners.around(access, source)
+    if through:
+        return Reach("raw", f"{through} runs it on a connection with no tenant bound")
+    if known.ambient.reads_unbound(access, source):
+        return Reach("raw", f"{access.executor} takes any connection of the pool, with no tenant bound")
     return UNKNOWN
+
+
+def _leaves(access: Access, source: Source, known: Readers) -> bool:
+    """Say whether a function reads on a connection that it opens itself: its callers' scope is not on it."""
+    if known.scopes.around(source, access.function, access.place.line) or known.automatic:
+        return False
+    return known.connections.opened_in(access.executor, access.function, source)
 
 
 def is_privileged(name: str, source: Source) -> bool:

@@ -132,6 +132,17 @@ class Scopes:
         whole = self.whole(source, name)
         return whole if whole.scope != "unknown" else None
 
+    def around(self, source: Source, function: str, line: int) -> bool:
+        """Say whether a scope stands around a line in its own function, or in one that it stands inside."""
+        while function:
+            if any(r.first <= line <= r.last for r in self._regions_of(source, function)):
+                return True
+            handed = self._handed.get((source.path, function))
+            if handed is not None and ".<anonymous" in f".{function}":
+                return True
+            function = function.rpartition(".")[0]
+        return False
+
     def whole(self, source: Source, name: str) -> Reach:
         """Return the scope that a whole function runs in, its callers asked where it says nothing."""
         target = (source.path, name)

@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING
 from lint.source.access import covers, root_of
 from lint.source.holders import around, steps_of
 from lint.source.modules import module_parts
+from lint.source.requests import API_FOLDER, METHODS, ROUTE
 from lint.source.sites import Leave
 from lint.source.typescript_db import privileged_clients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lint.config import LintConfig
     from lint.source.modules import FunctionId
     from lint.source.program import Program
     from lint.source.sites import Call, Source
 
-#: Functions of a route's file that the framework calls, one for each method of HTTP.
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_ROUTE = re.compile(r"(?:^|/)(?:app|routes)/(?:.*/)?(?:route|\+server)\.[jt]sx?\Z")
-_API_FOLDER = re.compile(r"(?:^|/)(?:pages/api/.+|supabase/functions/[^/_][^/]*/index)\.[jt]sx?\Z")
 #: What is called for all tenants, or by a machine that proves itself otherwise: no tenant asks there.
 _FOR_ALL = re.compile(r"cron|webhook|jobs?/|health|admin|internal|seed|migrat|debug|test", re.IGNORECASE)
 #: What makes a file a server by itself.
@@ -62,6 +59,14 @@ class ServiceClients:
         bound = [call for call in source.calls if name in call.bound_to and call.function in scopes]
         return bool(bound) and all(self._gives(call, source) for call in bound)
 
+    def runs(self, call: Call, source: Source) -> bool:
+        """Say whether a statement runs on such a client, held in a name or made in the statement itself."""
+        first = call
+        while first.receiver is not None:
+            first = first.receiver
+        made_there = first is not call and self._gives(first, source)
+        return made_there or self.holds(root_of(call), call.function, source)
+
     def _gives(self, call: Call, source: Source) -> bool:
         targets = self._program.targets(call, source)
         return id(call) in self._made or any(target in self._makers for target in targets)
@@ -95,8 +100,8 @@ def _is_handler(path: str, name: str, config: LintConfig) -> bool:
         return True
     if _FOR_ALL.search(path):
         return False
-    is_method = name.partition(".")[0] in _METHODS
-    return (is_method and _ROUTE.search(path) is not None) or _API_FOLDER.search(path) is not None
+    is_method = name.partition(".")[0] in METHODS
+    return (is_method and ROUTE.search(path) is not None) or API_FOLDER.search(path) is not None
 
 
 def is_run_by_hand(source: Source) -> bool:
@@ -104,20 +109,16 @@ def is_run_by_hand(source: Source) -> bool:
     if _BY_HAND.search(source.path):
         return True
     handed_on = source.exports or source.star_exports or any(f.exported for f in source.functions.values())
-    if handed_on or _API_FOLDER.search(source.path):
+    if handed_on or API_FOLDER.search(source.path):
         return False
     return not any(call.name in _SERVES and call.name != "fetch" for call in source.calls)
 
 
 def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
     """Yield (`client.from("table")`, verb) of each statement over rows that nothing filters."""
-    starts = [call for call in source.calls if names_table(call)]
-    following: dict[int, list[Call]] = {}
-    for call in source.calls if starts else ():
-        if call.receiver is not None:
-            following.setdefault(id(call.receiver), []).append(call)
-    for start in starts:
-        chain = _chain(start, following)
+    for start, chain in chains(source):
+        if not names_table(start):
+            continue
         verb = next((call.name for call in chain if call.name in _VERBS), "")
         names = {name for call in chain for name in call.bound_to}
         here = (call for call in source.calls if call.function == start.function)
@@ -125,6 +126,26 @@ def unfiltered_statements(source: Source) -> Iterator[tuple[Call, str]]:
         filtered = any(call.name in _NARROWS for call in chain) or not later.isdisjoint(_NARROWS)
         if verb and not filtered and not _is_probe(chain):
             yield start, verb
+
+
+def chains(source: Source) -> Iterator[tuple[Call, list[Call]]]:
+    """Yield each `client.from("table")` and `client.rpc("name", …)` with the calls that are chained to it."""
+    starts = [call for call in source.calls if names_table(call) or call.name == "rpc"]
+    following: dict[int, list[Call]] = {}
+    for call in source.calls if starts else ():
+        if call.receiver is not None:
+            following.setdefault(id(call.receiver), []).append(call)
+    yield from ((start, _chain(start, following)) for start in starts)
+
+
+def is_public(chain: Sequence[Call]) -> bool:
+    """Say whether a statement asks only for rows that everyone may see: `.eq("is_public", true)`."""
+    return any(
+        call.name in _NARROWS
+        and bool(call.arguments)
+        and _FOR_EVERYONE.search(call.arguments[0].text) is not None
+        for call in chain
+    )
 
 
 def _is_probe(chain: list[Call]) -> bool:
@@ -139,6 +160,7 @@ _NARROWS = frozenset(
     {"eq", "in", "match", "filter", "or", "is", "like", "ilike", "contains", "containedBy", "textSearch"}
     | {"gt", "gte", "lt", "lte", "not", "neq", "overlaps", "insert", "upsert"}
 )
+_FOR_EVERYONE = re.compile(r"public|published|visibility|shared|\bslug\b|listed", re.IGNORECASE)
 _NO_CLIENTS = frozenset({"Array", "Buffer", "Object", "Set", "Map", "Uint8Array", "storage"})
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lint.source.access import MAKES_SQL, RUNS, covers
+from lint.source.access import MAKES_SQL, RUNS, covers, tag_of
 from lint.source.program import constants_of
 from lint.source.sites import HOLE
 from lint.source.sql_texts import SettingChange, is_sql, named_setting, setting_changes
@@ -146,7 +146,17 @@ def _call_of(text: Text, source: Source) -> Call | None:
         if call.function == text.function and covers(call.place, text.place)
         if "." in call.written and call.name in text.calls
     ]
-    return max(around, key=lambda call: (call.place.line, call.place.column), default=None)
+    found = max(around, key=lambda call: (call.place.line, call.place.column), default=None)
+    return _run_of_tag(text, source) if found is None and text.tagged else found
+
+
+def _run_of_tag(text: Text, source: Source) -> Call | None:
+    """Return the call that runs a tagged template: sql`…`.execute(db), else the tag itself."""
+    tag = tag_of(text, source)
+    run = (
+        call for call in source.calls if tag is not None and call.receiver is tag and call.name == "execute"
+    )
+    return next(run, tag)
 
 
 def _of_call(call: Call, source: Source, known: Mapping[str, str]) -> Iterator[SettingSite]:

@@ -29,6 +29,7 @@ from lint.source.interest import (
     is_script,
     leads,
     login_words,
+    runs_in_browser,
     scope_words,
     sets_something,
     statements_over,
@@ -241,7 +242,7 @@ class Sources:
         for file, found in self._words.naming(name.lstrip(".") for name in names):
             if file.path in chosen or file.path in self._migrations or is_script(file) not in self._languages:
                 continue
-            if uses_name(file, found & plain, found & members):
+            if uses_name(file, found & plain, found & members) and not runs_in_browser(file):
                 yield file
 
     @cached_property

@@ -32,6 +32,7 @@ _WORTH_READING = re.compile(
     re.IGNORECASE,
 )
 _CAPITALS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SET|SELECT|ALTER|CREATE|BEGIN|WITH|DO)\b")
+_ANY_CASE = re.compile(_CAPITALS.pattern, re.IGNORECASE)
 #: What opens a placeholder (`%s`, `:role`, `{role}`, `$1`), and how many tokens the longest has.
 _PLACEHOLDERS = frozenset("%:{@$")
 _LONGEST_PLACEHOLDER = 5
@@ -55,6 +56,8 @@ def is_sql(text: Text) -> bool:
     """Say whether a string is meant as SQL and could change a session."""
     if not _WORTH_READING.search(text.value):
         return False
+    if text.tagged and _ANY_CASE.match(text.value):
+        return True  # a template whose tag takes values, such as s`select …` in a transaction called s
     return not _RUNS_SQL.isdisjoint(text.calls) or bool(_CAPITALS.match(text.value))
 
 

@@ -6,9 +6,11 @@ tables; where no schema was read, `appConnection` stands for a table spelled ali
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lint.source.access import Access, root_of, shown
+from lint.source.holders import around
 from lint.source.service_role import names_table
 
 if TYPE_CHECKING:
@@ -47,6 +49,16 @@ _SEQUELIZE: dict[str, AccessCommand] = {
     **dict.fromkeys(("update", "increment", "decrement", "restore"), "update"),
     **dict.fromkeys(("destroy", "truncate"), "delete"),
 }
+_TYPEORM: dict[str, AccessCommand] = {
+    **dict.fromkeys(("find", "findBy", "findOne", "findOneBy", "findOneOrFail", "findOneByOrFail"), "select"),
+    **dict.fromkeys(("findAndCount", "findAndCountBy", "count", "countBy", "exists", "existsBy"), "select"),
+    **dict.fromkeys(("createQueryBuilder", "sum", "average", "minimum", "maximum", "query"), "select"),
+    **dict.fromkeys(("save", "insert", "upsert"), "insert"),
+    **dict.fromkeys(("update", "increment", "decrement", "restore", "softDelete"), "update"),
+    **dict.fromkeys(("delete", "remove", "softRemove", "clear"), "delete"),
+}
+_REPOSITORY = re.compile(r"\b(?:Tree)?Repository<\s*(\w+)")
+_MANAGER = re.compile(r"(?:^|\.)(?:\w*[mM]anager|dataSource)\Z")
 _LEAST_PARTS = 2
 _OF_CLIENT = 3
 
@@ -62,6 +74,8 @@ def typescript_accesses(source: Source, models: Models) -> Iterator[Access]:
             yield from _by_variable(call, models)
         if call.name in _PRISMA or call.name in _SEQUELIZE:
             yield from _by_model(call, models)
+        if call.name in _TYPEORM:
+            yield from _by_repository(call, source, models)
 
 
 def _by_name(call: Call) -> Iterator[Access]:
@@ -97,6 +111,35 @@ def _by_model(call: Call, models: Models) -> Iterator[Access]:
         yield _access(table, _PRISMA[call.name], call)
     elif len(parts) == _LEAST_PARTS and model[:1].isupper() and call.name in _SEQUELIZE:
         yield _access(table, _SEQUELIZE[call.name], call)
+
+
+def _by_repository(call: Call, source: Source, models: Models) -> Iterator[Access]:
+    """Read TypeORM's `this.invoices.find()`, `x.getRepository(Invoice).find()`, `manager.find(Invoice)`."""
+    model = ""
+    if call.receiver is not None:
+        made = call.receiver
+        model = made.arguments[0].text if made.name == "getRepository" and made.arguments else ""
+    elif _MANAGER.search(call.written.rpartition(".")[0]) and call.arguments:
+        model = call.arguments[0].text
+    else:
+        found = _REPOSITORY.search(type_around(call.written.rpartition(".")[0], call.function, source))
+        model = found[1] if found is not None else ""
+    table = models.typescript.get(model)
+    if table is not None:
+        yield _access(table, _TYPEORM[call.name], call)
+
+
+def type_around(name: str, function: str, source: Source) -> str:
+    """Return the type written for a name: of an attribute in the class around, or in the function itself."""
+    owner, _, attribute = name.partition(".")
+    for scope in around(function):
+        known = source.functions.get(scope)
+        if known is not None and name in known.types:
+            return known.types[name]
+        klass = source.classes.get(scope.rpartition(".")[0])
+        if owner == "this" and klass is not None and attribute in klass.attributes:
+            return klass.attributes[attribute]
+    return ""
 
 
 def _whole(call: Call) -> str:

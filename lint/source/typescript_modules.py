@@ -8,6 +8,7 @@ keeps its name as npm writes it (`@prisma/client.PrismaClient`, `pg.Pool`). Path
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from lint.source.typescript_nodes import Bound, bound_names, parts_of, string_value, text_of
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 #: What the extractor reads.
 SUFFIXES = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs")
+#: How Deno writes a package: `npm:pg@8`, `https://esm.sh/@scope/name@2?target=deno`, `jsr:@scope/name`.
+_FETCHED = re.compile(
+    r"(?:npm:/?|jsr:/?|https?://(?:esm\.sh|esm\.run|cdn\.skypack\.dev|unpkg\.com|cdn\.jsdelivr\.net/npm|"
+    r"cdn\.esm\.sh|jspm\.dev/npm:|deno\.land/x)/(?:v\d+/)?)((?:@[\w.-]+/)?[\w.-]+)(?:@[^/?]*)?"
+    r"((?:/[^?]*)?)(?:\?.*)?\Z"
+)
+#: What of such an address is no part of a package: the file that a folder begins with.
+_WHOLE = re.compile(r"(?:/(?:mod|index|src/index|\+esm))(?:\.[cm]?[jt]s)?\Z|/\Z")
+#: Modules of deno.land by the names of the npm packages that they are like.
+_ON_NPM = {"postgresjs": "postgres", "postgres": "pg"}
 #: The name under which a module's default export is known when the module is one of the project's.
 DEFAULT = "default"
 
@@ -31,9 +42,18 @@ def module_of(path: str) -> str:
 def module_named(specifier: str, path: str) -> str:
     """Return the module that `specifier` means in the file at `path`."""
     if not specifier.startswith("."):
-        return specifier.removeprefix("node:")
+        return _package(specifier)
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), specifier))
     return _dotted(_without_suffix(target))
+
+
+def _package(specifier: str) -> str:
+    """Return a package as npm calls it, wherever it is fetched from and whatever its version."""
+    fetched = _FETCHED.match(specifier) if ":" in specifier else None
+    if fetched is None:
+        return specifier.removeprefix("node:")
+    name = _ON_NPM.get(fetched[1], fetched[1]) if "deno.land" in specifier else fetched[1]
+    return name + _WHOLE.sub("", fetched[2])
 
 
 def _without_suffix(path: str) -> str:

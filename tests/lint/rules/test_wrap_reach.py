@@ -86,13 +86,99 @@ def test_a_reader_on_a_raw_connection_is_found_with_table_and_cure(lint: Lint) -
     assert "run_as_tenant" in finding.fix
 
 
-def test_readers_in_a_scope_of_unknown_scope_and_in_entry_points_are_silent(lint: Lint) -> None:
+def test_readers_in_a_scope_and_of_unknown_scope_are_silent(lint: Lint) -> None:
     files = {
         "app/a.py": f"def f(session):\n    session.execute('{READ}')\n",
         "app/b.py": f"def f(t):\n    with tenant_session(t) as s:\n        s.execute('{READ}')\n",
-        "app/db.py": f"import psycopg\nc = psycopg.connect(D)\ndef check():\n    c.execute('{READ}')\n",
     }
     assert found(lint, files, "WRAP001") == []
+
+
+CHECK = f"import psycopg\nc = psycopg.connect(D)\ndef check():\n    c.execute('{READ}')\n"
+
+
+@pytest.mark.parametrize("path", ["app/db.py", "packages/db/rotate.py", "app/database/report.py"])
+def test_an_entry_point_by_habit_may_open_a_connection_and_is_told_what_it_reads(
+    lint: Lint, path: str
+) -> None:
+    assert found(lint, {path: CHECK}, "WRAP001") == [f"{path}:4"]
+
+
+def test_tests_migrations_and_what_a_project_names_itself_may_read_unbound(lint: Lint) -> None:
+    files = {"tests/conftest.py": CHECK, "alembic/env.py": CHECK, "app/tenancy/pool.py": CHECK}
+    assert found(lint, files, "WRAP001") == []
+    config = LintConfig(entry_points=("tools/**", "alembic/**", "tests/**"))
+    report = lint({"db/migrations/1.sql": MIGRATION, "app/scope.py": SCOPE, "tools/report.py": CHECK}, config)
+    assert [one for one in report.findings if one.rule == "WRAP001"] == []
+
+
+SEED_TS = (
+    "import { Pool } from 'pg';\nconst pool = new Pool();\n"
+    "async function main() { await pool.query('INSERT INTO invoice (id) VALUES (1)'); }\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("scripts/seed_demo.py", CHECK.replace(READ, "INSERT INTO invoice (id) VALUES (1)")),
+        ("db/seeds/first.py", CHECK.replace(READ, "INSERT INTO invoice (id) VALUES (1)")),
+        ("packages/db/src/seed.ts", SEED_TS),
+        ("scripts/seed-demo.ts", SEED_TS),
+    ],
+)
+def test_seeds_are_told_as_information_in_every_language(lint: Lint, path: str, text: str) -> None:
+    bind = "const bind = (tx, t) => tx.query(\"SELECT set_config('app.tenant_id', $1, true)\", [t]);\n"
+    files = {"db/migrations/1.sql": MIGRATION, "app/scope.py": SCOPE, "src/scope.ts": bind, path: text}
+    report = lint(files)
+    told = [one for one in report.findings if one.rule == "WRAP001" and one.path == path]
+    assert told
+    assert {one.severity for one in told} == {"info"}
+    assert any("42501" in one.message for one in told)
+
+
+HELPER = (
+    "from app.scope import run_as_tenant\nimport psycopg\n"
+    "def look_up(tag):\n    own = psycopg.connect(D)\n"
+    "    return own.execute('SELECT total FROM invoice').all()\n"
+    "def work(session):\n    return look_up('x')\n"
+    "def serve(t):\n    run_as_tenant(t, work)\n"
+)
+
+
+def test_a_helper_with_a_connection_of_its_own_is_not_in_its_callers_scope(lint: Lint) -> None:
+    assert "app/views.py:5" in found(lint, {"app/views.py": HELPER}, "WRAP001")
+    on_it = HELPER.replace("own = psycopg.connect(D)", "own = tag")
+    assert found(lint, {"app/views.py": on_it}, "WRAP001") == []
+
+
+TS_LOOKUP = """
+import { Pool } from 'pg';
+const pool = new Pool();
+export async function withTenant(id, work) {
+  const client = await pool.connect();
+  await client.query('BEGIN');
+  await client.query("SELECT set_config('app.tenant_id', $1, true)", [id]);
+  return work(client);
+}
+const findTenant = async (tag) => {
+  const own = new Pool();
+  const rows = await own.query('SELECT tenant_id FROM invoice WHERE id = $1', [tag]);
+  return rows[0].tenant_id;
+};
+export async function serve(req) {
+  const tenant = await findTenant(req.params.id);
+  return withTenant(tenant, async (tx) => tx.query('SELECT total FROM invoice'));
+}
+"""
+
+
+def test_the_result_of_a_look_up_that_a_scope_is_given_hands_nothing_on(lint: Lint) -> None:
+    assert found(lint, {"src/routes.ts": TS_LOOKUP}, "WRAP001", scope=False) == [
+        "src/routes.ts:3",
+        "src/routes.ts:11",
+        "src/routes.ts:12",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -215,3 +301,37 @@ def test_tenancys_own_files_may_do_what_they_protect_others_from(lint: Lint) -> 
     config = LintConfig(verified_packages=("core/**",))
     files = {"db/migrations/1.sql": SERVICES, "app/scope.py": SCOPE, "core/a.py": joined("a.id = i.id")}
     assert [one for one in lint(files, config).findings if one.rule.startswith("WRAP")] == []
+
+
+PACKAGE = (
+    "import { Pool } from 'pg';\nexport const pool = new Pool();\n"
+    "export async function withTenant(id, work) {\n  const client = await pool.connect();\n"
+    "  await client.query('BEGIN');\n"
+    "  await client.query(\"SELECT set_config('app.tenant_id', $1, true)\", [id]);\n"
+    "  return work(client);\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("home", "module"),
+    [
+        ("packages/db/src/index.ts", "@acme/db"),
+        ("packages/db/src/client.ts", "@acme/db/client"),
+        ("src/lib/server/db.ts", "$lib/server/db"),
+        ("src/data/client.ts", "#data/client"),
+        ("src/data/client.ts", "@data/client"),
+    ],
+)
+def test_connections_and_scopes_of_packages_and_aliases_are_known(lint: Lint, home: str, module: str) -> None:
+    routes = (
+        f"import {{ pool, withTenant }} from '{module}';\n"
+        f"export const all = () => pool.query('{READ}');\n"
+        f"export const mine = (t) => withTenant(t, (client) => client.query('{READ}'));\n"
+    )
+    files = {home: PACKAGE, "apps/api/routes.ts": routes}
+    report = lint({"db/migrations/1.sql": MIGRATION, **files})
+    told = [
+        (one.path, one.line) for one in report.findings if one.rule == "WRAP001" and one.severity == "error"
+    ]
+    assert ("apps/api/routes.ts", 2) in told
+    assert ("apps/api/routes.ts", 3) not in told

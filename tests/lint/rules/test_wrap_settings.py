@@ -445,3 +445,21 @@ def test_a_value_made_a_number_or_a_uuid_where_it_is_pasted_is_mentioned_only(
     lint: Lint, path: str, text: str, severity: str
 ) -> None:
     assert [one.severity for one in lint({path: text}).findings if one.rule == "WRAP005"] == [severity]
+
+
+WORKSPACES = """
+CREATE TABLE note (id uuid PRIMARY KEY, box uuid NOT NULL, body text);
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+ALTER TABLE note FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON note USING (box = (SELECT nullif(current_setting('{name}', true), '')::uuid));
+"""
+
+
+@pytest.mark.parametrize(("name", "told"), [("app.ws", True), ("my.current", True), ("app.other", False)])
+def test_the_setting_that_policies_read_is_the_tenants_whatever_its_name(
+    lint: Lint, name: str, told: bool
+) -> None:
+    code = f"def bind(cursor, box):\n    cursor.execute(\"SELECT set_config('{name}', %s, false)\", [box])\n"
+    asked = WORKSPACES.format(name=name if told else "app.ws")
+    report = lint({"db/migrations/1.sql": asked, "app/bind.py": code})
+    assert ("WRAP003" in [one.rule for one in report.findings]) is told
