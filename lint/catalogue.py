@@ -237,6 +237,8 @@ class Table:
     comment: str | None = None
     #: True where code that could not be read (RLS090) may have made policies on it.
     half_read: bool = field(default=False, compare=False)
+    #: Where code over tables that only its run knows may have dropped its policies or switched it off.
+    unsure: Place | None = field(default=None, compare=False)
 
     @property
     def qualified(self) -> str:

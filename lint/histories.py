@@ -16,6 +16,7 @@ from lint.programs import DEFINES, is_step
 from lint.rules.head import Head, judge_head
 from lint.rules.path import Path as PathOfHistory
 from lint.rules.table_rules import RLS090
+from lint.rules.unsure import softened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lint.catalogue import Catalogue
     from lint.config import LintConfig
     from lint.files import Corpus, SourceFile
+    from lint.history.state import UnreadLoss
     from lint.report import Finding
 
 _READ_AS_PYTHON = "of Python, Alembic's revisions are read (revision, down_revision, upgrade())"
@@ -42,13 +44,33 @@ class History:
     gaps: tuple[tuple[Place, str], ...]
     #: How many SQL statements were read.
     statements: int
+    #: What code over unknown tables may have taken away, and nothing in its file gives back.
+    losses: tuple[UnreadLoss, ...] = ()
 
     def judged(self, config: LintConfig) -> tuple[Head, list[Finding]]:
         """Return the judged head, and all that is found on the path, at the head, and not read."""
         head = judge_head(self.catalogue, config)
         way = self.path.findings(head.catalogue)
         found = [*way.without_replaced(head.findings), *way.findings]
-        return head, [*found, *_not_analysed(self.gaps)]
+        found = list(softened(found, head.catalogue))
+        return head, [*found, *self._losses(), *_not_analysed(self._other_gaps())]
+
+    def _losses(self) -> Iterator[Finding]:
+        """Yield RLS090 as a warning where protection may have been taken from tables that nobody knows."""
+        for loss in self.losses:
+            among = "the protected one" if loss.tables == 1 else f"any of the {loss.tables} protected ones"
+            yield RLS090.finding(
+                loss.place,
+                f"not analysed: `{loss.text}` is over a table known only when it runs, which may be {among}: "
+                "what protects them from here on is not known",
+                "write the tables' names, or say in a later migration what is to hold",
+                subject="unread loss",
+                severity="warning",
+            )
+
+    def _other_gaps(self) -> Iterator[tuple[Place, str]]:
+        told = {(loss.place.path, loss.place.line) for loss in self.losses}
+        return (gap for gap in self.gaps if (gap[0].path, gap[0].line) not in told)
 
 
 def read_histories(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[History]:
@@ -100,7 +122,8 @@ def _watched(folder: str, config: LintConfig) -> tuple[Replay, PathOfHistory]:
 
 
 def _read(replay: Replay, path: PathOfHistory, statements: int) -> History:
-    return History(replay.catalogue(), path, tuple(replay.not_analysed), statements)
+    losses = tuple(loss for loss in replay.unread_losses.values() if loss is not None)
+    return History(replay.catalogue(), path, tuple(replay.not_analysed), statements, losses)
 
 
 def _not_analysed(gaps: Iterable[tuple[Place, str]]) -> Iterator[Finding]:

@@ -136,6 +136,20 @@ class RowSecurityChange:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadSecurity:
+    """DISABLE, ENABLE, DROP POLICY or CREATE POLICY over a table or policy known only when it runs.
+
+    Names have holes (`lint.history.values.HOLE`); `text` is how the statement begins.
+    """
+
+    kind: Literal["enable", "policy"]
+    table: Name
+    policy: str
+    text: str
+    gives: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSecurity:
     """A project's own operation that enables, forces and adds policies in one go."""
 
@@ -667,6 +681,7 @@ Fact = (
     | DropSchema
     | RenameSchema
     | RowSecurityChange
+    | UnreadSecurity
     | TenantSecurity
     | AddColumn
     | DropColumn

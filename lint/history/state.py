@@ -7,6 +7,7 @@ ALTER or CREATE POLICY mentions comes to be with `known=False`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lint.catalogue import DEFAULT_SCHEMA, Catalogue, Grant, Place, Table, written_name
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     from lint.history.facts import Fact, Name
 
 F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadLoss:
+    """What a statement over tables known only when it runs may have taken away, and from how many."""
+
+    place: Place
+    text: str
+    tables: int
+
+
 #: What each kind of fact does to the state.
 HANDLERS: dict[type, Callable[[Any, Any], None]] = {}
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
@@ -68,6 +80,8 @@ class State:
         #: Types that extensions brought, as "schema.name".
         self.extension_types: set[str] = set()
         self.not_analysed: list[tuple[Place, str]] = []
+        #: What code over unknown tables may have taken away, by file and kind; None once it is given back.
+        self.unread_losses: dict[tuple[str, str], UnreadLoss | None] = {}
         #: Publications that take in every table, those made later too.
         self.whole_publications: set[str] = set()
         #: Privileges that were taken away, as (relation, privilege, role), given here or not.

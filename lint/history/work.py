@@ -75,6 +75,8 @@ class Rows(Act):
     filtered: bool = False
     #: True when the migration looks how many rows were touched.
     checked: bool = False
+    #: True inside a FOR loop, where each tenant may be bound in turn and one may have no such row.
+    looped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

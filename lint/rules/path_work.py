@@ -198,6 +198,7 @@ class Work(Watcher):
                 "GET DIAGNOSTICS n = ROW_COUNT (in Python: result.rowcount), and fail when it stays 0",
                 table=table.qualified,
                 subject=change.verb,
+                severity="info" if change.looped else None,
                 cause="rows are changed and nobody looks at how many",
             )
         )
