@@ -10,6 +10,7 @@ chapter 43.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lint.copying import replace
@@ -17,11 +18,11 @@ from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.expressions import Expressions, Value
 from lint.history.holes import without_holes
-from lint.history.lexical import fold, is_string, literal
+from lint.history.lexical import fold, is_name, is_string, literal
 from lint.history.sql import Cursor, Script, Statement, split_statements, statements, tokenized
 from lint.history.values import HOLE
 from lint.history.virtual import Virtual
-from lint.history.work import Rows, counts_rows, loop_source, swallows_duplicates
+from lint.history.work import Rows, counts_rows, loop_source, question, swallows_duplicates
 from lint.limits import check_time
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ _MAX_RANGE = 1000
 _ACTING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SET_CONFIG"})
 _UNKNOWN_TEXT = "EXECUTE of text that is known only when it runs"
 _POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
+#: A variable is declared, filled, and then used.
+_DECIDING_USES = 3
 _BEFORE_STATEMENT = frozenset({"", ";", "THEN", "ELSE", "LOOP", "BEGIN"})
 _SKIPPED = frozenset(
     {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
@@ -116,6 +119,8 @@ class _Block:
         self.steps = 0
         self.depth = 0
         self.counts = counts_rows(body)
+        #: How often each name is written, messages left out.
+        self.uses = _uses(self.cursor.statement)
         #: How many FOR loops are open: what binds each tenant in turn may meet none of its rows.
         self.loops = 0
         #: The queries of cursors that are declared, by name.
@@ -213,8 +218,17 @@ class _Block:
             return False
         name = cursor.identifier()
         cursor.at += 1
-        self.values[name] = self._value(self._tokens_to())
+        tokens = self._tokens_to()
+        self.values[name] = self._value(tokens)
+        self._ask(tokens, (name,))
         return True
+
+    def _ask(self, tokens: list[str], variables: tuple[str, ...] = ()) -> None:
+        """Tell of a query whose answer decides what is done, in a condition or by variables used again."""
+        used = (name for name in variables if self.uses[name] >= _DECIDING_USES)
+        if "FROM" in map(str.upper, tokens) and (not variables or any(used)):
+            for change in question(Cursor(Statement.of(tokens))):
+                self.state.apply_one(change)
 
     # Control structures
 
@@ -271,6 +285,7 @@ class _Block:
             self.cursor.at += 1
             condition = [] if word == "ELSE" else self._tokens_to("THEN")
             truth = True if word == "ELSE" else self.guards.truth(condition)
+            self._ask(condition)
             if decided or truth is False:
                 self._pass_over(condition, *ends)
             else:
@@ -380,6 +395,8 @@ class _Block:
         statement = run.statement.part(run.at, run.end)
         if run.word() not in {"SELECT", "WITH"} or not self._into(statement):
             self._apply(statement)
+        if run.word() == "PERFORM" and self.counts:
+            self._ask(statement.texts)
 
     def _apply(self, statement: Statement) -> None:
         for change in self.read(statement):
@@ -420,6 +437,8 @@ class _Block:
         query = statement.without(at, cursor.at)
         if not _ACTING.isdisjoint(query.words):
             self._apply(query)
+        else:
+            self._ask(query.texts, variables)
         rows = self._virtual(absent=False).select(query.texts)
         self._bind(variables, rows[0] if rows else None)
         return True
@@ -456,6 +475,15 @@ class _Block:
             if index and token.upper() in {"INTO", "USING"}:
                 return tokens[:index]
         return tokens
+
+
+def _uses(body: Statement) -> Counter[str]:
+    """Count the names that a body writes outside of RAISE NOTICE and its like, which only tell."""
+    found: Counter[str] = Counter()
+    for statement in split_statements(body):
+        tells = statement.words[0] == "RAISE" and statement.words[1:2] not in (["EXCEPTION"], [])
+        found.update(fold(token) for token in statement.texts if not tells and is_name(token))
+    return found
 
 
 def _variables_at(words: list[str]) -> int | None:

@@ -35,6 +35,7 @@ Verb = Literal[
     "refresh",
     "select into",
     "loop",
+    "question",
 ]
 #: Stands for every setting: RESET ALL, or a function of the project that binds something.
 ANY_SETTING = "*"
@@ -124,6 +125,12 @@ def loop_source(source: Cursor) -> list[Act]:
     """Return what `FOR … IN SELECT …` reads: over no rows it does nothing."""
     reads = read_names(source)
     return [Rows("loop", None, reads)] if reads else []
+
+
+def question(run: Cursor) -> list[Act]:
+    """Return what a query reads whose answer decides what is done next."""
+    reads = read_names(run)
+    return [Rows("question", None, reads)] if reads else []
 
 
 def counts_rows(text: str) -> bool:
