@@ -15,6 +15,7 @@ from lint.catalogue import PUBLIC, Place
 from lint.errors import LintError
 from lint.rules.expressions import Session
 from lint.rules.row_security import hosted, opened
+from lint.rules.selectors import Selectors, selectors_of
 from lint.rules.tenancy import discover
 from lint.rules.tenant_roles import TenantRoles
 
@@ -62,6 +63,11 @@ class Viewpoint:
     def tenant_roles(self) -> TenantRoles:
         """Which roles that policies ask for are roles within one tenant."""
         return TenantRoles(self.catalogue, self.session)
+
+    @cached_property
+    def selectors(self) -> Selectors:
+        """The columns of users' own rows by which policies decide."""
+        return selectors_of(self.catalogue, self.session)
 
     def place(self, *things: Placed | None) -> Place:
         """Return where the first of these was written, the catalogue's source when none was."""

@@ -137,7 +137,7 @@ def test_of_inserts_that_fail_the_first_of_a_file_is_told(lint: Lint) -> None:
 
 QUESTIONS = {
     "a count": "SELECT count(*) INTO n FROM invoice; IF n > 0 THEN RAISE EXCEPTION 'x'; END IF;",
-    "a count below": "SELECT count(*) INTO n FROM (SELECT id FROM invoice) d; IF n > 0 THEN RAISE ''; END IF;",
+    "a count below": "SELECT count(*) INTO n FROM (SELECT id FROM invoice) d; IF n > 0 THEN NULL; END IF;",
     "an IF": "IF EXISTS (SELECT 1 FROM invoice GROUP BY name) THEN RAISE EXCEPTION 'x'; END IF;",
     "an assignment": "n := (SELECT max(id) FROM invoice); UPDATE archive SET name = n;",
     "FOUND": "PERFORM 1 FROM invoice; IF FOUND THEN RAISE EXCEPTION 'x'; END IF;",
