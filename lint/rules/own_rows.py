@@ -119,8 +119,8 @@ class OwnRows:
             return
         yield RLS011.finding(
             self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified} lets a user delete rows where {way.text}, whatever "
-            f"{column} says: who has left that tenant still may",
+            f"policy {policy.name} on {self.table.qualified} lets a user delete rows where {way.text}, "
+            f"whatever {column} says: who has left that tenant still may",
             f"add {column} = <the bound tenant> AND …",
             table=self.table.qualified,
             subject=f"{policy.name}:user",

@@ -155,7 +155,7 @@ def test_a_user_may_not_move_his_row_into_another_tenant(lint: Lint) -> None:
     (one,) = found(lint, mine, team, "UPDATE")
     assert "an UPDATE without WHERE asks no SELECT policy" in one.message
     deletes = f"CREATE POLICY some ON item FOR DELETE TO authenticated USING ({mine});\n"
-    report = lint({"m/1.sql": HOSTED + ITEM + team + deletes})
+    report = lint({"migrations/1.sql": HOSTED + ITEM + team + deletes})
     assert {one.severity for one in report.findings if one.rule == "RLS011"} == {"info"}
 
 
