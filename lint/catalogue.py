@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lint.objects import (
     PUBLIC,
+    ColumnRevoke,
     DataType,
     DefaultPrivilege,
     Function,
@@ -32,6 +33,7 @@ __all__ = [
     "PUBLIC",
     "Catalogue",
     "Column",
+    "ColumnRevoke",
     "Command",
     "Constraint",
     "DataType",
@@ -303,6 +305,8 @@ class Catalogue:
     server_version: int | None = None
     #: Privileges that migrations took away, as (relation, privilege, role): a platform's own grants too.
     revoked: frozenset[tuple[str, str, str]] = frozenset()
+    #: Privileges on columns that migrations took away, and did not give back.
+    column_revokes: tuple[ColumnRevoke, ...] = ()
     #: Grants by relation, gathered when they are first asked for.
     _on_relations: dict[str, tuple[Grant, ...]] = field(
         init=False, default_factory=dict, compare=False, repr=False

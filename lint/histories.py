@@ -6,7 +6,8 @@ each is one database to the rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
@@ -15,6 +16,7 @@ from lint.history.replay import Replay
 from lint.programs import DEFINES, is_step
 from lint.rules.head import Head, judge_head
 from lint.rules.path import Path as PathOfHistory
+from lint.rules.start import with_start
 from lint.rules.table_rules import RLS090
 from lint.rules.unsure import softened
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from lint.config import LintConfig
     from lint.files import Corpus, SourceFile
     from lint.history.state import UnreadLoss
+    from lint.history.statements import Operations
     from lint.report import Finding
 
 _READ_AS_PYTHON = "of Python, Alembic's revisions are read (revision, down_revision, upgrade())"
@@ -46,6 +49,9 @@ class History:
     statements: int
     #: What code over unknown tables may have taken away, and nothing in its file gives back.
     losses: tuple[UnreadLoss, ...] = ()
+    #: The catalogue after the programs (`start`, by path) that change protection when they start.
+    started: Catalogue | None = None
+    start: frozenset[str] = frozenset()
 
     def judged(self, config: LintConfig) -> tuple[Head, list[Finding]]:
         """Return the judged head, and all that is found on the path, at the head, and not read."""
@@ -53,6 +59,8 @@ class History:
         way = self.path.findings(head.catalogue)
         found = [*way.without_replaced(head.findings), *way.findings]
         found = list(softened(found, head.catalogue))
+        if self.started is not None:
+            found = list(with_start(found, judge_head(self.started, config), self.start))
         return head, [*found, *self._losses(), *_not_analysed(self._other_gaps())]
 
     def _losses(self) -> Iterator[Finding]:
@@ -74,21 +82,65 @@ class History:
 
 
 def read_histories(corpus: Corpus, config: LintConfig, root: Path) -> Iterator[History]:
-    """Replay each history of a corpus in turn."""
+    """Replay each history of a corpus in turn, and what programs add to it when they start."""
     from lint.history.alembic import replay_revisions
     from lint.history.read import replay_files
     from lint.history.sequelize import replay_scripts
 
     operations = config.rls_operations
+    found: list[History] = []
+    replays: list[Replay] = []
     for folder, files in corpus.histories.items():
         replay, path = _watched(folder, config)
-        yield _read(replay, path, replay_files(files, replay, operations))
+        found.append(_read(replay, path, replay_files(files, replay, operations)))
+        replays.append(replay)
     for folder, files in corpus.revisions.items():
         replay, path = _watched(folder, config)
-        yield _read(replay, path, replay_revisions(files, replay, operations, root))
+        found.append(_read(replay, path, replay_revisions(files, replay, operations, root)))
+        replays.append(replay)
     for folder, files in corpus.scripts.items():
         replay, path = _watched(folder, config)
-        yield _read(replay, path, replay_scripts(files, replay, operations, root))
+        found.append(_read(replay, path, replay_scripts(files, replay, operations, root)))
+        replays.append(replay)
+    yield from _with_start(found, replays, corpus, operations, root)
+
+
+def _with_start(
+    histories: Sequence[History],
+    replays: Sequence[Replay],
+    corpus: Corpus,
+    operations: Operations,
+    root: Path,
+) -> Iterator[History]:
+    """Yield histories with what the program does when it starts, told to the one whose tables it names."""
+    from lint.history.startup import may_run_at_start, replay_start
+
+    steps = {
+        file.path
+        for group in (corpus.revisions, corpus.scripts)
+        for files in group.values()
+        for file in files
+    }
+    programs = [file for file in corpus.sources if file.path not in steps and may_run_at_start(file)]
+    named = [[_mentions(file, one.catalogue) for one in histories] for file in programs]
+    for at, (history, replay) in enumerate(zip(histories, replays, strict=True)):
+        files = [
+            file
+            for file, counts in zip(programs, named, strict=True)
+            if counts[at] and counts[at] == max(counts)
+        ]
+        if not files:
+            yield history
+            continue
+        replay.watchers = ()
+        replay_start(files, replay, operations, root)
+        yield replace(history, started=replay.catalogue(), start=frozenset(file.path for file in files))
+
+
+def _mentions(file: SourceFile, catalogue: Catalogue) -> int:
+    """Count the tables of a database that a program names."""
+    words = frozenset(re.findall(rb"\w+", file.content))
+    return sum(table.name.encode() in words for table in catalogue.tables.values())
 
 
 def unread_findings(corpus: Corpus, histories: Iterable[History]) -> Iterator[Finding]:

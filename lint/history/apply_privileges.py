@@ -135,6 +135,11 @@ def _on_columns(
     for privilege, columns in change.column_privileges:
         named = _EVERY_COLUMN if privilege == "all" else (privilege,)
         for column in columns:
+            for key in ((relation, column, what, grantee) for what in named for grantee in grantees):
+                if change.revoked and not change.option_only:
+                    state.column_revokes[key] = state.place
+                else:
+                    state.column_revokes.pop(key, None)
             _change_grants(state, relation, "relation", named, grantees, change, column)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lint.catalogue import DEFAULT_SCHEMA, Catalogue, Grant, Place, Table, written_name
+from lint.catalogue import DEFAULT_SCHEMA, Catalogue, ColumnRevoke, Grant, Place, Table, written_name
 from lint.copying import replace
 from lint.history.types import BUILT_IN
 
@@ -86,6 +86,8 @@ class State:
         self.whole_publications: set[str] = set()
         #: Privileges that were taken away, as (relation, privilege, role), given here or not.
         self.revoked: set[tuple[str, str, str]] = set()
+        #: Privileges on columns that were taken away, as (relation, column, privilege, role).
+        self.column_revokes: dict[tuple[str, str, str, str], Place] = {}
         #: Privileges that new tables do not bring along, as (schema or None, privilege, role).
         self.withheld: set[tuple[str | None, str, str]] = set()
         #: Roles ("" for unknown) whose new functions PUBLIC may not execute.
@@ -120,6 +122,7 @@ class State:
             dict(self.types),
             dict(self.schemas),
             revoked=frozenset(self.revoked),
+            column_revokes=tuple(ColumnRevoke(*key, place) for key, place in self.column_revokes.items()),
         )
 
     def _execute_grants(self) -> Iterator[Grant]:
@@ -227,6 +230,8 @@ class State:
         """Remove what hangs on a relation's name: grants, publications, owned sequences."""
         if self.grants:
             self.grants = [grant for grant in self.grants if grant.relation != key or grant.kind == "schema"]
+        for revoke in [one for one in self.column_revokes if one[0] == key]:
+            del self.column_revokes[revoke]
         if self.publications:
             self.publications = [one for one in self.publications if one.table != key]
         for name in [n for n, s in self.sequences.items() if s.owned_by and s.owned_by.startswith(f"{key}.")]:
@@ -236,6 +241,9 @@ class State:
         """Tell everything that names a relation its new name."""
         self.grants = [replace(g, relation=new) if g.relation == old else g for g in self.grants]
         self.revoked = {(new if one == old else one, what, role) for one, what, role in self.revoked}
+        self.column_revokes = {
+            (new if one[0] == old else one[0], *one[1:]): place for one, place in self.column_revokes.items()
+        }
         self.publications = [replace(p, table=new) if p.table == old else p for p in self.publications]
         for name, sequence in self.sequences.items():
             owned = sequence.owned_by or ""

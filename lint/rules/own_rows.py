@@ -138,6 +138,8 @@ class OwnRows:
         """Say whether the role may write a column by a command, and no policy forbids it."""
         if command not in self.view.commands(self.table) or self.policies.restricted(command):
             return False
+        if self.view.has_whole(self.table.qualified, command):
+            return True
         narrowed = {
             grant.column
             for grant in self.view.catalogue.grants_on(self.table.qualified)

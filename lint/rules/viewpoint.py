@@ -216,6 +216,15 @@ class Viewpoint:
         item = self.catalogue.tables.get(relation) or self.catalogue.views.get(relation)
         return item is not None and item.owner in self.rights
 
+    def has_whole(self, relation: str, privilege: str) -> bool:
+        """Say whether the role surely has a privilege on a whole relation, whatever its columns say."""
+        return self._owns(relation) or any(
+            grant.kind == "relation"
+            and grant.privilege in {privilege, "all"}
+            and grant.grantee in self.rights
+            for grant in self.catalogue.grants_on(relation)
+        )
+
     def commands(self, table: Table) -> tuple[Command, ...]:
         """Return the commands that are granted to the role on a table."""
         privileges = self.privileges(table.qualified)
