@@ -49,6 +49,7 @@ class History:
     statements: int
     #: What code over unknown tables may have taken away, and nothing in its file gives back.
     losses: tuple[UnreadLoss, ...] = ()
+    refused: tuple[tuple[Place, str], ...] = ()
     #: The catalogue after the programs (`start`, by path) that change protection when they start.
     started: Catalogue | None = None
     start: frozenset[str] = frozenset()
@@ -61,7 +62,7 @@ class History:
         found = list(softened(found, head.catalogue))
         if self.started is not None:
             found = list(with_start(found, judge_head(self.started, config), self.start))
-        return head, [*found, *self._losses(), *_not_analysed(self._other_gaps())]
+        return head, [*found, *self._losses(), *_refusals(self.refused), *_not_analysed(self._other_gaps())]
 
     def _losses(self) -> Iterator[Finding]:
         """Yield RLS090 as a warning where protection may have been taken from tables that nobody knows."""
@@ -175,7 +176,22 @@ def _watched(folder: str, config: LintConfig) -> tuple[Replay, PathOfHistory]:
 
 def _read(replay: Replay, path: PathOfHistory, statements: int) -> History:
     losses = tuple(loss for loss in replay.unread_losses.values() if loss is not None)
-    return History(replay.catalogue(), path, tuple(replay.not_analysed), statements, losses)
+    refused = tuple(replay.refused)
+    return History(replay.catalogue(), path, tuple(replay.not_analysed), statements, losses, refused)
+
+
+def _refusals(refused: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
+    """Yield RLS090 as a warning for statements that PostgreSQL does not have: what they say does not hold."""
+    for place, statement in dict.fromkeys(refused):
+        yield RLS090.finding(
+            place,
+            f"not applied: PostgreSQL has no {statement} (42601), so the file fails here, and with it the "
+            "transaction that it runs in",
+            "DROP POLICY IF EXISTS … ON …; CREATE POLICY … ON …;",
+            subject=statement,
+            severity="warning",
+            cause=f"{statement} is no statement of PostgreSQL",
+        )
 
 
 def _not_analysed(gaps: Iterable[tuple[Place, str]]) -> Iterator[Finding]:

@@ -150,6 +150,13 @@ class UnreadSecurity:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A statement that PostgreSQL does not have, so that its file fails there."""
+
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSecurity:
     """A project's own operation that enables, forces and adds policies in one go."""
 
@@ -682,6 +689,7 @@ Fact = (
     | RenameSchema
     | RowSecurityChange
     | UnreadSecurity
+    | Refused
     | TenantSecurity
     | AddColumn
     | DropColumn

@@ -80,6 +80,8 @@ class State:
         #: Types that extensions brought, as "schema.name".
         self.extension_types: set[str] = set()
         self.not_analysed: list[tuple[Place, str]] = []
+        #: Statements that PostgreSQL refuses, by their words.
+        self.refused: list[tuple[Place, str]] = []
         #: What code over unknown tables may have taken away, by file and kind; None once it is given back.
         self.unread_losses: dict[tuple[str, str], UnreadLoss | None] = {}
         #: Publications that take in every table, those made later too.

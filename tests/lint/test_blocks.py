@@ -356,3 +356,10 @@ def test_what_an_unread_loop_may_have_taken_away_is_unsure_and_said(
     report = lint({"m/1.sql": POLICED, "m/2.sql": UNKNOWN_TABLES.format(executed)})
     found = {(one.rule, one.severity) for one in report.findings if one.rule in {"RLS090", "RLS018"}}
     assert found == {("RLS090", told[0]), ("RLS018", told[1])}
+
+
+@pytest.mark.parametrize("created", ["CREATE OR REPLACE POLICY tenant", "CREATE POLICY IF NOT EXISTS tenant"])
+def test_a_policy_that_postgresql_refuses_is_told_and_not_applied(lint: Lint, created: str) -> None:
+    report = lint({"m/1.sql": POLICED, "m/2.sql": f"{created} ON orders USING (true);"})
+    found = {(one.rule, one.severity) for one in report.findings if one.rule in {"RLS090", "RLS010"}}
+    assert found == {("RLS090", "warning")}
