@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from lint.catalogue import PUBLIC, DefaultPrivilege, Function, Grant, Membership, Role, Setting
 from lint.copying import replace
 from lint.history import facts
-from lint.history.state import handles
+from lint.history.state import RUNNING, handles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +184,8 @@ def _execute(
 
 @handles(facts.DefaultPrivileges)
 def _default_privileges(state: State, change: facts.DefaultPrivileges) -> None:
-    owners = tuple(state.current_role(name) for name in change.owners) or (state.role or "",)
+    named = tuple("" if name in RUNNING else name for name in map(state.current_role, change.owners))
+    owners = named or (state.role or "",)
     kind = _DEFAULT_KINDS.get(change.objects)
     privileges = _expanded(change.privileges, kind) if kind else change.privileges
     if change.objects == "functions" and not change.schemas and PUBLIC in change.grantees:

@@ -44,6 +44,8 @@ class UnreadLoss:
 
 #: What each kind of fact does to the state.
 HANDLERS: dict[type, Callable[[Any, Any], None]] = {}
+#: Words for whoever runs the migrations.
+RUNNING = frozenset({"current_user", "session_user", "current_role"})
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 
 
@@ -220,7 +222,7 @@ class State:
 
     def current_role(self, name: str) -> str:
         """Return a role as named, CURRENT_USER as who runs the migrations where that is known."""
-        if name in {"current_user", "session_user", "current_role"} and self.role is not None:
+        if name in RUNNING and self.role is not None:
             return self.role
         return name
 

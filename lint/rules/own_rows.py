@@ -53,7 +53,10 @@ class OwnRows:
         if column is not None and policy.command == "delete":
             yield from self._left_behind(policy, text, column)
         elif column is not None:
-            yield from self._moved(policy, text, column)
+            moved = list(self._moved(policy, text, column))
+            yield from moved
+            if any(one.severity == "error" for one in moved):
+                return
         for name, asker in self.view.selectors.get(self.table.qualified, {}).items():
             if name != column:
                 yield from self._chosen(policy, text, name, asker)
