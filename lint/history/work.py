@@ -149,6 +149,8 @@ def swallows_duplicates(words: list[str]) -> bool:
 def read_names(run: Cursor) -> tuple[Name, ...]:
     """Return the relations named after FROM, JOIN and USING from the cursor on, CTEs left out."""
     words, first = run.words[run.at : run.end], run.at
+    if words[:1] == ["TABLE"]:
+        return (run.window(first + 1, run.end).name(),)
     if _SOURCE_WORDS.isdisjoint(words):
         return ()
     found: dict[Name, None] = {}

@@ -78,7 +78,8 @@ def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
 def _is_compared(table: Table, column: Column) -> bool:
     """Say whether a policy compares the tenant column by itself: with a value, or with those of a query."""
     name = rf'"?\b{re.escape(column.name)}\b"?'
-    compared = re.compile(rf"{name}\s*(?:=|\bin\b)|=\s*{name}(?!\s*[.(])", re.IGNORECASE)
+    others = r"(?:=\s*(?!['\d])|\bin\s*\(\s*select\b)"
+    compared = re.compile(rf"{name}\s*{others}", re.IGNORECASE)
     return any(compared.search(text) for policy in table.permissive for _, text in policy.clauses())
 
 

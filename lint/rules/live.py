@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
+from lint.rules.definers import function_findings
 from lint.rules.keys import default_findings, key_findings, unique_findings
 from lint.rules.passages import (
     child_findings,
     copy_findings,
-    function_findings,
     made_partition_findings,
     publication_findings,
     view_findings,

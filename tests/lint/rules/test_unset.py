@@ -196,7 +196,9 @@ def test_a_setting_that_only_names_what_is_looked_up_is_no_switch(lint: Lint) ->
     assert told(lint, f"{BOUND} OR {asked}", permit) == []
 
 
-CAUGHT = "BEGIN RETURN whose = current_setting('app.tenant_id')::uuid; EXCEPTION WHEN OTHERS THEN RETURN {}; END"
+CAUGHT = (
+    "BEGIN RETURN whose = current_setting('app.tenant_id')::uuid;\nEXCEPTION WHEN OTHERS THEN RETURN {}; END"
+)
 
 
 @pytest.mark.parametrize(("otherwise", "expected"), [("true", ["RLS016"]), ("false", []), ("NULL", [])])
