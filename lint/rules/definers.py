@@ -89,8 +89,8 @@ def _joins(function: Function, view: Viewpoint) -> Iterator[Finding]:
         if given in arguments:
             yield RLS032.finding(
                 view.place(function),
-                f"function {function.signature} adds a row to {table.qualified} for the {table.tenant_column} "
-                f"that its caller names and asks for nothing else: {view.role} joins any tenant",
+                f"function {function.signature} adds a row to {table.qualified} for the "
+                f"{table.tenant_column} that its caller names and asks for nothing else: {view.role} joins any tenant",
                 "ask in it for an invitation, or for a member who lets him in",
                 table=table.qualified,
                 subject=f"{function.signature}:joins",

@@ -76,9 +76,9 @@ def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
 
 
 def _is_compared(table: Table, column: Column) -> bool:
-    """Say whether a policy compares the tenant column by itself: with a value, or with those of a query."""
+    """Say whether a policy compares the tenant column by itself with what a query tells."""
     name = rf'"?\b{re.escape(column.name)}\b"?'
-    others = r"(?:=\s*(?!['\d])|\bin\s*\(\s*select\b)"
+    others = r"(?:=\s*(?:any\s*)?\(+|\bin\s*\()\s*select\b"
     compared = re.compile(rf"{name}\s*{others}", re.IGNORECASE)
     return any(compared.search(text) for policy in table.permissive for _, text in policy.clauses())
 
