@@ -13,12 +13,13 @@ from lint.catalogue import PUBLIC
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS032, RLS035
 from lint.rules.expressions import called_functions, chooses_rows
-from lint.rules.memberships import is_membership
+from lint.rules.memberships import PERSON, is_membership
 from lint.rules.mentions import names_relation, unqualified_in
 from lint.rules.passages import whose_rows
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.results import body_text
 from lint.rules.scopes import Scope
+from lint.rules.tenant_columns import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _joins(function: Function, view: Viewpoint) -> Iterator[Finding]:
     }
     for match in _INSERTS.finditer(body):
         table = view.catalogue.table(re.sub(r"[\s\"]", "", match["table"]))
-        if table is None or not table.enabled or not is_membership(table, table.tenant_column or ""):
+        if table is None or not table.enabled or not _ties_people(table):
             continue
         columns = [one.strip().strip('"').lower() for one in match["columns"].split(",")]
         values = [one.strip().lower().partition("::")[0] for one in match["values"].split(",")]
@@ -89,12 +90,21 @@ def _joins(function: Function, view: Viewpoint) -> Iterator[Finding]:
         if given in arguments:
             yield RLS032.finding(
                 view.place(function),
-                f"function {function.signature} adds a row to {table.qualified} for the "
-                f"{table.tenant_column} that its caller names and asks for nothing else: {view.role} joins any tenant",
+                f"function {function.signature} adds a row to {table.qualified} for the {table.tenant_column}"
+                f" that its caller names, and asks for nothing else: {view.role} joins any tenant",
                 "ask in it for an invitation, or for a member who lets him in",
                 table=table.qualified,
                 subject=f"{function.signature}:joins",
             )
+
+
+def _ties_people(table: Table) -> bool:
+    """Say whether each row ties one person to one tenant, by a key over both."""
+    tenant = table.tenant_column or ""
+    keyed = (key.columns for key in table.keys if key.kind != "index" and tenant in key.columns)
+    return is_membership(table, tenant) and any(
+        not PERSON.isdisjoint(words(name)) for columns in keyed for name in columns
+    )
 
 
 def _called_by_tables(view: Viewpoint) -> frozenset[str]:

@@ -46,7 +46,8 @@ _WORLDWIDE_WORDS = frozenset(
 _CONTACT_WORDS = frozenset({"email", "mail", "phone", "address"})
 _PEOPLE = frozenset({"user", "profile", "account", "admin", "member", "login", "identity", "auth", "staff"})
 #: First words of ids that a tenant chooses, or that its own sources do.
-_CHOSEN = frozenset({"external", "idempotency", "dedupe", "dedup", "source", "legacy", "import", "natural"})
+_MADE_UP = frozenset({"idempotency", "dedupe", "dedup"})
+_CHOSEN = frozenset({"external", "source", "legacy", "import", "natural"}) | _MADE_UP
 #: What becomes of a row that loses its tenant.
 _LOST = {
     "unseen": "disappears",
@@ -213,8 +214,14 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         f"UNIQUE ({column.name}, {names})",
         table=table.qualified,
         subject=key.name or names,
-        severity="info" if view.from_history and _is_how_people_log_in(table, named) else None,
+        severity="info" if view.from_history and _tells_little(table, named) else None,
     )
+
+
+def _tells_little(table: Table, columns: tuple[str, ...]) -> bool:
+    """Say whether a value is hardly guessed, or its table is open to everybody who asks anyway."""
+    made_up = any(words(name)[0] in _MADE_UP for name in columns)
+    return made_up or not table.enabled or _is_how_people_log_in(table, columns)
 
 
 def _is_how_people_log_in(table: Table, columns: tuple[str, ...]) -> bool:

@@ -42,32 +42,12 @@ if TYPE_CHECKING:
     from lint.rules.branches import Alternative, Condition
     from lint.rules.viewpoint import Viewpoint
 
+#: Words that say anywhere in a name that it means to take away, and those that say so where they begin it.
 _ASSERTING = frozenset(
-    {
-        "only",
-        "must",
-        "ensure",
-        "require",
-        "requires",
-        "required",
-        "restrict",
-        "restricts",
-        "prevent",
-        "prevents",
-        "deny",
-        "denies",
-        "block",
-        "blocks",
-        "forbid",
-        "forbids",
-        "enforce",
-        "enforces",
-        "no",
-        "not",
-        "never",
-        "cannot",
-    }
+    {"only", "must", "ensure", "restrict", "restricts", "prevent", "prevents", "deny", "denies", "forbid"}
+    | {"forbids", "enforce", "enforces", "never", "cannot"}
 )
+_ASSERTING_FIRST = frozenset({"no", "not", "block", "blocks", "require", "requires"})
 #: First words of a name that can only be a restriction.
 _ORDERS = frozenset(
     {"ensure", "require", "restrict", "prevent", "deny", "block", "forbid", "enforce", "disallow", "only"}
@@ -556,8 +536,8 @@ def _missing_clause(policy: Policy) -> str | None:
 
 
 def _asserts(name: str) -> bool:
-    words = name.lower().replace("_", " ").replace("-", " ").replace(",", " ").split()
-    return not _ASSERTING.isdisjoint(words)
+    words = re.findall(r"\w+", name.lower().replace("_", " "))
+    return not _ASSERTING.isdisjoint(words) or not _ASSERTING_FIRST.isdisjoint(words[:1])
 
 
 def _told(tests: Iterable[tuple[str, str]]) -> str:

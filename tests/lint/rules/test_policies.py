@@ -310,3 +310,20 @@ def test_a_member_who_joins_by_an_invitation_is_refused_by_a_circle(lint: Lint) 
     assert "RLS022" not in wrong(
         lint({"m/1.sql": CLEAN + tables + own.format(ME.strip("()").split(" ", 1)[1])})
     )
+
+
+NAMED = (
+    ('"Members can manage schedule blocks"', []),
+    ('"Create with minimal required data"', []),
+    ('"Ver no portal"', []),
+    ('"No public access"', ["info"]),
+    ('"Members cannot see drafts"', ["info"]),
+    ('"Only members"', ["warning"]),
+)
+
+
+@pytest.mark.parametrize(("name", "severities"), NAMED)
+def test_a_verb_is_a_restriction_and_a_noun_is_none(lint: Lint, name: str, severities: list[str]) -> None:
+    policy = f"CREATE POLICY {name} ON invoice FOR SELECT USING ({BOUND} AND state = 'x');\n"
+    found = lint({"m/1.sql": CLEAN + policy}).findings
+    assert [one.severity for one in found if one.rule == "RLS013"] == severities
