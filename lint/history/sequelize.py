@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lint.files import text_of
 from lint.history import tagged
+from lint.history.ddl import dotted
 from lint.history.evaluate import AWAIT, BudgetExceededError, Call, Evaluator
 from lint.history.javascript import DEFAULT_EXPORT, EXPORTS, REQUIRED, TooDeepError, lowered
 from lint.history.program import Program
@@ -307,7 +308,11 @@ class _Migration:
         return [result if not isinstance(result, Query) else None]
 
     def _builder(self, call: Call) -> Value:
-        """Say that a table is made by a builder that is not followed."""
+        """Say that a table is made by a builder that is not followed; that one is dropped is plain."""
+        named = call.arguments[0] if call.arguments else None
+        if call.name in {"dropTable", "dropTableIfExists"} and isinstance(named, str) and HOLE not in named:
+            self.program.sql(f"DROP TABLE IF EXISTS {dotted(tuple(named.split('.')))}", call.node)
+            return UNKNOWN
         if call.name in _BUILDING and "()" not in call.path:
             tool = "node-pg-migrate" if self.is_pgm else "a schema builder (Knex, Kysely)"
             self.program.note(f"{call.name} of {tool}: only the SQL that it runs is read", call.node)
