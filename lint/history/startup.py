@@ -42,6 +42,12 @@ _BY_HAND = re.compile(
     r"(?:^|/)(?:scripts?|tools?|bin|bench\w*|examples?|docs?|seeds?|fixtures?|testing|test_\w+|migrat\w*|versions)/",
     re.IGNORECASE,
 )
+#: What functions are called that make a database ready; any other may be a test's, or an experiment's.
+_STARTS = re.compile(
+    r"set_?up|init|ensure|bootstrap|start_?up|on_?start|lifespan|prepare|install|migrate|provision"
+    r"|(?:apply|enable|create|sync|configure)_?\w*(?:rls|polic|schema|security|tables|all)",
+    re.IGNORECASE,
+)
 _EXECUTES = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "fetch", "fetchval"})
 _KEPT = (
     facts.CreatePolicy,
@@ -116,12 +122,19 @@ def _follow(file: SourceFile, program: Program, project: Project) -> None:
 
 
 def _functions(module: Module) -> Iterator[Function]:
-    """Yield the functions of a module, those of its classes among them."""
+    """Yield the functions of a module, those of its classes among them, that are called as a start is."""
     for value in exported_functions(module):
         if isinstance(value, Class):
-            yield from (one for one in value.names.values() if isinstance(one, Function))
-        elif isinstance(value, Function):
+            named = _STARTS.search(value.name) is not None
+            methods = (one for one in value.names.values() if isinstance(one, Function))
+            yield from (one for one in methods if named or _starts(one))
+        elif isinstance(value, Function) and _starts(value):
             yield value
+
+
+def _starts(function: Function) -> bool:
+    node = function.node
+    return not isinstance(node, ast.Lambda) and _STARTS.search(node.name) is not None
 
 
 def _executes(function: Function) -> bool:

@@ -43,6 +43,10 @@ def test_a_door_that_code_opens_is_found_where_it_is_written(lint: Lint, program
     assert told(lint, program) == [("RLS010", "error", program[0])]
 
 
+def test_what_is_called_otherwise_is_no_start(lint: Lint) -> None:
+    assert told(lint, ("app/database.py", CALL.replace("setup", "widened"))) == []
+
+
 @pytest.mark.parametrize("folder", ["scripts", "tools"])
 def test_a_tool_that_people_run_by_hand_is_no_part_of_the_schema(lint: Lint, folder: str) -> None:
     assert told(lint, (f"{folder}/setup.py", CALL)) == []
