@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lint.objects import (
     PUBLIC,
+    ColumnRevoke,
     DataType,
     DefaultPrivilege,
     Function,
@@ -32,6 +33,7 @@ __all__ = [
     "PUBLIC",
     "Catalogue",
     "Column",
+    "ColumnRevoke",
     "Command",
     "Constraint",
     "DataType",
@@ -237,6 +239,8 @@ class Table:
     comment: str | None = None
     #: True where code that could not be read (RLS090) may have made policies on it.
     half_read: bool = field(default=False, compare=False)
+    #: Where code over tables that only its run knows may have dropped its policies or switched it off.
+    unsure: Place | None = field(default=None, compare=False)
 
     @property
     def qualified(self) -> str:
@@ -301,6 +305,8 @@ class Catalogue:
     server_version: int | None = None
     #: Privileges that migrations took away, as (relation, privilege, role): a platform's own grants too.
     revoked: frozenset[tuple[str, str, str]] = frozenset()
+    #: Privileges on columns that migrations took away, and did not give back.
+    column_revokes: tuple[ColumnRevoke, ...] = ()
     #: Grants by relation, gathered when they are first asked for.
     _on_relations: dict[str, tuple[Grant, ...]] = field(
         init=False, default_factory=dict, compare=False, repr=False

@@ -20,7 +20,7 @@ from lint.ordering import FLYWAY, in_order, is_versioned
 from lint.programs import DEFINES, script_histories, unread_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lint.files import SourceFile
 
@@ -243,6 +243,7 @@ def _told_once(groups: _Groups, notes: list[str]) -> tuple[_Groups, _Groups]:
             whole[folder] = dumps
         if len(dumps) < len(group):
             steps[folder] = [file for file in group if file not in dumps]
+    _leave_out_copies(steps, notes)
     tables = {folder: _created(group) for folder, group in steps.items()}
     for folder, dumps in list(whole.items()):
         twin = _twin(folder, _created(dumps), tables)
@@ -250,6 +251,35 @@ def _told_once(groups: _Groups, notes: list[str]) -> tuple[_Groups, _Groups]:
             del whole[folder]
             notes.append(f"{folder}: {_files(len(dumps))} not replayed, since {twin} tells the same schema")
     return steps, whole
+
+
+def _leave_out_copies(steps: _Groups, notes: list[str]) -> None:
+    """Leave out a folder of migrations whose files, by their names and tables, another folder holds too."""
+    for folder, group in sorted(steps.items(), key=lambda one: _is_tools(one[0])):
+        twin = next((one for one in steps if one != folder and _is_copy(group, steps[one])), None)
+        if twin is not None:
+            del steps[folder]
+            notes.append(
+                f"{folder}: {_files(len(group))} not replayed, since {twin} holds the same migrations"
+            )
+
+
+def _is_tools(folder: str) -> bool:
+    return PurePosixPath(folder).name.lower() in _MIGRATION_FOLDERS
+
+
+def _is_copy(group: Sequence[SourceFile], other: Sequence[SourceFile]) -> bool:
+    mine, theirs = (Counter(_unversioned(file) for file in files) for files in (group, other))
+    alike = 5 * (mine & theirs).total() >= 4 * max(mine.total(), theirs.total())
+    made = _created(group)
+    return alike and len(made) > 1 and made == _created(other)
+
+
+def _unversioned(file: SourceFile) -> str:
+    """Return a step's name without its version."""
+    path = PurePosixPath(file.path)
+    name = path.parent.name if path.name.lower() in _STEP_FILES else path.stem
+    return re.sub(r"\AV?[\d_.-]+", "", name).lower()
 
 
 def _created(group: Iterable[SourceFile]) -> set[bytes]:

@@ -119,6 +119,17 @@ class DefaultPrivilege:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnRevoke:
+    """A privilege on one column that a history took away; a right to the whole table stays what it was."""
+
+    relation: str
+    column: str
+    privilege: str
+    grantee: str
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A role and the attributes that decide whether row security applies to it."""
 

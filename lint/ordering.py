@@ -23,6 +23,13 @@ FLYWAY = re.compile(r"(?P<kind>[VBR])(?P<version>\d[\w.]*?)?__.+\.sql\Z")
 _EXTENSION = re.compile(r"(?P<name>[\w-]+?)--(?P<version>\d[\w.]*?)(?:--(?P<to>\d[\w.]*?))?\.sql\Z")
 _VERSIONED = re.compile(r"[VBRv]?\d|R__")
 _SUPABASE = re.compile(r"\d+_.*\.sql\Z")
+#: A time to the day and what follows, however that is set off: other tools of the platform's write them so.
+_STAMPED = re.compile(r"(?:19|20)\d{6}\d*\D.*\.sql\Z")
+_RELATION = rb'(?:if\s+(?:not\s+)?exists\s+)?(?:only\s+)?(?:"?\w+"?\s*\.\s*)?"?(\w+)'
+_CREATED = re.compile(rb"\bcreate\s+(?:unlogged\s+)?table\s+" + _RELATION, re.IGNORECASE)
+_ALTERED = re.compile(
+    rb"\b(?:alter\s+table|references|create\s+policy\s+(?:\"[^\"]*\"|\w+)\s+on)\s+" + _RELATION, re.IGNORECASE
+)
 _CHECKPOINT = re.compile(rb"\A(?:--[^\n]*\n)*--\s*atlas:checkpoint\b")
 _UP_FILE = re.compile(r"(?:up|migration)\.sql\Z", re.IGNORECASE)
 
@@ -31,6 +38,8 @@ _DATED = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])")
 _DBMATE = re.compile(rb"^--\s*migrate:up\b", re.MULTILINE)
 _GOOSE = re.compile(rb"^--\s*\+goose\s+up\b", re.MULTILINE | re.IGNORECASE)
 _GOLANG = re.compile(r"\d+_.*\.up\.sql\Z")
+#: How much of a folder must be named so, to be golang-migrate's.
+_MOSTLY = 0.8
 
 Order = tuple[Any, ...]
 
@@ -71,6 +80,8 @@ def in_order(folder: str, files: Sequence[SourceFile], notes: list[str]) -> list
         if applies(folder, plain):
             kept = order(plain)
             _note_skipped(folder, plain, kept, order.__doc__ or "", notes)
+            if order is _supabase:
+                _note_missed(folder, kept, notes)
             return kept
     return plain
 
@@ -86,6 +97,16 @@ def _note_skipped(
         notes.append(f"{folder}: {shown}{more} not replayed: {rule}")
 
 
+def _note_missed(folder: str, kept: Sequence[SourceFile], notes: list[str]) -> None:
+    others = [file.location.name for file in kept if not _SUPABASE.match(_step(file))]
+    if others:
+        count = "1 file is" if len(others) == 1 else f"{len(others)} files are"
+        notes.append(
+            f"{folder}: {count} not named <timestamp>_name.sql as the Supabase command line wants it "
+            f"({others[0]}), and replayed all the same: later files alter what they create"
+        )
+
+
 def _home(files: Sequence[SourceFile], folder: str) -> Path:
     """Return where a history's folder is on disk."""
     file = files[0]
@@ -97,12 +118,26 @@ def _home(files: Sequence[SourceFile], folder: str) -> Path:
 
 
 def _is_supabase(folder: str, files: Sequence[SourceFile]) -> bool:
-    return PurePosixPath(folder).parts[-2:] == ("supabase", "migrations") and bool(files)
+    """Ask for the folder on disk: the one that is named on the command line is the same history."""
+    return bool(files) and _home(files, folder).absolute().parts[-2:] == ("supabase", "migrations")
 
 
 def _supabase(files: Sequence[SourceFile]) -> list[SourceFile]:
     """the Supabase command line applies only files named <timestamp>_name.sql"""
-    return _by_name([file for file in files if _SUPABASE.match(_step(file))])
+    named = [file for file in files if _SUPABASE.match(_step(file))]
+    stamped = [file for file in files if _STAMPED.match(_step(file))]
+    return _by_name(stamped if _are_missed(named, stamped) else named)
+
+
+def _are_missed(named: Sequence[SourceFile], stamped: Sequence[SourceFile]) -> bool:
+    """Say whether files by their right names alter tables that only others create, which were applied too."""
+    others = [file for file in stamped if file not in named]
+    made = _names(_CREATED, others) - _names(_CREATED, named)
+    return not made.isdisjoint(_names(_ALTERED, named))
+
+
+def _names(pattern: re.Pattern[bytes], files: Sequence[SourceFile]) -> set[bytes]:
+    return {name.lower() for file in files for name in pattern.findall(file.content)}
 
 
 def _step(file: SourceFile) -> str:
@@ -127,13 +162,23 @@ def _by_name(files: Sequence[SourceFile]) -> list[SourceFile]:
 
 def _compares_numbers(folder: str, files: Sequence[SourceFile]) -> bool:
     del folder
-    golang = all(_GOLANG.match(file.location.name) for file in files)
-    return golang or any(_GOOSE.search(file.content) for file in files)
+    return any(_GOOSE.search(file.content) for file in files)
 
 
 def _by_number(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """goose and golang-migrate apply migrations in the order of their numbers"""
+    """goose applies migrations in the order of their numbers"""
     return sorted(files, key=lambda file: natural(file.path))
+
+
+def _is_golang(folder: str, files: Sequence[SourceFile]) -> bool:
+    del folder
+    named = sum(_GOLANG.match(file.location.name) is not None for file in files)
+    return named > 1 and named >= _MOSTLY * len(files)
+
+
+def _golang(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """golang-migrate applies only files named <version>_name.up.sql"""
+    return _by_number([file for file in files if _GOLANG.match(file.location.name)])
 
 
 # Drizzle
@@ -292,6 +337,7 @@ _TOOLS: tuple[tuple[_Applies, _Orders], ...] = (
     (_is_sqitch, _sqitch),
     (_is_extension, _extension),
     (_is_atlas, _atlas),
+    (_is_golang, _golang),
     (_compares_names, _by_name),
     (_compares_numbers, _by_number),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from lint.catalogue import PUBLIC, DefaultPrivilege, Function, Grant, Membership, Role, Setting
 from lint.copying import replace
 from lint.history import facts
-from lint.history.state import handles
+from lint.history.state import RUNNING, handles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,11 @@ def _on_columns(
     for privilege, columns in change.column_privileges:
         named = _EVERY_COLUMN if privilege == "all" else (privilege,)
         for column in columns:
+            for key in ((relation, column, what, grantee) for what in named for grantee in grantees):
+                if change.revoked and not change.option_only:
+                    state.column_revokes[key] = state.place
+                else:
+                    state.column_revokes.pop(key, None)
             _change_grants(state, relation, "relation", named, grantees, change, column)
 
 
@@ -179,7 +184,8 @@ def _execute(
 
 @handles(facts.DefaultPrivileges)
 def _default_privileges(state: State, change: facts.DefaultPrivileges) -> None:
-    owners = tuple(state.current_role(name) for name in change.owners) or (state.role or "",)
+    named = tuple("" if name in RUNNING else name for name in map(state.current_role, change.owners))
+    owners = named or (state.role or "",)
     kind = _DEFAULT_KINDS.get(change.objects)
     privileges = _expanded(change.privileges, kind) if kind else change.privileges
     if change.objects == "functions" and not change.schemas and PUBLIC in change.grantees:

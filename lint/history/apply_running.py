@@ -58,6 +58,11 @@ def _beside(state: State, change: Act) -> None:
 HANDLERS.update(dict.fromkeys((Rows, SettingChange, RoleChange, Transaction), _beside))
 
 
+@handles(facts.Refused)
+def _refused(state: State, change: facts.Refused) -> None:
+    state.refused.append((state.place, change.statement))
+
+
 @handles(facts.NotAnalysed)
 def _not_analysed(state: State, change: facts.NotAnalysed) -> None:
     state.note(change.reason)

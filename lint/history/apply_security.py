@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Policy, Table
 from lint.copying import replace
 from lint.history import facts
-from lint.history.state import handles
+from lint.history.state import UnreadLoss, handles
+from lint.history.values import HOLE
 
 if TYPE_CHECKING:
     from lint.history.state import State
@@ -18,7 +20,35 @@ def _row_security(state: State, change: facts.RowSecurityChange) -> None:
     table = state.table(change.name)
     enabled = table.enabled if change.enabled is None else change.enabled
     forced = table.forced if change.forced is None else change.forced
-    state.put(replace(table, enabled=enabled, forced=forced, security_place=state.place))
+    unsure = None if change.enabled else table.unsure
+    state.put(replace(table, enabled=enabled, forced=forced, security_place=state.place, unsure=unsure))
+
+
+@handles(facts.UnreadSecurity)
+def _unread(state: State, change: facts.UnreadSecurity) -> None:
+    """Mark every table that the statement may have been about, unless the file gives back what it takes."""
+    found = (state.place.path, change.kind)
+    if change.gives:
+        state.unread_losses[found] = None
+        return
+    meant = [table for table in state.tables.values() if _may_mean(change, table)]
+    for table in meant:
+        state.put(replace(table, unsure=state.place))
+    if meant:
+        state.unread_losses.setdefault(found, UnreadLoss(state.place, change.text, len(meant)))
+
+
+def _may_mean(change: facts.UnreadSecurity, table: Table) -> bool:
+    if not (table.enabled or table.policies) or not _fits(change.table[-1], table.name):
+        return False
+    if len(change.table) > 1 and not _fits(change.table[-2], table.schema):
+        return False
+    return change.kind == "enable" or any(_fits(change.policy, one.name) for one in table.policies)
+
+
+def _fits(written: str, name: str) -> bool:
+    """Say whether a name with holes can be a name."""
+    return re.fullmatch(".*".join(map(re.escape, written.split(HOLE))), name) is not None
 
 
 @handles(facts.TenantSecurity)
@@ -38,7 +68,7 @@ def _create_policy(state: State, change: facts.CreatePolicy) -> None:
     others = tuple(p for p in table.policies if p.name != change.policy.name)
     roles = tuple(state.current_role(role) for role in change.policy.roles)
     policy = replace(change.policy, roles=roles, place=state.place)
-    state.put(replace(table, policies=(*others, policy)))
+    state.put(replace(table, policies=(*others, policy), unsure=None))
 
 
 @handles(facts.AlterPolicy)

@@ -24,8 +24,8 @@ def _create_table(state: State, change: facts.CreateTable) -> None:
     schema, bare = state.new(change.name)
     key = f"{schema}.{bare}"
     existing = state.tables.get(key)
-    if change.if_not_exists and ((existing is not None and existing.known) or key in state.views):
-        return
+    if (existing is not None and existing.known) or (change.if_not_exists and key in state.views):
+        return  # without IF NOT EXISTS it fails with 42P07, and what was there before stays
     parent = state.key(change.parent) if change.parent else None
     table = Table(
         schema,

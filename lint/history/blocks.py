@@ -10,16 +10,19 @@ chapter 43.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lint.copying import replace
 from lint.errors import SqlUnreadableError
 from lint.history import facts
 from lint.history.expressions import Expressions, Value
-from lint.history.lexical import fold, is_string, literal
+from lint.history.holes import without_holes
+from lint.history.lexical import fold, is_name, is_string, literal
 from lint.history.sql import Cursor, Script, Statement, split_statements, statements, tokenized
+from lint.history.values import HOLE
 from lint.history.virtual import Virtual
-from lint.history.work import Rows, counts_rows, loop_source, swallows_duplicates
+from lint.history.work import Rows, counts_rows, loop_source, question, swallows_duplicates
 from lint.limits import check_time
 
 if TYPE_CHECKING:
@@ -44,7 +47,10 @@ _MAX_DEPTH = 40
 _MAX_RANGE = 1000
 #: Words of a query that does more than answer: a WITH query that writes, or a setting made by the way.
 _ACTING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SET_CONFIG"})
+_UNKNOWN_TEXT = "EXECUTE of text that is known only when it runs"
 _POLICY_CATALOGS = frozenset({"PG_POLICIES", "PG_POLICY"})
+#: A variable is declared, filled, and then used.
+_DECIDING_USES = 3
 _BEFORE_STATEMENT = frozenset({"", ";", "THEN", "ELSE", "LOOP", "BEGIN"})
 _SKIPPED = frozenset(
     {"RAISE", "RETURN", "NULL", "GET", "EXIT", "CONTINUE", "ASSERT", "CLOSE", "OPEN", "FETCH"}
@@ -113,6 +119,12 @@ class _Block:
         self.steps = 0
         self.depth = 0
         self.counts = counts_rows(body)
+        #: How often each name is written, messages left out.
+        self.uses = _uses(self.cursor.statement)
+        #: How many FOR loops are open: what binds each tenant in turn may meet none of its rows.
+        self.loops = 0
+        #: The queries of cursors that are declared, by name.
+        self.cursors: dict[str, list[str]] = {}
         #: Policies whose "it exists already" passes unheard here; None for those of any name.
         self.swallowed: frozenset[str] | None = frozenset()
         #: Tables that the body enables or whose policies it drops: what was not read may make policies there.
@@ -174,7 +186,7 @@ class _Block:
         return self._run_to(*ends).rest()
 
     def _value(self, tokens: list[str]) -> Value:
-        return Expressions(self._lookup, self._virtual(absent=False).select).value(tokens)
+        return Expressions(self._lookup, self._virtual(absent=False).select, holes=True).value(tokens)
 
     # Declarations and assignments
 
@@ -182,7 +194,7 @@ class _Block:
         self.cursor.at += 1
         while not self.cursor.done and self.cursor.word() != "BEGIN":
             declaration = self._tokens_to()
-            if not declaration:
+            if not declaration or self._cursor(declaration):
                 continue
             for index, token in enumerate(declaration):
                 if token in {":=", "="} or token.upper() == "DEFAULT":
@@ -191,14 +203,32 @@ class _Block:
             else:
                 self.values[fold(declaration[0])] = None
 
+    def _cursor(self, declaration: list[str]) -> bool:
+        """Keep the query of `name CURSOR FOR SELECT …`; say whether it was one."""
+        words = [*map(str.upper, declaration)]
+        if "CURSOR" not in words[1:4] or not {"FOR", "IS"} & set(words):
+            return False
+        at = next(at for at, word in enumerate(words) if word in {"FOR", "IS"})
+        self.cursors[fold(declaration[0])] = declaration[at + 1 :]
+        return True
+
     def _assignment(self) -> bool:
         cursor = self.cursor
         if cursor.word(1) not in {":=", "="}:
             return False
         name = cursor.identifier()
         cursor.at += 1
-        self.values[name] = self._value(self._tokens_to())
+        tokens = self._tokens_to()
+        self.values[name] = self._value(tokens)
+        self._ask(tokens, (name,))
         return True
+
+    def _ask(self, tokens: list[str], variables: tuple[str, ...] = ()) -> None:
+        """Tell of a query whose answer decides what is done, in a condition or by variables used again."""
+        used = (name for name in variables if self.uses[name] >= _DECIDING_USES)
+        if "FROM" in map(str.upper, tokens) and (not variables or any(used)):
+            for change in question(Cursor(Statement.of(tokens))):
+                self.state.apply_one(change)
 
     # Control structures
 
@@ -255,6 +285,7 @@ class _Block:
             self.cursor.at += 1
             condition = [] if word == "ELSE" else self._tokens_to("THEN")
             truth = True if word == "ELSE" else self.guards.truth(condition)
+            self._ask(condition)
             if decided or truth is False:
                 self._pass_over(condition, *ends)
             else:
@@ -317,6 +348,8 @@ class _Block:
         if dots:
             return _range(first.strip(), last.strip(), self._lookup)
         tokens = source.rest()
+        if len(tokens) == 1 and fold(tokens[0]) in self.cursors:
+            tokens = self.cursors[fold(tokens[0])]
         rows = self._virtual(absent=False).select(tokens[1:-1] if tokens[:1] == ["("] else tokens)
         return None if rows is None else tuple(rows)
 
@@ -327,10 +360,12 @@ class _Block:
             items = (None,)
         if not items:
             self._skip_body("END")
+        self.loops += 1
         for item in items:
             self.cursor.at = start
             self._bind(variables, item)
             self._body("END")
+        self.loops -= 1
         self._tokens_to()
 
     def _bind(self, variables: tuple[str, ...], item: Value) -> None:
@@ -360,21 +395,26 @@ class _Block:
         statement = run.statement.part(run.at, run.end)
         if run.word() not in {"SELECT", "WITH"} or not self._into(statement):
             self._apply(statement)
+        if run.word() == "PERFORM" and self.counts:
+            self._ask(statement.texts)
 
     def _apply(self, statement: Statement) -> None:
         for change in self.read(statement):
             if isinstance(change, facts.RunFunction):
                 change = self._with_arguments(statement, change)  # noqa: PLW2901 - same call, known now
-            self.state.apply_one(self._in_context(change))
-            if isinstance(change, facts.RowSecurityChange) and change.enabled:
-                self.secured.add(self.state.key(change.name))
-            elif isinstance(change, facts.DropPolicy):
-                self.secured.add(self.state.key(change.table))
+            self._one(change)
+
+    def _one(self, change: Fact) -> None:
+        self.state.apply_one(self._in_context(change))
+        if isinstance(change, facts.RowSecurityChange) and change.enabled:
+            self.secured.add(self.state.key(change.name))
+        elif isinstance(change, facts.DropPolicy):
+            self.secured.add(self.state.key(change.table))
 
     def _in_context(self, change: Fact) -> Fact:
         """Return a fact with what the code around it does about its count or its duplicate."""
         if isinstance(change, Rows):
-            return replace(change, checked=self.counts)
+            return replace(change, checked=self.counts, looped=self.loops > 0)
         if isinstance(change, facts.CreatePolicy):
             swallowed = self.swallowed is None or change.policy.name in self.swallowed
             return replace(change, swallowed=swallowed)
@@ -397,6 +437,8 @@ class _Block:
         query = statement.without(at, cursor.at)
         if not _ACTING.isdisjoint(query.words):
             self._apply(query)
+        else:
+            self._ask(query.texts, variables)
         rows = self._virtual(absent=False).select(query.texts)
         self._bind(variables, rows[0] if rows else None)
         return True
@@ -408,10 +450,23 @@ class _Block:
         if isinstance(text, str):
             for statement in statements(Script(text)):
                 self._step()
-                self._apply(statement)
+                self._made_up(statement)
         elif not _changes_nothing(argument):
-            self.state.note("EXECUTE of text that is known only when it runs")
+            self.state.note(_UNKNOWN_TEXT)
             self.unread = self.unread or _may_make_policies(argument)
+
+    def _made_up(self, statement: Statement) -> None:
+        """Apply a statement of EXECUTE, as far as its text is known."""
+        if HOLE not in statement.source:
+            self._apply(statement)
+        elif HOLE in statement.texts[0]:
+            self.state.note(_UNKNOWN_TEXT)
+            self.unread = True
+        else:
+            for change in self.read(statement):
+                self.unread = self.unread or isinstance(change, facts.CreatePolicy)
+                for known in without_holes(change, statement.source):
+                    self._one(known)
 
     @staticmethod
     def _argument(tokens: list[str]) -> list[str]:
@@ -420,6 +475,15 @@ class _Block:
             if index and token.upper() in {"INTO", "USING"}:
                 return tokens[:index]
         return tokens
+
+
+def _uses(body: Statement) -> Counter[str]:
+    """Count the names that a body writes outside of RAISE NOTICE and its like, which only tell."""
+    found: Counter[str] = Counter()
+    for statement in split_statements(body):
+        tells = statement.words[0] == "RAISE" and statement.words[1:2] not in (["EXCEPTION"], [])
+        found.update(fold(token) for token in statement.texts if not tells and is_name(token))
+    return found
 
 
 def _variables_at(words: list[str]) -> int | None:

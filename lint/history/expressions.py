@@ -1,28 +1,46 @@
 """Values of PL/pgSQL expressions, as far as literals, known variables and the catalogue decide them.
 
-None means "known only when it runs". Booleans have three values for the same reason, which is what
-SQL does with NULL too. PostgreSQL manual, chapters 9 and 43.
+None means "known only when it runs", and NULL that there is no value. What is put together of known and
+unknown parts can be a text with holes (`lint.history.values.HOLE`). Booleans have three values for the
+same reason; a comparison with NULL is taken for false, which is what WHERE makes of it. PostgreSQL
+manual, chapters 9 and 43.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from lint.history.lexical import fold, is_number, is_string, literal
 from lint.history.sql import split_commas
+from lint.history.values import HOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | None"
+
+class Null:
+    """The type of NULL: a value that is known to be none."""
+
+    def __repr__(self) -> str:
+        return "NULL"
+
+
+NULL = Null()
+Value: TypeAlias = "str | bool | tuple[Value, ...] | dict[str, Value] | Null | None"
 
 _FORMAT = re.compile(r"%(?:(\d+)\$)?(?:-?\d+)?([sIL%])")
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*\Z")
 _OPENING = frozenset({"(", "["})
 _CLOSING = frozenset({")", "]"})
 _MAX_DEPTH = 60
-_CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False}
+_LONGEST_PATTERN = 200
+_CONSTANTS: dict[str, Value] = {"TRUE": True, "FALSE": False, "NULL": NULL}
+#: Who runs the migrations: the words stand for a role where a statement names one.
+_RUNNING = frozenset({"CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"})
+#: What a regular expression may hold to be tried here: nothing that is repeated may hold a repetition.
+_PLAIN_PATTERN = re.compile(r"(?:[^\\()*+{}]|\\.|\((?:[^\\()*+{}]|\\.)*\)(?![*+{])|(?<=[^)])[*+])*\Z")
 
 
 def quote_ident(name: str) -> str:
@@ -44,9 +62,12 @@ class Expressions:
         select: Callable[[list[str]], list[dict[str, Value]] | None],
         *,
         absent: bool | None = None,
+        holes: bool = False,
     ) -> None:
         self.lookup = lookup
         self.select = select
+        #: True where a text of known and unknown parts is wanted, with holes for the unknown ones.
+        self.holes = holes
         #: What EXISTS is when no row is known: None where a history may have begun before.
         self.absent = absent
         self._depth = 0
@@ -83,24 +104,70 @@ class Expressions:
             return compared if isinstance(compared, bool) else None
         parts = _split(tokens, words, "||")
         if len(parts) > 1:
-            return _joined([self.value(part) for part in parts])
-        return self._single(_split(tokens, words, "::")[0])
+            return self._joined([self.value(part) for part in parts])
+        plain, *casts = _split(tokens, words, "::")
+        whole = self._single(plain)
+        if casts and isinstance(whole, str) and casts[0][-1:] and casts[0][-1].upper() == "REGCLASS":
+            return _as_relation(whole)
+        return whole
+
+    def _joined(self, values: list[Value]) -> Value:
+        """Apply `||` to texts, or to arrays."""
+        if any(isinstance(value, tuple) for value in values):
+            return _known(
+                [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+            )
+        values = [HOLE if value is None and self.holes else value for value in values]
+        texts = [value for value in values if isinstance(value, str)]
+        return "".join(texts) if len(texts) == len(values) else None
 
     def _compared(self, tokens: list[str], words: list[str]) -> Value:
         """Return what a comparison is, `_NOT_COMPARED` when the tokens are none."""
-        if _COMPARISONS.keys().isdisjoint(words):
+        if "IS" not in words and _COMPARISONS.keys().isdisjoint(words):
             return _NOT_COMPARED
         depth = 0
         for at, word in enumerate(words):
             depth += (word in _OPENING) - (word in _CLOSING)
             compare = _COMPARISONS.get(word)
-            if depth or at == 0 or compare is None:
+            if depth or at == 0 or (compare is None and word != "IS"):
                 continue
             negated = words[at - 1] == "NOT"
             left = self.value(tokens[: at - 1 if negated else at])
-            found = compare(left, self._right(tokens[at + 1 :]))
+            if compare is None:
+                return self._is(left, tokens[at + 1 :])
+            found = self._compare(compare, left, tokens[at + 1 :])
             return found if found is None or not negated else not found
         return _NOT_COMPARED
+
+    def _compare(
+        self, compare: Callable[[Value, Value], bool | None], left: Value, tokens: list[str]
+    ) -> bool | None:
+        """Compare with a value, with one of a list, or with every item of `ALL (array)`."""
+        if len(tokens) > 1 and tokens[0].upper() == "ALL":
+            items = self.value(tokens[2:-1])
+            if not isinstance(items, tuple):
+                return None
+            return _combined([compare(left, item) for item in items], decisive=False)
+        return compare(left, self._right(tokens))
+
+    def _is(self, left: Value, tokens: list[str]) -> bool | None:
+        """Return what `IS [NOT] NULL`, TRUE, FALSE and DISTINCT FROM say of a value."""
+        words = [*map(str.upper, tokens)]
+        negated = words[:1] == ["NOT"]
+        if negated:
+            tokens, words = tokens[1:], words[1:]
+        found: bool | None = None
+        if words == ["NULL"]:
+            found = None if left is None else left is NULL
+        elif words in (["TRUE"], ["FALSE"]) and isinstance(left, (bool, Null)):
+            found = left is (words == ["TRUE"])
+        elif words[:2] == ["DISTINCT", "FROM"]:
+            right = self.value(tokens[2:])
+            if left is NULL or right is NULL:
+                found = None if left is None or right is None else left is not right
+            else:
+                found = _unequal(left, right)
+        return found if found is None or not negated else not found
 
     def _right(self, tokens: list[str]) -> Value:
         """Return the right side of a comparison: a value, a list in parentheses, or ANY (array)."""
@@ -140,7 +207,10 @@ class Expressions:
         if is_number(token):
             return token
         constant = _CONSTANTS.get(token.upper())
-        return self.lookup((fold(token),)) if constant is None else constant
+        if constant is not None:
+            return constant
+        found = self.lookup((fold(token),))
+        return token.lower() if found is None and token.upper() in _RUNNING else found
 
     def _parenthesised(self, tokens: list[str]) -> Value:
         inner = tokens[1:-1]
@@ -169,7 +239,10 @@ class Expressions:
         arguments = [self.value(run) for run in split_commas(tokens[opening + 1 : -1])]
         if tokens[opening] == "[":
             return _subscript(self._single(tokens[:opening]), arguments)
-        return called(tokens[opening - 1].upper(), arguments)
+        function = tokens[opening - 1].upper()
+        if self.holes and function in _OF_PARTS:
+            arguments = [HOLE if one is None else one for one in arguments]
+        return called(function, arguments)
 
 
 _NOT_COMPARED: Value = {"not": "compared"}
@@ -183,16 +256,6 @@ def _combined(truths: Iterable[bool | None], *, decisive: bool) -> bool | None:
             return decisive
         unknown = unknown or truth is None
     return None if unknown else not decisive
-
-
-def _joined(values: list[Value]) -> Value:
-    """Apply `||` to texts, or to arrays."""
-    if any(isinstance(value, tuple) for value in values):
-        return _known(
-            [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
-        )
-    texts = [value for value in values if isinstance(value, str)]
-    return "".join(texts) if len(texts) == len(values) else None
 
 
 def _continued(tokens: list[str]) -> str:
@@ -220,18 +283,44 @@ def _is_dotted(tokens: list[str]) -> bool:
     return len(tokens) % 2 == 1 and set(tokens[1::2]) == {"."}
 
 
-def _scalars(left: Value, right: Value) -> bool:
-    return isinstance(left, (str, bool)) and isinstance(right, (str, bool))
+def _as_relation(name: str) -> str:
+    """Return a relation's name as `regclass` shows it."""
+    if '"' not in name and HOLE not in name:
+        name = name.lower()
+    return name.removeprefix("public.").removeprefix('"public".')
+
+
+def _scalar(value: Value) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and HOLE not in value)
 
 
 def _equal(left: Value, right: Value) -> bool | None:
     if isinstance(right, tuple):
         return _in(left, right)
-    return left == right if _scalars(left, right) else None
+    if left is NULL or right is NULL:
+        return False
+    return left == right if _scalar(left) and _scalar(right) else None
 
 
 def _unequal(left: Value, right: Value) -> bool | None:
-    return left != right if _scalars(left, right) else None
+    if left is NULL or right is NULL:
+        return False
+    return left != right if _scalar(left) and _scalar(right) else None
+
+
+def _ordered(compare: Callable[[float, float], bool]) -> Callable[[Value, Value], bool | None]:
+    """Return a comparison of numbers; texts are ordered by a collation that only the server knows."""
+
+    def compared(left: Value, right: Value) -> bool | None:
+        if not isinstance(left, str) or not isinstance(right, str):
+            return None
+        numbers = is_number(left) and is_number(right) and left.isascii() and right.isascii()
+        try:
+            return compare(float(left), float(right)) if numbers else None
+        except ValueError:
+            return None
+
+    return compared
 
 
 def _in(left: Value, right: Value) -> bool | None:
@@ -245,7 +334,9 @@ _LIKE = {"%": ".*", "_": "."}
 
 
 def _like(left: Value, right: Value) -> bool | None:
-    if not isinstance(left, str) or not isinstance(right, str):
+    if left is NULL:
+        return False
+    if not isinstance(left, str) or not isinstance(right, str) or HOLE in left + right:
         return None
     pieces = (_LIKE.get(part, re.escape(part.removeprefix("\\"))) for part in re.findall(r"\\.|.", right))
     return re.fullmatch("".join(pieces), left, re.DOTALL) is not None
@@ -257,14 +348,53 @@ def _ilike(left: Value, right: Value) -> bool | None:
     return _like(left.lower(), right.lower())
 
 
+def _matches(left: Value, right: Value) -> bool | None:
+    """Match a regular expression that means the same in Python, and cannot take long."""
+    if left is NULL:
+        return False
+    if not isinstance(left, str) or not isinstance(right, str) or HOLE in left + right:
+        return None
+    if len(right) > _LONGEST_PATTERN or not _PLAIN_PATTERN.match(right):
+        return None
+    try:
+        return re.search(right, left) is not None
+    except re.error:
+        return None
+
+
+def _not(compare: Callable[[Value, Value], bool | None]) -> Callable[[Value, Value], bool | None]:
+    def refused(left: Value, right: Value) -> bool | None:
+        found = compare(left, right)
+        return found if found is None or left is NULL else not found
+
+    return refused
+
+
+def _lowered(compare: Callable[[Value, Value], bool | None]) -> Callable[[Value, Value], bool | None]:
+    def compared(left: Value, right: Value) -> bool | None:
+        both = isinstance(left, str) and isinstance(right, str)
+        return compare(str(left).lower(), str(right).lower()) if both else compare(left, right)
+
+    return compared
+
+
 _COMPARISONS: dict[str, Callable[[Value, Value], bool | None]] = {
     "=": _equal,
     "<>": _unequal,
     "!=": _unequal,
+    "<": _ordered(operator.lt),
+    ">": _ordered(operator.gt),
+    "<=": _ordered(operator.le),
+    ">=": _ordered(operator.ge),
     "IN": _in,
     "LIKE": _like,
     "ILIKE": _ilike,
     "~~": _like,
+    "!~~": _not(_like),
+    "~": _matches,
+    "~*": _lowered(_matches),
+    "!~": _not(_matches),
+    "!~*": _not(_lowered(_matches)),
 }
 
 
@@ -293,7 +423,9 @@ def _split(tokens: list[str], words: list[str], separator: str) -> list[list[str
 def called(function: str, arguments: list[Value]) -> Value:
     """Return what a function of PostgreSQL gives for known arguments, None for any other."""
     if function == "COALESCE":
-        return next((one for one in arguments if one is not None), None)
+        return next((one for one in arguments if one is not None and one is not NULL), None)
+    if function == "CURRENT_DATABASE" and not arguments:
+        return "current_database"
     if function == "ARRAY_APPEND" and len(arguments) > 1 and isinstance(arguments[0], tuple):
         return _known([*arguments[0], arguments[1]])
     if function == "CURRENT_SCHEMA":
@@ -326,6 +458,8 @@ _TEXT_FUNCTIONS: dict[tuple[str, int], Callable[..., Value]] = {
     ("SPLIT_PART", 3): _split_part,
     ("STRING_TO_ARRAY", 2): lambda text, separator: tuple(text.split(separator)) if separator else (text,),
 }
+#: Functions whose text is known in part where some of their arguments are not.
+_OF_PARTS = frozenset({"FORMAT", "CONCAT", "CONCAT_WS", "QUOTE_IDENT", "QUOTE_LITERAL"})
 _QUOTES: dict[str, Callable[[str], str]] = {"I": quote_ident, "L": quote_literal, "s": str}
 
 

@@ -136,6 +136,27 @@ class RowSecurityChange:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadSecurity:
+    """DISABLE, ENABLE, DROP POLICY or CREATE POLICY over a table or policy known only when it runs.
+
+    Names have holes (`lint.history.values.HOLE`); `text` is how the statement begins.
+    """
+
+    kind: Literal["enable", "policy"]
+    table: Name
+    policy: str
+    text: str
+    gives: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A statement that PostgreSQL does not have, so that its file fails there."""
+
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSecurity:
     """A project's own operation that enables, forces and adds policies in one go."""
 
@@ -667,6 +688,8 @@ Fact = (
     | DropSchema
     | RenameSchema
     | RowSecurityChange
+    | UnreadSecurity
+    | Refused
     | TenantSecurity
     | AddColumn
     | DropColumn

@@ -1,37 +1,28 @@
 """What migrations written as programs share: SQL text whose places are calls of the program.
 
-Text may have holes where the program decides it only when it runs. A fact with a hole where it only
-describes a policy's condition is kept with that condition opaque; a fact whose object is not known
-is `NotAnalysed`.
+Text may have holes where the program decides it only when it runs (`lint.history.holes`).
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from lint.catalogue import Place
 from lint.copying import replace
 from lint.history import facts
+from lint.history.holes import without_holes
 from lint.history.sql import Script, Statement, statements
 from lint.history.statements import statement_facts
 from lint.history.values import HOLE
-from lint.history.work import Act, Rows
+from lint.history.work import Rows
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from lint.catalogue import Policy
     from lint.history.facts import Fact
     from lint.history.replay import Replay
     from lint.history.statements import Operations
-
-#: Fields that describe an object: with a hole in them it is still known which object it is.
-_DESCRIPTIONS = frozenset(
-    {"default", "definition", "body", "predicate", "parts", "text", "where", "value", "type", "bound"}
-    | {"partition_key", "settings"}
-)
 
 
 class Program:
@@ -97,40 +88,7 @@ class Program:
         changes = [self._counted(change) for change in changes]
         if not changes or HOLE not in statement.source:
             return changes
-        return [change for fact in changes for change in _without_holes(fact, statement)]
+        return [change for fact in changes for change in without_holes(fact, statement.source)]
 
     def _counted(self, change: Fact) -> Fact:
         return replace(change, checked=True) if self.counts_rows and isinstance(change, Rows) else change
-
-
-def _without_holes(fact: Fact, statement: Statement) -> list[Fact]:
-    """Return a fact as far as it is known, and a note where a rule would miss the rest."""
-    where = set(_holes(fact))
-    if not where or isinstance(fact, Act):
-        return [fact]
-    opening = " ".join(statement.source[:60].split()).replace(HOLE, "…")
-    note = facts.NotAnalysed(f"`{opening}` names what is known only when it runs")
-    if isinstance(fact, facts.CreatePolicy) and HOLE not in fact.table:
-        return [note, replace(fact, policy=_opaque(fact.policy))]
-    return [fact] if where <= _DESCRIPTIONS else [note]
-
-
-def _opaque(policy: Policy) -> Policy:
-    """Return a policy of a known table without what is not known of it: it stands for anything."""
-    roles = ("public",) if HOLE in policy.roles else policy.roles
-    return replace(policy, roles=roles, using=None, check=None, opaque=True)
-
-
-def _holes(value: object, name: str = "") -> Iterator[str]:
-    """Yield the names of the fields, at any depth, whose value has a part that is not known."""
-    if isinstance(value, str):
-        if HOLE in value:
-            yield name
-    elif isinstance(value, (tuple, list, frozenset)):
-        for item in value:
-            yield from _holes(item, name)
-    elif isinstance(value, dict):
-        yield from _holes([*value, *value.values()], name)
-    elif is_dataclass(value):
-        for part in fields(value):
-            yield from _holes(getattr(value, part.name), part.name)

@@ -48,6 +48,11 @@ def relations_in(cursor: Cursor) -> tuple[Name, ...]:
 
 
 def _read(cursor: Cursor) -> tuple[tuple[Name, ...], tuple[facts.Output, ...], dict[str, Name]]:
+    whole = cursor.window(cursor.at, cursor.end)
+    if whole.eat("TABLE"):
+        whole.eat("ONLY")
+        name = whole.name()
+        return (name,), (facts.Output(star=True),), {name[-1]: name}
     reading = _Reading(cursor.window(cursor.at, cursor.end))
     reading.run()
     return tuple(dict.fromkeys(reading.reads)), _outputs(cursor), reading.aliases

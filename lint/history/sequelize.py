@@ -9,12 +9,13 @@ the one that it opens itself is told as such. What other tools' schema builders 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lint.files import text_of
 from lint.history import tagged
+from lint.history.ddl import dotted
 from lint.history.evaluate import AWAIT, BudgetExceededError, Call, Evaluator
 from lint.history.javascript import DEFAULT_EXPORT, EXPORTS, REQUIRED, TooDeepError, lowered
 from lint.history.program import Program
@@ -76,7 +77,7 @@ MAX_HOPS = 12
 
 def replay_scripts(files: Iterable[SourceFile], replay: Replay, operations: Operations, root: Path) -> int:
     """Replay migrations in the order given; return how many SQL statements were read."""
-    modules = _Modules(root)
+    modules = ScriptModules(root)
     count = 0
     for file in files:
         replay.begin_file(file.path)
@@ -89,7 +90,7 @@ def replay_scripts(files: Iterable[SourceFile], replay: Replay, operations: Oper
     return count
 
 
-class _Modules:
+class ScriptModules:
     """The project's own JavaScript files, each lowered and evaluated once."""
 
     def __init__(self, root: Path) -> None:
@@ -140,6 +141,31 @@ class _Modules:
             return UNKNOWN
 
 
+def exported_functions(module: Module) -> Iterator[Value]:
+    """Yield what a module holds by name and exports: functions, classes, and what its objects hold."""
+    seen: set[int] = set()
+    for holder in (module.names, module.names.get(EXPORTS), module.names.get(DEFAULT_EXPORT)):
+        for value in list(holder.values()) if isinstance(holder, dict) else [holder]:
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield value
+
+
+def followed(
+    file: SourceFile,
+    program: Program,
+    modules: ScriptModules,
+    functions: Callable[[Module], Iterable[Function]],
+) -> None:
+    """Follow functions of a program as a migration's way up is followed."""
+    module = modules.module(text_of(file)[0].encode(), file.location)
+    migration = _Migration(program, modules)
+    migration.evaluator = Evaluator(module, migration.effect)
+    for function in functions(module):
+        _, result = migration.evaluator.outcome(function, [])
+        migration.run(result)
+
+
 def _resolved(wanted: str, importer: Path) -> Path | None:
     if not wanted.startswith("."):
         return None
@@ -167,7 +193,7 @@ def _constructor(call: Call) -> Value:
 class _Migration:
     """One migration followed: what its `up` does, told to the replay."""
 
-    def __init__(self, program: Program, modules: _Modules) -> None:
+    def __init__(self, program: Program, modules: ScriptModules) -> None:
         self.program = program
         self.modules = modules
         self.evaluator: Evaluator | None = None
@@ -191,17 +217,18 @@ class _Migration:
         if any(holder.get(name) is value for name, value in _NO_TRANSACTION.items()):
             self.program.apply([Transaction("none")])
         if isinstance(work, str):
-            self._run(work)
+            self.run(work)
         elif work is None and self.is_step:
             self.program.note("its `up` was not found, so nothing of it was read")
         elif work is not None:
-            self.evaluator = Evaluator(module, self._effect)
+            self.evaluator = Evaluator(module, self.effect)
             ended, result = self.evaluator.outcome(work, [Unknown(_INTERFACE), Unknown(_LIBRARY)])
-            self._run(result)
+            self.run(result)
             if not ended:
                 self.program.note("`up` ends in an exception, so what comes after it was not read")
 
-    def _effect(self, call: Call) -> Value:
+    def effect(self, call: Call) -> Value:
+        """Do what a call that is not followed does to the database."""
         made = _constructor(call)
         if made is not UNKNOWN:
             return made
@@ -221,13 +248,13 @@ class _Migration:
             return self._file(call.arguments[0])
         return UNKNOWN
 
-    def _run(self, value: Value, node: ast.expr | None = None) -> None:
+    def run(self, value: Value, node: ast.expr | None = None) -> None:
         """Run what a migration awaits or returns: queries, alone, in lists, or named in an object."""
         if isinstance(value, Query):
             self._run_query(value, node)
         elif isinstance(value, (list, dict)):
             for item in value.values() if isinstance(value, dict) else value:
-                self._run(item, node)
+                self.run(item, node)
         elif isinstance(value, str) and node is None and _DEFINES.search(value):
             self.program.sql(value)
 
@@ -276,12 +303,16 @@ class _Migration:
 
     def _inside(self, work: Function, call: Call, evaluator: Evaluator) -> Value:
         result = evaluator.follow(work, [Unknown(_TRANSACTION)], {})
-        self._run(result, call.node)
+        self.run(result, call.node)
         self.program.sql("COMMIT", call.node)
         return [result if not isinstance(result, Query) else None]
 
     def _builder(self, call: Call) -> Value:
-        """Say that a table is made by a builder that is not followed."""
+        """Say that a table is made by a builder that is not followed; that one is dropped is plain."""
+        named = call.arguments[0] if call.arguments else None
+        if call.name in {"dropTable", "dropTableIfExists"} and isinstance(named, str) and HOLE not in named:
+            self.program.sql(f"DROP TABLE IF EXISTS {dotted(tuple(named.split('.')))}", call.node)
+            return UNKNOWN
         if call.name in _BUILDING and "()" not in call.path:
             tool = "node-pg-migrate" if self.is_pgm else "a schema builder (Knex, Kysely)"
             self.program.note(f"{call.name} of {tool}: only the SQL that it runs is read", call.node)

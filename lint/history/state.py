@@ -7,9 +7,10 @@ ALTER or CREATE POLICY mentions comes to be with `known=False`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lint.catalogue import DEFAULT_SCHEMA, Catalogue, Grant, Place, Table, written_name
+from lint.catalogue import DEFAULT_SCHEMA, Catalogue, ColumnRevoke, Grant, Place, Table, written_name
 from lint.copying import replace
 from lint.history.types import BUILT_IN
 
@@ -30,8 +31,21 @@ if TYPE_CHECKING:
     from lint.history.facts import Fact, Name
 
 F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadLoss:
+    """What a statement over tables known only when it runs may have taken away, and from how many."""
+
+    place: Place
+    text: str
+    tables: int
+
+
 #: What each kind of fact does to the state.
 HANDLERS: dict[type, Callable[[Any, Any], None]] = {}
+#: Words for whoever runs the migrations.
+RUNNING = frozenset({"current_user", "session_user", "current_role"})
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 
 
@@ -68,10 +82,16 @@ class State:
         #: Types that extensions brought, as "schema.name".
         self.extension_types: set[str] = set()
         self.not_analysed: list[tuple[Place, str]] = []
+        #: Statements that PostgreSQL refuses, by their words.
+        self.refused: list[tuple[Place, str]] = []
+        #: What code over unknown tables may have taken away, by file and kind; None once it is given back.
+        self.unread_losses: dict[tuple[str, str], UnreadLoss | None] = {}
         #: Publications that take in every table, those made later too.
         self.whole_publications: set[str] = set()
         #: Privileges that were taken away, as (relation, privilege, role), given here or not.
         self.revoked: set[tuple[str, str, str]] = set()
+        #: Privileges on columns that were taken away, as (relation, column, privilege, role).
+        self.column_revokes: dict[tuple[str, str, str, str], Place] = {}
         #: Privileges that new tables do not bring along, as (schema or None, privilege, role).
         self.withheld: set[tuple[str | None, str, str]] = set()
         #: Roles ("" for unknown) whose new functions PUBLIC may not execute.
@@ -106,6 +126,7 @@ class State:
             dict(self.types),
             dict(self.schemas),
             revoked=frozenset(self.revoked),
+            column_revokes=tuple(ColumnRevoke(*key, place) for key, place in self.column_revokes.items()),
         )
 
     def _execute_grants(self) -> Iterator[Grant]:
@@ -201,7 +222,7 @@ class State:
 
     def current_role(self, name: str) -> str:
         """Return a role as named, CURRENT_USER as who runs the migrations where that is known."""
-        if name in {"current_user", "session_user", "current_role"} and self.role is not None:
+        if name in RUNNING and self.role is not None:
             return self.role
         return name
 
@@ -213,6 +234,8 @@ class State:
         """Remove what hangs on a relation's name: grants, publications, owned sequences."""
         if self.grants:
             self.grants = [grant for grant in self.grants if grant.relation != key or grant.kind == "schema"]
+        for revoke in [one for one in self.column_revokes if one[0] == key]:
+            del self.column_revokes[revoke]
         if self.publications:
             self.publications = [one for one in self.publications if one.table != key]
         for name in [n for n, s in self.sequences.items() if s.owned_by and s.owned_by.startswith(f"{key}.")]:
@@ -222,6 +245,9 @@ class State:
         """Tell everything that names a relation its new name."""
         self.grants = [replace(g, relation=new) if g.relation == old else g for g in self.grants]
         self.revoked = {(new if one == old else one, what, role) for one, what, role in self.revoked}
+        self.column_revokes = {
+            (new if one[0] == old else one[0], *one[1:]): place for one, place in self.column_revokes.items()
+        }
         self.publications = [replace(p, table=new) if p.table == old else p for p in self.publications]
         for name, sequence in self.sequences.items():
             owned = sequence.owned_by or ""

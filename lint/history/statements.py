@@ -63,7 +63,11 @@ def _read(read: Callable[[Cursor], list[Fact]], statement: Statement) -> list[Fa
 
 
 def _create(cursor: Cursor) -> list[Fact]:
-    cursor.eat("OR", "REPLACE")
+    replaces = cursor.eat("OR", "REPLACE")
+    if cursor.word() == "POLICY":
+        no_such = "CREATE OR REPLACE POLICY" if replaces else "CREATE POLICY IF NOT EXISTS"
+        if replaces or [cursor.word(ahead) for ahead in (1, 2, 3)] == ["IF", "NOT", "EXISTS"]:
+            return [facts.Refused(no_such)]
     ahead = 0
     while cursor.word(ahead) in TABLE_WORDS:
         ahead += 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lint.history.expressions import Expressions, Value, split_words
+from lint.history.catalogs import RELATIONS, Row
+from lint.history.expressions import NULL, Expressions, Value, split_words
 from lint.history.lexical import fold, is_name
 from lint.history.queries import output_name
 from lint.history.sql import Cursor, Statement, split_commas
@@ -17,10 +18,8 @@ from lint.history.sql import Cursor, Statement, split_commas
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lint.catalogue import Table
     from lint.history.state import State
 
-Row = dict[str, Value]
 #: One row of each relation joined so far, by alias.
 Joined = dict[str, Row]
 MAX_ROWS = 20_000
@@ -67,9 +66,58 @@ class Virtual:
             start = cursor.at
             cursor.skip_to(*_ENDS[1:])
             joined = self._filtered(joined, tokens[start : cursor.at])
-        if joined is None or cursor.word() in {"GROUP", "LIMIT", "OFFSET", "HAVING"}:
+        if joined is None:
             return None
-        return [row for one in joined for row in self._outputs(outputs, one)]
+        grouped = cursor.eat("GROUP", "BY")
+        start = cursor.at
+        cursor.skip_to("ORDER", "LIMIT", "HAVING", "OFFSET", "FOR")
+        keys = split_commas(tokens[start : cursor.at]) if grouped else []
+        if cursor.word() == "HAVING":
+            return None
+        if grouped or any(map(_aggregate, outputs)):
+            rows = self._grouped(outputs, keys, joined)
+        else:
+            rows = [row for one in joined for row in self._outputs(outputs, one)]
+        return rows if _within_limit(tokens[cursor.at :], len(rows)) else None
+
+    # GROUP BY
+
+    def _grouped(self, outputs: list[list[str]], keys: list[list[str]], joined: list[Joined]) -> list[Row]:
+        """Return one row for each group; without keys all rows are one, even where there is none."""
+        groups: dict[str, list[Joined]] = {} if keys else {"": []}
+        for one in joined:
+            named = repr([self._expressions(one).value(_meant(key, outputs)) for key in keys]) if keys else ""
+            groups.setdefault(named, []).append(one)
+        return [self._of_group(outputs, rows) for rows in groups.values()]
+
+    def _of_group(self, outputs: list[list[str]], rows: list[Joined]) -> Row:
+        found: Row = {}
+        for run in outputs:
+            plain = _without_alias(run)
+            if _aggregate(run):
+                found[output_name(run)] = self._aggregated(plain, rows)
+            else:
+                found[output_name(run)] = self._expressions(rows[0]).value(plain) if rows else NULL
+        return found
+
+    def _aggregated(self, tokens: list[str], rows: list[Joined]) -> Value:
+        """Return what count, array_agg or string_agg makes of the rows, None of any other."""
+        inside, _, _ = _parted(tokens[2:-1], "ORDER")
+        arguments = split_commas(inside[1:] if inside[:1] in (["DISTINCT"], ["distinct"]) else inside)
+        name = tokens[0].upper()
+        if name == "COUNT":
+            return str(len(rows))
+        values = [self._expressions(one).value(arguments[0]) for one in rows] if arguments else []
+        if not values:
+            return NULL
+        if any(value is None for value in values):
+            return None
+        if name == "ARRAY_AGG":
+            return tuple(values)
+        between = self._expressions({}).value(arguments[1]) if len(arguments) > 1 else None
+        texts = [value for value in values if isinstance(value, str)]
+        known = isinstance(between, str) and len(texts) == len(values) and name == "STRING_AGG"
+        return str(between).join(texts) if known else None
 
     def _values(self, cursor: Cursor) -> list[Row]:
         cursor.at += 1
@@ -82,29 +130,31 @@ class Virtual:
     # FROM
 
     def _joined(self, cursor: Cursor) -> list[Joined] | None:
-        joined = self._product([{}], cursor)
+        joined = _product([{}], self._relation(cursor))
         while joined is not None:
             if cursor.eat(",") or cursor.eat("CROSS", "JOIN"):
-                joined = self._product(joined, cursor)
+                joined = _product(joined, self._relation(cursor))
                 continue
-            if not (cursor.eat("INNER", "JOIN") or cursor.eat("JOIN")):
-                return None if cursor.word() in {"LEFT", "RIGHT", "FULL", "NATURAL"} else joined
-            joined = self._product(joined, cursor)
-            if joined is None or not cursor.eat("ON"):
-                return None
-            start = cursor.at
-            cursor.skip_to("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", *_ENDS)
-            joined = self._filtered(joined, cursor.texts[start : cursor.at])
+            left = cursor.eat("LEFT", "JOIN") or cursor.eat("LEFT", "OUTER", "JOIN")
+            if not (left or cursor.eat("INNER", "JOIN") or cursor.eat("JOIN")):
+                return None if cursor.word() in {"RIGHT", "FULL", "NATURAL"} else joined
+            before, relation = joined, self._relation(cursor)
+            joined = _product(before, relation)
+            joined = self._on(joined, cursor) if joined is not None else None
+            if left and joined is not None and relation is not None:
+                joined = _with_unmatched(before, joined, relation[0])
         return joined
 
-    def _product(self, joined: list[Joined], cursor: Cursor) -> list[Joined] | None:
-        relation = self._relation(cursor)
-        if relation is None:
+    def _on(self, joined: list[Joined], cursor: Cursor) -> list[Joined] | None:
+        """Keep the pairs that ON or USING joins."""
+        if cursor.eat("USING"):
+            names = [element.identifier() for element in cursor.elements()]
+            return [one for one in joined if all(_agree(one, name) for name in names)]
+        if not cursor.eat("ON"):
             return None
-        alias, rows = relation
-        if len(joined) * len(rows) > MAX_ROWS:
-            return None
-        return [{**one, alias: row} for one in joined for row in rows]
+        start = cursor.at
+        cursor.skip_to("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", *_ENDS)
+        return self._filtered(joined, cursor.texts[start : cursor.at])
 
     def _relation(self, cursor: Cursor) -> tuple[str, list[Row]] | None:
         """Read one item of FROM and return its alias and rows."""
@@ -122,14 +172,14 @@ class Virtual:
             cursor.eat("WITH", "ORDINALITY")
         else:
             name = cursor.name()[-1]
-            make = _RELATIONS.get(name)
+            make = RELATIONS.get(name)
             rows = list(make(self.state)) if make is not None and cursor.word() != "(" else None
         if rows is None:
             return None
         return self._aliased(cursor, name, rows)
 
     def _aliased(self, cursor: Cursor, name: str, rows: list[Row]) -> tuple[str, list[Row]]:
-        ends = {*_ENDS, "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "ON"}
+        ends = {*_ENDS, "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "ON", "USING"}
         is_alias = cursor.eat("AS") or (not cursor.done and cursor.word() not in ends and _is_word(cursor))
         if not is_alias:
             return name, rows
@@ -208,181 +258,67 @@ def _without_alias(tokens: list[str]) -> list[str]:
     return tokens
 
 
-# Relations
+def _agree(joined: Joined, name: str) -> bool:
+    """Say whether the relation joined last has the value that an earlier one has in a column."""
+    *before, last = joined.values()
+    found = next((row[name] for row in before if name in row), None)
+    return found is not None and found == last.get(name)
 
 
-def _pg_tables(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        if table.kind != "foreign":
-            yield {
-                "schemaname": table.schema,
-                "tablename": table.name,
-                "tableowner": table.owner,
-                "rowsecurity": table.enabled,
-            }
+def _product(joined: list[Joined], relation: tuple[str, list[Row]] | None) -> list[Joined] | None:
+    if relation is None:
+        return None
+    alias, rows = relation
+    if len(joined) * len(rows) > MAX_ROWS:
+        return None
+    return [{**one, alias: row} for one in joined for row in rows]
 
 
-def _tables(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        kind = "FOREIGN" if table.kind == "foreign" else "BASE TABLE"
-        yield {"table_schema": table.schema, "table_name": table.name, "table_type": kind}
-    for view in state.views.values():
-        if not view.materialized:
-            yield {"table_schema": view.schema, "table_name": view.name, "table_type": "VIEW"}
+def _with_unmatched(before: list[Joined], joined: list[Joined], new: str) -> list[Joined]:
+    """Add the rows of a LEFT JOIN that nothing was joined to, with NULL in every column."""
+    matched = [{name: id(row) for name, row in one.items()} for one in joined]
+    found = list(joined)
+    for one in before:
+        mine = {name: id(row) for name, row in one.items()}
+        if not any(mine.items() <= other.items() for other in matched):
+            found.append({**one, new: _Nothing()})
+    return found
 
 
-def _columns(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        for column in table.columns:
-            yield {
-                "table_schema": table.schema,
-                "table_name": table.name,
-                "column_name": column.name,
-                "data_type": column.type.partition("(")[0],
-                "is_nullable": "YES" if column.nullable else "NO",
-            }
+class _Nothing(dict[str, Value]):
+    """The row of an outer join that matched nothing: NULL whatever is asked for."""
+
+    def get(self, key: str, default: Value = None) -> Value:  # type: ignore[override]
+        """Return NULL."""
+        del key, default
+        return NULL
 
 
-def _pg_policies(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        for policy in table.policies:
-            yield {
-                "schemaname": table.schema,
-                "tablename": table.name,
-                "policyname": policy.name,
-                "cmd": policy.command.upper(),
-                "permissive": "PERMISSIVE" if policy.permissive else "RESTRICTIVE",
-                "roles": policy.roles,
-                "qual": policy.using,
-                "with_check": policy.check,
-            }
+_AGGREGATES = frozenset({"COUNT", "ARRAY_AGG", "STRING_AGG", "MIN", "MAX", "BOOL_OR", "BOOL_AND"})
 
 
-_RELATION_KINDS = {"table": "r", "partitioned": "p", "foreign": "f"}
+def _aggregate(run: list[str]) -> bool:
+    """Say whether an item of a select list is one call of an aggregate."""
+    return len(run) > 2 and run[0].upper() in _AGGREGATES and run[1] == "("
 
 
-def _pg_class(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        yield {
-            "oid": table.qualified,
-            "relname": table.name,
-            "relnamespace": table.schema,
-            "relkind": _RELATION_KINDS[table.kind],
-            "relrowsecurity": table.enabled,
-            "relforcerowsecurity": table.forced,
-            "relispartition": table.parent is not None,
-            "relpersistence": "u" if table.persistence == "unlogged" else "p",
-        }
-    for key, view in state.views.items():
-        kind = "m" if view.materialized else "v"
-        yield {"oid": key, "relname": view.name, "relnamespace": view.schema, "relkind": kind}
+def _meant(key: list[str], outputs: list[list[str]]) -> list[str]:
+    """Return the expression that `GROUP BY 1` or the name of an output stands for."""
+    if len(key) == 1 and key[0].isdecimal() and 0 < int(key[0]) <= len(outputs):
+        return _without_alias(outputs[int(key[0]) - 1])
+    return key
 
 
-def _pg_namespace(state: State) -> Iterator[Row]:
-    names = {table.schema for table in state.tables.values()}
-    names |= {view.schema for view in state.views.values()}
-    names |= {function.schema for function in state.functions.values()}
-    for name in sorted(names | set(state.schemas) | {"public"}):
-        yield {"oid": name, "nspname": name}
+def _parted(tokens: list[str], word: str) -> tuple[list[str], str, list[str]]:
+    """Part tokens at the first of a word outside parentheses."""
+    first, *rest = split_words(tokens, word)
+    return (first, word, tokens[len(first) + 1 :]) if rest else (tokens, "", [])
 
 
-def _pg_attribute(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        for number, column in enumerate(table.columns, 1):
-            yield {
-                "attrelid": table.qualified,
-                "attname": column.name,
-                "attnum": str(number),
-                "attisdropped": False,
-                "attnotnull": not column.nullable,
-            }
-
-
-def _pg_policy(state: State) -> Iterator[Row]:
-    for table in state.tables.values():
-        for policy in table.policies:
-            yield {"polrelid": table.qualified, "polname": policy.name}
-
-
-_CONSTRAINTS = {"primary": ("p", "PRIMARY KEY"), "unique": ("u", "UNIQUE"), "check": ("c", "CHECK")}
-
-
-def _constraints(state: State) -> Iterator[tuple[Table, str, str, str]]:
-    """Yield (table, name, letter of `pg_constraint.contype`, word of the information schema)."""
-    for table in state.tables.values():
-        for key in table.keys:
-            if key.kind != "index":
-                yield table, key.name, *_CONSTRAINTS[key.kind]
-        for foreign in table.foreign_keys:
-            yield table, foreign.name, "f", "FOREIGN KEY"
-        for check in table.constraints:
-            if check.kind == "check":
-                yield table, check.name, *_CONSTRAINTS["check"]
-
-
-def _pg_constraint(state: State) -> Iterator[Row]:
-    for table, name, letter, _ in _constraints(state):
-        yield {"conname": name, "conrelid": table.qualified, "connamespace": table.schema, "contype": letter}
-
-
-def _table_constraints(state: State) -> Iterator[Row]:
-    for table, name, _, word in _constraints(state):
-        yield {
-            "constraint_schema": table.schema,
-            "constraint_name": name,
-            "table_schema": table.schema,
-            "table_name": table.name,
-            "constraint_type": word,
-        }
-
-
-def _views(state: State) -> Iterator[Row]:
-    for view in state.views.values():
-        yield {
-            "schemaname": view.schema,
-            "viewname": view.name,
-            "matviewname": view.name,
-            "table_schema": view.schema,
-            "table_name": view.name,
-        }
-
-
-def _roles(state: State) -> Iterator[Row]:
-    for role in state.roles.values():
-        yield {
-            "rolname": role.name,
-            "oid": role.name,
-            "rolsuper": role.superuser,
-            "rolbypassrls": role.bypass_row_security,
-        }
-
-
-def _functions(state: State) -> Iterator[Row]:
-    for function in state.functions.values():
-        yield {
-            "oid": function.signature,
-            "proname": function.name,
-            "pronamespace": function.schema,
-            "prosecdef": function.security_definer,
-            "prokind": "p" if function.kind == "procedure" else "f",
-        }
-
-
-_RELATIONS: dict[str, Callable[[State], Iterator[Row]]] = {
-    "pg_tables": _pg_tables,
-    "tables": _tables,
-    "columns": _columns,
-    "pg_policies": _pg_policies,
-    "pg_policy": _pg_policy,
-    "pg_class": _pg_class,
-    "pg_namespace": _pg_namespace,
-    "pg_attribute": _pg_attribute,
-    "pg_constraint": _pg_constraint,
-    "table_constraints": _table_constraints,
-    "pg_views": _views,
-    "pg_matviews": _views,
-    "views": _views,
-    "pg_roles": _roles,
-    "pg_authid": _roles,
-    "pg_proc": _functions,
-}
+def _within_limit(tokens: list[str], count: int) -> bool:
+    """Say whether LIMIT and OFFSET leave all rows: which of them they take depends on the server's order."""
+    words = [*map(str.upper, tokens)]
+    if "OFFSET" in words:
+        return False
+    limit = words[words.index("LIMIT") + 1 : words.index("LIMIT") + 2] if "LIMIT" in words else []
+    return not limit or (limit[0].isdecimal() and count <= int(limit[0])) or limit == ["ALL"]

@@ -35,6 +35,7 @@ Verb = Literal[
     "refresh",
     "select into",
     "loop",
+    "question",
 ]
 #: Stands for every setting: RESET ALL, or a function of the project that binds something.
 ANY_SETTING = "*"
@@ -75,6 +76,8 @@ class Rows(Act):
     filtered: bool = False
     #: True when the migration looks how many rows were touched.
     checked: bool = False
+    #: True inside a FOR loop, where each tenant may be bound in turn and one may have no such row.
+    looped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,12 @@ def loop_source(source: Cursor) -> list[Act]:
     return [Rows("loop", None, reads)] if reads else []
 
 
+def question(run: Cursor) -> list[Act]:
+    """Return what a query reads whose answer decides what is done next."""
+    reads = read_names(run)
+    return [Rows("question", None, reads)] if reads else []
+
+
 def counts_rows(text: str) -> bool:
     """Say whether code looks at how many rows a statement touched."""
     return _COUNTED.search(text) is not None
@@ -140,6 +149,8 @@ def swallows_duplicates(words: list[str]) -> bool:
 def read_names(run: Cursor) -> tuple[Name, ...]:
     """Return the relations named after FROM, JOIN and USING from the cursor on, CTEs left out."""
     words, first = run.words[run.at : run.end], run.at
+    if words[:1] == ["TABLE"]:
+        return (run.window(first + 1, run.end).name(),)
     if _SOURCE_WORDS.isdisjoint(words):
         return ()
     found: dict[Name, None] = {}

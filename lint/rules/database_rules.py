@@ -657,6 +657,27 @@ RLS055 = Rule(
         "returned all rows."
     ),
 )
+RLS056 = Rule(
+    "RLS056",
+    "error",
+    "a privilege on a column is revoked that the whole table still gives",
+    "A privilege on the table stands above what is said of its columns: REVOKE UPDATE (role) takes\n"
+    "nothing from a role that has UPDATE on the table. Whoever may update his own row goes on to write\n"
+    "the column that was to be kept from him, mostly his role or his tenant.",
+    "GRANT SELECT, UPDATE ON invoice TO app;\nREVOKE UPDATE (state) ON invoice FROM app;",
+    "GRANT SELECT ON invoice TO app;\nGRANT UPDATE (number) ON invoice TO app;",
+    "the column may be written by whoever may write the row.",
+    fix=(
+        "REVOKE the privilege on the whole table, and GRANT it on the columns that the role\n"
+        "may write. On a hosted platform its own roles have every privilege on each new table, so that\n"
+        "the REVOKE on the table is needed there too; a trigger that keeps the old value does as well."
+    ),
+    source=(
+        'PostgreSQL 15 manual, GRANT, Notes: "Granting the privilege at the table level and then\n'
+        "revoking it for one column will not do what one might wish: the table-level grant is unaffected\n"
+        'by a column-level operation".'
+    ),
+)
 
 COV001 = Rule(
     "COV001",
@@ -713,5 +734,6 @@ DATABASE_RULES = (
     RLS053,
     RLS054,
     RLS055,
+    RLS056,
     COV001,
 )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlglot import expressions as exp
 
-from lint.catalogue import written_name
+from lint.catalogue import spelled, written_name
 from lint.history.values import HOLE
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS021, RLS043, RLS050, RLS051, RLS052
 from lint.rules.expressions import literal, setting_reads
+from lint.rules.memberships import PERSON
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.scopes import Scope
 from lint.rules.tenant_columns import TENANT_TABLES, singular, words
@@ -37,10 +38,16 @@ _SECRET_WORDS = frozenset(
 #: Words of values that are unique in the world, or are how a person logs in.
 _WORLDWIDE_WORDS = frozenset(
     {
-        *("email", "mail", "phone", "username", "login", "domain", "subdomain", "hostname", "host", "url"),
-        *("handle", "address", "fqdn", "arn", "stripe", "external", "webhook", "ip", "mac", "serial"),
+        *("username", "login", "domain", "subdomain", "hostname", "host", "url"),
+        *("handle", "fqdn", "arn", "stripe", "webhook", "ip", "mac", "serial"),
     }
 )
+#: How a person is reached: in a table of those who log in, the way they do.
+_CONTACT_WORDS = frozenset({"email", "mail", "phone", "address"})
+_PEOPLE = frozenset({"user", "profile", "account", "admin", "member", "login", "identity", "auth", "staff"})
+#: First words of ids that a tenant chooses, or that its own sources do.
+_MADE_UP = frozenset({"idempotency", "dedupe", "dedup"})
+_CHOSEN = frozenset({"external", "source", "legacy", "import", "natural"}) | _MADE_UP
 #: What becomes of a row that loses its tenant.
 _LOST = {
     "unseen": "disappears",
@@ -59,14 +66,22 @@ def key_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
     column = table.column(table.tenant_column or "")
     if column is None:
         return
-    if view.tenancy.by_table.get(table.qualified):  # an index serves a comparison, not a function
-        yield from _index(table, column, view)
+    if view.tenancy.by_table.get(table.qualified) or _is_compared(table, column):
+        yield from _index(table, column, view)  # an index serves a comparison, not a function
     yield from _column(table, column, view)
     for key in table.keys:
         yield from _unique(table, key, column, view)
     for foreign in table.foreign_keys:
         yield from _overwriting(table, foreign, column, view)
         yield from _crossing(table, foreign, column, view)
+
+
+def _is_compared(table: Table, column: Column) -> bool:
+    """Say whether a policy compares the tenant column by itself with what a query tells."""
+    name = rf'"?\b{re.escape(column.name)}\b"?'
+    others = r"(?:=\s*(?:any\s*)?\(+|\bin\s*\()\s*select\b"
+    compared = re.compile(rf"{name}\s*{others}", re.IGNORECASE)
+    return any(compared.search(text) for policy in table.permissive for _, text in policy.clauses())
 
 
 def _index(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
@@ -84,6 +99,14 @@ def _index(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
         severity="info" if view.from_history else None,
         cause="no index begins with the tenant column",
     )
+
+
+def unique_findings(table: Table, view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS050 for a tenant table that is open anyway: closing it will not mend its keys."""
+    column = table.column(table.tenant_column or "")
+    if column is not None:
+        for key in table.keys:
+            yield from _unique(table, key, column, view)
 
 
 def _column(table: Table, column: Column, view: Viewpoint) -> Iterator[Finding]:
@@ -175,11 +198,13 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         return
     if any(re.search(rf"\b{re.escape(column.name)}\b", part) for part in (*key.parts, key.predicate or "")):
         return
-    if any(_tells_nothing(table.column(name)) for name in key.columns) or _is_surrogate(table, key):
+    if _is_surrogate(table, key):
+        return
+    if any(_tells_nothing(table.column(one)) and not _is_shared(one, table, view) for one in key.columns):
         return
     if _is_handed_out(key):
         return
-    if view.from_history and _is_global_by_nature(table, replace(key, columns=named), column):
+    if view.from_history and _is_global_by_nature(table, replace(key, columns=named), column, view):
         return
     names = ", ".join(key.parts or key.columns)
     yield RLS050.finding(
@@ -189,7 +214,20 @@ def _unique(table: Table, key: Key, column: Column, view: Viewpoint) -> Iterator
         f"UNIQUE ({column.name}, {names})",
         table=table.qualified,
         subject=key.name or names,
+        severity="info" if view.from_history and _tells_little(table, named) else None,
     )
+
+
+def _tells_little(table: Table, columns: tuple[str, ...]) -> bool:
+    """Say whether a value is hardly guessed, or its table is open to everybody who asks anyway."""
+    made_up = any(words(name)[0] in _MADE_UP for name in columns)
+    return made_up or not table.enabled or _is_how_people_log_in(table, columns)
+
+
+def _is_how_people_log_in(table: Table, columns: tuple[str, ...]) -> bool:
+    """Say whether a key is the address of somebody who logs in: one for the whole world, by design or not."""
+    people = not _PEOPLE.isdisjoint(word.removesuffix("s") for word in words(table.name))
+    return people and len(columns) == 1 and not _CONTACT_WORDS.isdisjoint(words(columns[0]))
 
 
 def _named_in(key: Key, table: Table) -> tuple[str, ...]:
@@ -220,9 +258,11 @@ def _is_handed_out(key: Key) -> bool:
     return key.columns[0] == "state" or words(key.columns[0])[-2:] in _HANDED_OUT
 
 
-def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
+def _is_global_by_nature(table: Table, key: Key, column: Column, view: Viewpoint) -> bool:
     """Say whether a key's value is one of the whole world, or made of ids that nobody can guess."""
-    if any(_is_id(name) for name in key.columns) or singular(table.name) in TENANT_TABLES:
+    if any(_is_id(name) and not _is_shared(name, table, view) for name in key.columns):
+        return True
+    if singular(table.name) in TENANT_TABLES and spelled(column.name).startswith(singular(table.name)):
         return True
     if any(other.kind == "primary" and other.columns == (column.name,) for other in table.keys):
         return True  # one row for each tenant: the tenant itself
@@ -232,7 +272,32 @@ def _is_global_by_nature(table: Table, key: Key, column: Column) -> bool:
 
 
 def _is_id(name: str) -> bool:
-    return words(name)[-1] in {"id", "uuid", "ulid", "key", "ref", "sha", "arn", "uri", "path"}
+    found = words(name)
+    return found[0] not in _CHOSEN and found[-1] in {
+        "id",
+        "uuid",
+        "ulid",
+        "key",
+        "ref",
+        "sha",
+        "arn",
+        "uri",
+        "path",
+    }
+
+
+def _is_shared(name: str, table: Table, view: Viewpoint) -> bool:
+    """Say whether an id is that of a row which all tenants share, so that they meet in it."""
+    targets = [key.target for key in table.foreign_keys if key.columns == (name,)]
+    found = [view.catalogue.tables.get(target) for target in targets]
+    person = not PERSON.isdisjoint(words(name))
+    return not person and any(
+        one is not None
+        and one.known
+        and one.tenant_column is None
+        and singular(one.name) not in TENANT_TABLES
+        for one in found
+    )
 
 
 def _tells_nothing(column: Column | None) -> bool:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from lint.rules.comparisons import comparison_findings, setting_findings
 from lint.rules.database_rules import RLS031
-from lint.rules.keys import default_findings, key_findings
+from lint.rules.definers import function_findings
+from lint.rules.keys import default_findings, key_findings, unique_findings
 from lint.rules.passages import (
     child_findings,
     copy_findings,
-    function_findings,
     made_partition_findings,
     publication_findings,
     view_findings,
@@ -86,6 +86,8 @@ def _tables(view: Viewpoint) -> Iterator[Finding]:
             yield from key_findings(table, view)
         elif table.tenant_column and table.known and not table.parent:
             yield from default_findings(table, view)
+            if any(other.enabled and other.tenant_column for other in view.catalogue.tables.values()):
+                yield from unique_findings(table, view)
 
 
 def _is_judged(table: Table, view: Viewpoint) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from lint.rules.expressions import arguments_of, called_functions, looks_up, setting_reads, uncast
-from lint.rules.passages import names_relation
+from lint.rules.mentions import names_relation
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.results import body_text
 from lint.rules.scopes import Scope, columns_with_meaning
@@ -115,7 +115,7 @@ class _Reader:
     def _tells(self, value: exp.Expr, column: str) -> bool:
         """Say whether a value is that column of rows that are chosen by who is connected."""
         if value.find(exp.From) is not None and self.session.asks_session(value):
-            return any(_is_membership(table, column) for table in self._read_in(value))
+            return any(is_membership(table, column) for table in self._read_in(value))
         return any(
             self._asks_caller(name) and self._body_reads(name, column) for name, _ in called_functions(value)
         )
@@ -125,7 +125,7 @@ class _Reader:
         tables = self._read_in(exists)
         for _, meaning in columns_with_meaning(exists, self.scope):
             outer = meaning.column if meaning is not None and meaning.depth == 0 else None
-            if outer is not None and any(_is_membership(table, outer) for table in tables):
+            if outer is not None and any(is_membership(table, outer) for table in tables):
                 yield outer
 
     def _read_in(self, tree: exp.Expr) -> list[Table]:
@@ -149,7 +149,7 @@ class _Reader:
 
     def _reads(self, body: str, column: str) -> bool:
         return looks_up(body) and any(
-            _is_membership(table, column) and names_relation(body, table.schema, table.name)
+            is_membership(table, column) and names_relation(body, table.schema, table.name)
             for table in self.catalogue.tables.values()
         )
 
@@ -168,7 +168,7 @@ class _Reader:
         return direct and not any(name.startswith("request.") for name in settings)
 
 
-def _is_membership(table: Table, column: str) -> bool:
+def is_membership(table: Table, column: str) -> bool:
     """Say whether rows of a table tie a person to a column of this name."""
     persons = [one for one in table.columns if not PERSON.isdisjoint(words(one.name))]
     return table.column(column) is not None and bool(persons)

@@ -319,3 +319,23 @@ class Namesakes(Watcher):
                 table=meant.qualified,
                 subject=name,
             )
+        yield from self._two_of_one(head)
+
+    def _two_of_one(self, head: Catalogue) -> Iterator[Finding]:
+        """Yield names that differ in upper and lower case alone, where no file creates either table."""
+        spelled: dict[str, list[str]] = {}
+        for name in self.written:
+            table = head.tables.get(name)
+            if table is not None and not table.known:
+                spelled.setdefault(name.lower(), []).append(name)
+        for names in (found for found in spelled.values() if len(found) > 1):
+            folded = next((name for name in names if name == name.lower()), names[0])
+            others = ", ".join(head.tables[name].written for name in names if name != folded)
+            yield RLS046.finding(
+                self.written[folded],
+                f"row security is written for {folded} and for {others}, which are two tables to PostgreSQL, "
+                "and no file creates either: what is written for the one leaves the other as it is",
+                f"write the name as the table has it: {others}",
+                table=folded,
+                subject=folded,
+            )

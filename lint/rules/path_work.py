@@ -41,6 +41,7 @@ _DONE = {
     "refresh": "REFRESH replaces the rows of the materialized view with 0 rows",
     "select into": "the new table is filled with 0 rows",
     "loop": "this loop runs 0 times",
+    "question": "what is done next is decided by 0 rows",
 }
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 
@@ -161,8 +162,9 @@ class Work(Watcher):
         self._say(change, table, place, message, "warning")
 
     def _say(self, change: Rows, table: Table, place: Place, message: str, severity: Severity | None) -> None:
-        """Add one finding for each table and kind of statement of a file."""
-        identity = (place.path, table.qualified, change.verb)
+        """Add one finding for each statement; of those that fail, the first of a file tells it all."""
+        line = 0 if change.verb in {"insert values", "copy from"} else place.line
+        identity = (place.path, table.qualified, f"{change.verb}:{line}")
         if identity in self._told or self.config.is_global(table.qualified):
             return
         self._told.add(identity)
@@ -198,6 +200,7 @@ class Work(Watcher):
                 "GET DIAGNOSTICS n = ROW_COUNT (in Python: result.rowcount), and fail when it stays 0",
                 table=table.qualified,
                 subject=change.verb,
+                severity="info" if change.looped else None,
                 cause="rows are changed and nobody looks at how many",
             )
         )

@@ -16,9 +16,6 @@ from lint.rules.bodies import captured_argument
 from lint.rules.branches import Branches, fallback_tenant
 from lint.rules.claims import believed, may_believe
 from lint.rules.database_rules import (
-    RLS006,
-    RLS007,
-    RLS008,
     RLS011,
     RLS012,
     RLS013,
@@ -28,11 +25,11 @@ from lint.rules.database_rules import (
 from lint.rules.expressions import called_functions
 from lint.rules.own_rows import OwnRows
 from lint.rules.predicates import PredicateError, parse_predicate
+from lint.rules.refusals import Refusals, commands_of
 from lint.rules.row_security import policy_always_true
 from lint.rules.scopes import Scope
 from lint.rules.table_rules import RLS010
 from lint.rules.unset import true_when_unset
-from lint.rules.viewpoint import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,32 +39,12 @@ if TYPE_CHECKING:
     from lint.rules.branches import Alternative, Condition
     from lint.rules.viewpoint import Viewpoint
 
+#: Words that say anywhere in a name that it means to take away, and those that say so where they begin it.
 _ASSERTING = frozenset(
-    {
-        "only",
-        "must",
-        "ensure",
-        "require",
-        "requires",
-        "required",
-        "restrict",
-        "restricts",
-        "prevent",
-        "prevents",
-        "deny",
-        "denies",
-        "block",
-        "blocks",
-        "forbid",
-        "forbids",
-        "enforce",
-        "enforces",
-        "no",
-        "not",
-        "never",
-        "cannot",
-    }
+    {"only", "must", "ensure", "restrict", "restricts", "prevent", "prevents", "deny", "denies", "forbid"}
+    | {"forbids", "enforce", "enforces", "never", "cannot"}
 )
+_ASSERTING_FIRST = frozenset({"no", "not", "block", "blocks", "require", "requires"})
 #: First words of a name that can only be a restriction.
 _ORDERS = frozenset(
     {"ensure", "require", "restrict", "prevent", "deny", "block", "forbid", "enforce", "disallow", "only"}
@@ -76,13 +53,6 @@ _ORDERS = frozenset(
 _SHARED_WORDS = frozenset({"public", "shared", "global", "published", "template", "visibility", "system"})
 #: Roles that a client has before anybody has signed in.
 _ANYBODY = frozenset({PUBLIC, "anon"})
-_USING_COMMANDS = frozenset({"all", "select", "update", "delete"})
-_WITHOUT = {
-    "select": "reads return 0 rows",
-    "insert": "INSERT fails with 42501",
-    "update": "UPDATE touches 0 rows, in silence",
-    "delete": "DELETE touches 0 rows, in silence",
-}
 
 
 class TablePolicies:
@@ -98,117 +68,19 @@ class TablePolicies:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the policies, by policy and by command."""
-        yield from self._absent_clauses()
-        yield from self._gaps()
+        yield from Refusals(self.table, self.view).findings()
         for policy in self.bound:
             if policy.permissive:
                 yield from self._open(policy)
                 yield from self._unequal(policy)
                 yield from self._bound_by_user(policy)
+                yield from self._beside_the_bound(policy)
         yield from self._assertions()
-
-    # RLS006, RLS007, RLS008: what is promised and refused
-
-    def _absent_clauses(self) -> Iterator[Finding]:
-        for policy in self.table.policies:
-            missing = _missing_clause(policy)
-            if missing is None or not policy.permissive or policy.opaque:
-                continue
-            if self._others_let_through(policy):
-                yield self._adds_nothing(policy, missing)
-                continue
-            yield RLS007.finding(
-                self.view.place(policy, self.table),
-                f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has "
-                f"no {missing}, which denies: {_WITHOUT[_first_command(policy)]}",
-                f"ALTER POLICY {policy.name} ON {self.table.written} {missing} "
-                f"({self.table.tenant_column or 'tenant_id'} = <the bound tenant>);",
-                table=self.table.qualified,
-                subject=policy.name,
-            )
-
-    def _others_let_through(self, policy: Policy) -> bool:
-        """Say whether every command of a policy has another permissive policy for the same roles."""
-        others = [one for one in self.table.permissive if one is not policy and _missing_clause(one) is None]
-        return all(
-            any(
-                one.command in {"all", command}
-                and (PUBLIC in one.roles or set(policy.roles) <= set(one.roles))
-                for one in others
-            )
-            for command in _commands(policy)
-        )
-
-    def _adds_nothing(self, policy: Policy, missing: str) -> Finding:
-        return RLS007.finding(
-            self.view.place(policy, self.table),
-            f"policy {policy.name} on {self.table.qualified} is for {policy.command.upper()} and has no "
-            f"{missing}: it lets no row through by itself, only another policy does",
-            f"ALTER POLICY {policy.name} ON {self.table.written} {missing} (…), or drop it",
-            table=self.table.qualified,
-            subject=policy.name,
-            severity="warning",
-        )
-
-    def _gaps(self) -> Iterator[Finding]:
-        granted = self.view.commands(self.table)
-        if not granted or not self.table.permissive:
-            return
-        open_to = {c for c in granted if self.view.permissive(self.table, c)}
-        told = self.view.granted_by_name(self.table)
-        if not open_to:
-            if told:
-                yield self._wrong_roles(granted)
-            return
-        missing = [command for command in granted if command not in open_to]
-        if missing and (told or self._is_blind(open_to)):
-            yield self._gap(missing if told else ["select"], open_to)
-
-    def _is_blind(self, open_to: set[Command]) -> bool:
-        """Say whether rows may be changed that nobody may see, so that no WHERE finds them."""
-        return "select" not in open_to and not open_to.isdisjoint({"update", "delete"})
-
-    def _gap(self, missing: Sequence[Command], open_to: set[Command]) -> Finding:
-        names = ", ".join(command.upper() for command in missing)
-        if self._is_blind(open_to):
-            told = (
-                "UPDATE and DELETE find their rows by SELECT policies, and there is none: they touch 0 rows, "
-                "in silence"
-            )
-        else:
-            told = "; ".join(_WITHOUT[command] for command in missing)
-        chosen = self.view.from_history and not self._is_blind(open_to)
-        return RLS006.finding(
-            self.view.place(self.table.permissive[0], self.table),
-            f"{self.view.role} is granted {names} on {self.table.qualified}, no policy lets it: {told}",
-            f"CREATE POLICY … ON {self.table.written} FOR {missing[0].upper()}, "
-            f"or REVOKE {names} ON {self.table.written} FROM {self.view.sql_role};",
-            table=self.table.qualified,
-            subject=names,
-            severity="info" if self.view.hosted or chosen else None,
-            cause=f"{names} granted and no policy for it",
-        )
-
-    def _wrong_roles(self, granted: Iterable[Command]) -> Finding:
-        roles = sorted({role for policy in self.table.permissive for role in policy.roles})
-        granted_to = {grant.grantee for grant in self.view.catalogue.grants_on(self.table.qualified)}
-        served = self.view.from_history and not granted_to.isdisjoint({*roles} & {*self.view.serving})
-        names = ", ".join(command.upper() for command in granted)
-        return RLS008.finding(
-            self.view.place(self.table.permissive[0], self.table),
-            f"{self.table.qualified} grants {names} to {self.view.role}, and its policies are for "
-            f"{', '.join(roles)} only: {self.view.role} gets 0 rows, in silence",
-            f"ALTER POLICY {self.table.permissive[0].name} ON {self.table.written} TO {self.view.sql_role};",
-            table=self.table.qualified,
-            subject="roles",
-            severity="info" if served else None,
-            cause=f"granted to {self.view.role}, with policies for other roles" if served else "",
-        )
 
     # RLS010, RLS011, RLS015, RLS016: doors
 
     def _open(self, policy: Policy) -> Iterator[Finding]:
-        shut = all(self.restricted(command) for command in _commands(policy))
+        shut = all(self.restricted(command) for command in commands_of(policy))
         if shut or (policy.using is None and policy.command == "update" and not self._finds_rows()):
             return
         proven = list(policy_always_true(policy, self.table, self.view.catalogue))
@@ -495,6 +367,31 @@ class TablePolicies:
                     found |= {(column, setting) for column in columns for setting in settings}
         return frozenset(found)
 
+    # RLS011: all of a user's tenants beside the bound one
+
+    def _beside_the_bound(self, policy: Policy) -> Iterator[Finding]:
+        """RLS011 for a policy that lets in every tenant of the user, and not the bound one alone."""
+        ways = self.alternatives(policy.using or "")
+        asked = [condition for way in ways if (condition := way.first("tenant")) is not None]
+        looked_up = [one for one in asked if one.node.find(exp.From) is not None]
+        bound = [one for one in asked if one.node.find(exp.From) is None and self._asks_setting(one)]
+        if not bound or not looked_up:
+            return
+        yield RLS011.finding(
+            self.view.place(policy, self.table),
+            f"policy {policy.name} on {self.table.qualified}: besides the bound tenant ({bound[0].text}) it "
+            f"lets in those of a look-up ({looked_up[0].text}): who acts in one tenant reaches his others",
+            "leave the look-up to where a tenant is chosen, and ask here for the bound one alone",
+            table=self.table.qualified,
+            subject=f"{policy.name}:beside",
+            severity="warning",
+            cause="policies that let in all tenants of a user beside the bound one",
+        )
+
+    def _asks_setting(self, condition: Condition) -> bool:
+        settings = self.view.session.settings_in(condition.node)
+        return not settings.isdisjoint(self.view.tenancy.settings)
+
     # RLS013
 
     def _assertions(self) -> Iterator[Finding]:
@@ -506,7 +403,7 @@ class TablePolicies:
                 for other in self.bound
                 if other is not policy
                 and other.permissive
-                and not set(_commands(other)).isdisjoint(_commands(policy))
+                and not set(commands_of(other)).isdisjoint(commands_of(policy))
             ]
             if beside:
                 yield RLS013.finding(
@@ -539,25 +436,9 @@ def _orders(name: str) -> bool:
     return first in _ORDERS
 
 
-def _commands(policy: Policy) -> tuple[Command, ...]:
-    return COMMANDS if policy.command == "all" else (policy.command,)
-
-
-def _first_command(policy: Policy) -> str:
-    return "select" if policy.command == "all" else policy.command
-
-
-def _missing_clause(policy: Policy) -> str | None:
-    if policy.command in _USING_COMMANDS and policy.using is None:
-        return "USING"
-    if policy.command == "insert" and policy.check is None:
-        return "WITH CHECK"
-    return None
-
-
 def _asserts(name: str) -> bool:
-    words = name.lower().replace("_", " ").replace("-", " ").replace(",", " ").split()
-    return not _ASSERTING.isdisjoint(words)
+    words = re.findall(r"\w+", name.lower().replace("_", " "))
+    return not _ASSERTING.isdisjoint(words) or not _ASSERTING_FIRST.isdisjoint(words[:1])
 
 
 def _told(tests: Iterable[tuple[str, str]]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lint.catalogue import PUBLIC
-from lint.rules.database_rules import RLS053, RLS054, RLS055
+from lint.rules.database_rules import RLS053, RLS054, RLS055, RLS056
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lint.catalogue import DefaultPrivilege, Grant, Membership
+    from lint.catalogue import DefaultPrivilege, Grant, Membership, Place
     from lint.report import Finding, Severity
     from lint.rules.viewpoint import Viewpoint
 
@@ -55,6 +55,7 @@ _MAJOR = 10000
 def privilege_findings(view: Viewpoint) -> Iterator[Finding]:
     """Yield RLS053 and RLS054 for the role and the database."""
     yield from _unfiltered(view)
+    yield from _revoked_in_vain(view)
     yield from _defaults(view)
     yield from _memberships(view)
     yield from _attributes(view)
@@ -98,6 +99,29 @@ def _granted(relation: str, privileges: list[str], view: Viewpoint) -> Grant | N
     """Return the grant that gives the role one of the privileges, None when ownership does."""
     granted = view.catalogue.grants_on(relation)
     return next((g for g in granted if g.privilege in privileges and g.grantee in view.rights), None)
+
+
+# RLS056
+
+
+def _revoked_in_vain(view: Viewpoint) -> Iterator[Finding]:
+    """Yield RLS056 for columns of which a privilege was revoked that the whole table still gives."""
+    gathered: dict[tuple[str, str, Place | None], list[str]] = {}
+    for one in view.catalogue.column_revokes:
+        known = one.relation in view.catalogue.tables and one.grantee in view.rights
+        if known and view.has_whole(one.relation, one.privilege):
+            gathered.setdefault((one.relation, one.privilege, one.place), []).append(one.column)
+    for (relation, privilege, place), columns in gathered.items():
+        table, names = view.catalogue.tables[relation], ", ".join(columns)
+        verb = privilege.upper()
+        yield RLS056.finding(
+            place or view.place(table),
+            f"REVOKE {verb} ({names}) takes nothing away: {view.role} has {verb} on the whole of {relation}, "
+            "and that stands above what is said of a column",
+            f"REVOKE {verb} ON {table.written} FROM {view.sql_role}; GRANT {verb} (…) on what it may have",
+            table=relation,
+            subject=f"{privilege}:{names}",
+        )
 
 
 def _defaults(view: Viewpoint) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
 """What a function of SQL or PL/pgSQL returns, as one expression over its arguments.
 
 Assignments are put in where their variables are read, and IF becomes CASE, so that a policy that calls
-the function can be read as if the body stood in it. A loop, a handler of errors or a statement made
-while it runs makes the result unknown (PostgreSQL manual, 43.3 to 43.6).
+the function can be read as if the body stood in it. A handler of errors answers for settings that are
+not set; a loop or a statement made while it runs makes the result unknown (PostgreSQL manual, 43.3 to 43.6).
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ class _Body:
         self.at = 0
         self.steps = 0
         self.declared: list[tuple[str, str | None]] = []
+        #: What the first handler of errors does; None where there is none.
+        self.handler: tuple[_Step, ...] | None = None
         self.body = self._read()
 
     def result(self, arguments: Mapping[str, exp.Expr]) -> exp.Expr:
@@ -160,7 +162,8 @@ class _Body:
         values = dict(arguments)
         for name, value in self.declared:
             values[name] = _expression(value, values) if value else exp.null()
-        return self._walk(self.body, values)
+        found = self._walk(self.body, values)
+        return found if self.handler is None else _handled(found, self._walk(self.handler, values))
 
     # Reading
 
@@ -176,7 +179,12 @@ class _Body:
         if self._word() != "BEGIN":
             raise _NoExpressionError(self.text)
         self.at += 1
-        return tuple(self._until("END"))
+        body = tuple(self._until("END", "EXCEPTION"))
+        if self._word() == "EXCEPTION":
+            self.at += 1
+            self._text("THEN")
+            self.handler = tuple(self._until("WHEN", "END"))
+        return body
 
     def _text(self, end: str = ";") -> str:
         """Read up to `;`, or to a word that is not inside a CASE, and step over it."""
@@ -260,6 +268,20 @@ class _Body:
             for condition, body in step.branches
         ]
         return exp.Case(ifs=ifs, default=self._walk([*step.otherwise, *rest], values))
+
+
+def _handled(found: exp.Expr, instead: exp.Expr) -> exp.Expr:
+    """Return what a body answers whose errors are caught: an unset setting, or an empty one that is cast."""
+
+    def forgiving(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Anonymous) or node.name.lower() != "current_setting":
+            return node
+        read = exp.Anonymous(this="current_setting", expressions=[node.expressions[0].copy(), exp.true()])
+        return exp.Nullif(this=read, expression=exp.Literal.string(""))
+
+    asked: exp.Expr = found.copy().transform(forgiving)
+    plain = instead.this if isinstance(instead, (exp.Cast, exp.Paren)) else instead
+    return asked if isinstance(plain, exp.Null) else exp.Coalesce(this=asked, expressions=[instead])
 
 
 @lru_cache(maxsize=256)

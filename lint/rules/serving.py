@@ -220,6 +220,11 @@ class HeadViewpoint(Viewpoint):
         served = {name for name in made if name.startswith(f"{DEFAULT_SCHEMA}.")}
         return len(served) >= _ENOUGH and len(served & self._granted) * 10 >= len(served) * 9
 
+    def has_whole(self, relation: str, privilege: str) -> bool:
+        """Say whether the role surely has a privilege on a whole relation: the platform's default is one."""
+        given = self.hosted and privilege in self._given_by_platform(relation)
+        return given or super().has_whole(relation, privilege)
+
     def may_use(self, schema: str) -> bool:
         """Say whether the role may name objects of a schema."""
         if schema in _SERVED_SCHEMAS or schema in self._usable_schemas:
@@ -236,7 +241,8 @@ class HeadViewpoint(Viewpoint):
         """Say whether the role may call a function: PUBLIC may where nothing else is said."""
         if self.from_history and not function.executors and not function.language:
             return self.may_use(function.schema)
-        return super().may_execute(function)
+        nameless = self.role == APPLICATION and any(map(self.may_be, function.executors))
+        return nameless or super().may_execute(function)
 
     def exempt(self, role: str | None, table: Table) -> str | None:
         """Return why row security of a table does not bind a role; None is the migrating role."""

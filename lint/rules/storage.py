@@ -12,7 +12,7 @@ from lint.catalogue import PUBLIC
 from lint.rules.branches import Branches
 from lint.rules.database_rules import RLS011
 from lint.rules.expressions import called_functions
-from lint.rules.passages import names_relation
+from lint.rules.mentions import names_relation
 from lint.rules.predicates import PredicateError, parse_predicate
 from lint.rules.results import body_text
 from lint.rules.scopes import Scope

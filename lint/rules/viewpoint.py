@@ -15,6 +15,7 @@ from lint.catalogue import PUBLIC, Place
 from lint.errors import LintError
 from lint.rules.expressions import Session
 from lint.rules.row_security import hosted, opened
+from lint.rules.selectors import Selectors, selectors_of
 from lint.rules.tenancy import discover
 from lint.rules.tenant_roles import TenantRoles
 
@@ -62,6 +63,11 @@ class Viewpoint:
     def tenant_roles(self) -> TenantRoles:
         """Which roles that policies ask for are roles within one tenant."""
         return TenantRoles(self.catalogue, self.session)
+
+    @cached_property
+    def selectors(self) -> Selectors:
+        """The columns of users' own rows by which policies decide."""
+        return selectors_of(self.catalogue, self.session)
 
     def place(self, *things: Placed | None) -> Place:
         """Return where the first of these was written, the catalogue's source when none was."""
@@ -209,6 +215,15 @@ class Viewpoint:
     def _owns(self, relation: str) -> bool:
         item = self.catalogue.tables.get(relation) or self.catalogue.views.get(relation)
         return item is not None and item.owner in self.rights
+
+    def has_whole(self, relation: str, privilege: str) -> bool:
+        """Say whether the role surely has a privilege on a whole relation, whatever its columns say."""
+        return self._owns(relation) or any(
+            grant.kind == "relation"
+            and grant.privilege in {privilege, "all"}
+            and grant.grantee in self.rights
+            for grant in self.catalogue.grants_on(relation)
+        )
 
     def commands(self, table: Table) -> tuple[Command, ...]:
         """Return the commands that are granted to the role on a table."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lint.source.settings import SettingSite
     from lint.source.sites import Call, Text
 
+#: A migration has its connection for itself, and ends with it.
+_MIGRATION = re.compile(r"(?:^|/)(?:migrations?|migrate|versions)/(?:[^/]+/)?[vV]?\d[^/]*\Z")
 _UUID = re.compile(
     r"\b(?:UUID|TenantId|OrgId|OrganizationId|WorkspaceId|AccountId|int|float|bool|number|bigint|boolean)\b"
 )
@@ -57,7 +59,7 @@ def bound_badly(site: SettingSite, readers: Readers, config: LintConfig) -> Iter
     if refused and not change.local:
         return
     if not change.local:
-        if not _clears(site):
+        if not (_clears(site) or _MIGRATION.search(site.place.path)):
             yield _session(site)
         return
     why = None if _clears(site) else why_over(site, readers)

@@ -140,6 +140,55 @@ def test_supabase_passes_over_files_without_a_timestamp(tmp_path: Path) -> None:
     assert order(tmp_path, files) == {"supabase/migrations": ["20240101_a.sql"]}
 
 
+STAMPED = {
+    "supabase/migrations/20240101000000-0f0e.sql": TABLE,
+    "supabase/migrations/20240102000000_on.sql": ON,
+    "supabase/migrations/notes.sql": OFF,
+}
+
+
+@pytest.mark.parametrize("named", [(), ("supabase/migrations",)], ids=["the tree", "the folder"])
+def test_supabase_files_that_applied_ones_alter_were_applied(tmp_path: Path, named: tuple[str, ...]) -> None:
+    found = corpus(tmp_path, dict(STAMPED), *named)
+    assert [[file.location.name[:8] for file in group] for group in found.histories.values()] == [
+        ["20240101", "20240102"]
+    ]
+    assert any("1 file is not named" in note and "replayed all the same" in note for note in found.notes)
+
+
+def test_supabase_files_that_nothing_asks_for_stay_out(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "supabase/migrations/20240101000000-0f0e.sql": OTHER,
+        "supabase/migrations/20240102000000_on.sql": TABLE + ON,
+    }
+    assert order(tmp_path, files) == {"supabase/migrations": ["20240102000000_on.sql"]}
+    assert list(order(tmp_path, files, "supabase/migrations").values()) == [["20240102000000_on.sql"]]
+
+
+def test_a_stray_file_beside_golang_migrates_is_none_of_its(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        **{f"m/{number}_x.{way}.sql": TABLE for number in range(1, 6) for way in ("up", "down")},
+        "m/3_policies.sql": ON,
+    }
+    assert "3_policies.sql" not in order(tmp_path, files)["m"]
+    assert any(
+        "3_policies.sql not replayed: golang-migrate" in note for note in corpus(tmp_path, files).notes
+    )
+
+
+def test_a_folder_that_copies_another_folders_migrations_is_told_once(tmp_path: Path) -> None:
+    other = OTHER + "-- a comment that only one of the two has"
+    files: dict[str, str | bytes] = {
+        "sqls/01_first.sql": TABLE,
+        "sqls/02_second.sql": other,
+        "supabase/migrations/20240101000000_first.sql": TABLE,
+        "supabase/migrations/20240102000000_second.sql": OTHER,
+    }
+    assert list(order(tmp_path, files)) == ["supabase/migrations"]
+    files["sqls/02_second.sql"] = "CREATE TABLE c (id int);"
+    assert len(order(tmp_path, files)) == 2
+
+
 @pytest.mark.parametrize(
     "dump", ["db/schema.sql", "db/structure.sql", "db/migrations/dump.sql", "db/schema/tables.sql"]
 )

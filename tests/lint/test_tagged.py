@@ -339,3 +339,11 @@ def test_a_program_beside_the_migrations_is_not_missed(lint: Lint) -> None:
     )
     assert lint({"migrations/runner.ts": runner}).findings == ()
     assert [f.rule for f in lint({"migrations/1_a.ts": runner}).findings] == ["RLS090"]
+
+
+def test_a_table_that_a_builder_drops_by_its_name_is_gone(tmp_path: Path) -> None:
+    up = "exports.up = async (knex) => {{\n  await knex.raw(`{}`);\n}};\n"
+    gone = up.format("SELECT 1").replace("};", "  await knex.schema.dropTableIfExists('orders');\n};")
+    made = up.format("CREATE TABLE orders (id int); CREATE TABLE kept (id int)")
+    catalogue = replayed(tmp_path, {"migrations/20240101_a.js": made, "migrations/20240102_b.js": gone})
+    assert [*catalogue.tables] == ["public.kept"]

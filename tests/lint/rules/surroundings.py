@@ -157,6 +157,7 @@ AROUND: dict[str, Around] = {
     "RLS051": Around(PROTECTED, protected("payment")),
     "RLS052": Around(PROTECTED, protected("payment")),
     "RLS054": Around(SERVED + "CREATE ROLE app_owner;\nALTER TABLE invoice OWNER TO app_owner;\n"),
+    "RLS056": Around(PROTECTED),
     "RLS090": Around(PROTECTED + made("payment") + protected("payment")),
     "COV001": Around(INVOICE, config=LintConfig(current_wave=2, waves={"invoice": 1})),
     "SUP001": Around(

@@ -105,3 +105,36 @@ GIVEN = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO app
 )
 def test_partitions_that_a_function_makes(lint: Lint, more: str, given: str, expected: int) -> None:
     assert len(told(lint, CLEAN + given + MAKER.replace("{}", more), "RLS033")) == expected
+
+
+JOIN = (
+    "CREATE FUNCTION join_in(whom uuid{more}) RETURNS void LANGUAGE plpgsql SECURITY DEFINER\n"
+    "SET search_path = '' AS $$ BEGIN {before} INSERT INTO public.member (tenant_id, user_id)\n"
+    "VALUES ({tenant}, auth.uid()); END $$;\n"
+)
+
+
+def joins(lint: Lint, tenant: str = "whom", before: str = "", more: str = "") -> bool:
+    text = JOIN.format(tenant=tenant, before=before, more=more)
+    found = lint({"migrations/1.sql": HOSTED + text}).findings
+    return any("joins any tenant" in one.message for one in found if one.rule == "RLS032")
+
+
+def test_who_names_the_tenant_that_he_joins_joins_any(lint: Lint) -> None:
+    assert joins(lint)
+    assert joins(lint, "$1")
+
+
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [
+        ("PERFORM 1 FROM public.invitation i WHERE i.tenant_id = whom;", ""),
+        ("IF secret <> 'x' THEN RAISE EXCEPTION 'no'; END IF;", ", secret text"),
+    ],
+)
+def test_who_is_asked_for_an_invitation_does_not(lint: Lint, before: str, more: str) -> None:
+    assert not joins(lint, before=before, more=more)
+
+
+def test_who_makes_the_tenant_is_its_first_member(lint: Lint) -> None:
+    assert not joins(lint, "gen_random_uuid()")

@@ -152,7 +152,11 @@ def test_a_user_may_not_move_his_row_into_another_tenant(lint: Lint) -> None:
     seen = f"CREATE POLICY seen ON item FOR SELECT TO authenticated USING ({mine});\n"
     assert [one.rule for one in found(lint, mine, seen, "UPDATE")] == ["RLS012"]
     team = f"CREATE POLICY seen ON item FOR SELECT TO authenticated USING ({TEAM});\n"
-    assert found(lint, mine, team, "UPDATE") == []
+    (one,) = found(lint, mine, team, "UPDATE")
+    assert "an UPDATE without WHERE asks no SELECT policy" in one.message
+    deletes = f"CREATE POLICY some ON item FOR DELETE TO authenticated USING ({mine});\n"
+    report = lint({"migrations/1.sql": HOSTED + ITEM + team + deletes})
+    assert {one.severity for one in report.findings if one.rule == "RLS011"} == {"info"}
 
 
 # Files

@@ -138,3 +138,14 @@ def test_row_security_of_a_name_in_other_case_protects_another_table(lint: Lint,
 )
 def test_a_name_that_means_the_table_is_no_finding(lint: Lint, files: tuple[str, ...]) -> None:
     assert found(lint(history(*files)), "RLS046") == []
+
+
+@pytest.mark.parametrize(("names", "told"), [(("Notes", '"Notes"'), 1), (("notes", "Notes"), 0)])
+def test_two_names_of_one_spelling_are_two_tables(lint: Lint, names: tuple[str, str], told: int) -> None:
+    files = [f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;" for name in names]
+    assert len(found(lint(history(CLEAN, *files)), "RLS046")) == told
+
+
+def test_a_table_that_is_there_is_not_made_again(lint: Lint) -> None:
+    again = "CREATE TABLE invoice (id uuid PRIMARY KEY);\n"
+    assert found(lint(history(CLEAN, again))) == []

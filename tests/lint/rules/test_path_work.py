@@ -123,18 +123,55 @@ def test_a_refresh_fills_the_view_with_nothing(lint: Lint) -> None:
     assert found(report, "RLS040") == [("RLS040", "0003.sql", 1)]
 
 
-def test_many_statements_of_a_kind_in_one_file_are_one_finding(lint: Lint) -> None:
-    assert len(found(lint(history(CLEAN, UPDATE * 5)), "RLS040")) == 1
+def test_each_statement_is_a_place_of_one_cause(lint: Lint) -> None:
+    report = lint(history(CLEAN, UPDATE * 5))
+    assert [line for _, _, line in found(report, "RLS040")] == [1, 2, 3, 4, 5]
+    assert len({finding.cause for finding in report.findings if finding.rule == "RLS040"}) == 1
 
 
-def test_dynamic_sql_that_may_bind_a_tenant_keeps_the_rule_silent(lint: Lint) -> None:
+def test_of_inserts_that_fail_the_first_of_a_file_is_told(lint: Lint) -> None:
+    assert (
+        len(found(lint(history(CLEAN, "INSERT INTO invoice VALUES ('1', '2', 'x');\n" * 5)), "RLS040")) == 1
+    )
+
+
+QUESTIONS = {
+    "a count": "SELECT count(*) INTO n FROM invoice; IF n > 0 THEN RAISE EXCEPTION 'x'; END IF;",
+    "a count below": "SELECT count(*) INTO n FROM (SELECT id FROM invoice) d; IF n > 0 THEN NULL; END IF;",
+    "an IF": "IF EXISTS (SELECT 1 FROM invoice GROUP BY name) THEN RAISE EXCEPTION 'x'; END IF;",
+    "an assignment": "n := (SELECT max(id) FROM invoice); UPDATE archive SET name = n;",
+    "FOUND": "PERFORM 1 FROM invoice; IF FOUND THEN RAISE EXCEPTION 'x'; END IF;",
+}
+NO_QUESTIONS = {
+    "only told": "SELECT count(*) INTO n FROM invoice; RAISE NOTICE 'there are %', n;",
+    "another table": "SELECT count(*) INTO n FROM archive; IF n > 0 THEN RAISE EXCEPTION 'x'; END IF;",
+    "the catalog": "IF EXISTS (SELECT 1 FROM pg_tables WHERE tablename = 'invoice') THEN RAISE 'x'; END IF;",
+    "bound": BIND.replace("SELECT", "PERFORM") + "IF EXISTS (SELECT 1 FROM invoice) THEN RAISE 'x'; END IF;",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_over_hidden_rows_that_decides_something_is_told(lint: Lint, question: str) -> None:
+    report = lint(history(CLEAN + OTHER, f"DO $$ DECLARE n int; BEGIN {question} END $$;"))
+    assert found(report, "RLS040") == [("RLS040", "0002.sql", 1)]
+    assert messages(report, "RLS040")[0].startswith("what is done next is decided by 0 rows, in silence")
+
+
+@pytest.mark.parametrize("question", NO_QUESTIONS.values(), ids=NO_QUESTIONS)
+def test_a_question_that_decides_nothing_or_meets_its_rows_is_none(lint: Lint, question: str) -> None:
+    report = lint(history(CLEAN + OTHER, f"DO $$ DECLARE n int; BEGIN {question} END $$;"))
+    assert found(report, "RLS040") == []
+
+
+def test_dynamic_sql_that_binds_each_tenant_in_turn_is_a_binding(lint: Lint) -> None:
     block = (
         "DO $$ DECLARE t record; BEGIN FOR t IN SELECT id FROM archive LOOP\n"
         "EXECUTE format('SET LOCAL app.tenant_id = %L', t.id); UPDATE invoice SET name = 'x';\n"
         "END LOOP; END $$;"
     )
     report = lint(history(CLEAN + OTHER, block))
-    assert found(report, "RLS040", "WRAP007") == []
+    assert found(report, "RLS040") == []
+    assert [one.severity for one in report.findings if one.rule == "WRAP007"] == ["info"]
 
 
 LOOP = (

@@ -310,3 +310,41 @@ def test_a_member_who_joins_by_an_invitation_is_refused_by_a_circle(lint: Lint) 
     assert "RLS022" not in wrong(
         lint({"m/1.sql": CLEAN + tables + own.format(ME.strip("()").split(" ", 1)[1])})
     )
+
+
+NAMED = (
+    ('"Members can manage schedule blocks"', []),
+    ('"Create with minimal required data"', []),
+    ('"Ver no portal"', []),
+    ('"No public access"', ["info"]),
+    ('"Members cannot see drafts"', ["info"]),
+    ('"Only members"', ["warning"]),
+)
+
+
+@pytest.mark.parametrize(("name", "severities"), NAMED)
+def test_a_verb_is_a_restriction_and_a_noun_is_none(lint: Lint, name: str, severities: list[str]) -> None:
+    policy = f"CREATE POLICY {name} ON invoice FOR SELECT USING ({BOUND} AND state = 'x');\n"
+    found = lint({"m/1.sql": CLEAN + policy}).findings
+    assert [one.severity for one in found if one.rule == "RLS013"] == severities
+
+
+LOOKED_UP = "tenant_id IN (SELECT m.tenant_id FROM member m WHERE m.user_id = app.user_id())"
+MEMBERS = "CREATE TABLE member (tenant_id uuid NOT NULL, user_id uuid, PRIMARY KEY (tenant_id, user_id));\n"
+
+
+@pytest.mark.parametrize(
+    ("using", "found"),
+    [
+        (f"{BOUND} OR {LOOKED_UP}", ["warning"]),
+        (BOUND, []),
+        (LOOKED_UP, []),
+        (f"{BOUND} AND {LOOKED_UP}", []),
+    ],
+)
+def test_all_tenants_of_a_user_beside_the_bound_one_are_told(
+    lint: Lint, using: str, found: list[str]
+) -> None:
+    report = lint({"m/1.sql": CLEAN + MEMBERS + protected("member") + instead(using)})
+    beside = (one for one in report.findings if one.rule == "RLS011" and one.subject == "tenant:beside")
+    assert [one.severity for one in beside] == found

@@ -129,7 +129,6 @@ def test_a_switch_inside_a_function_is_a_switch(lint: Lint) -> None:
         READ + "BEGIN IF coalesce(found, '') = '' THEN RAISE EXCEPTION 'nobody'; END IF;\n"
         "RETURN whose = found::uuid; END",
         # what is not one expression is its author's matter
-        READ + "BEGIN RETURN found IS NULL; EXCEPTION WHEN OTHERS THEN RETURN false; END",
         READ + "BEGIN FOR found IN SELECT 1 LOOP RETURN true; END LOOP; END",
     ],
 )
@@ -195,3 +194,16 @@ def test_a_setting_that_only_names_what_is_looked_up_is_no_switch(lint: Lint) ->
     permit = "CREATE TABLE permit (id text PRIMARY KEY);\n" + granted("permit")
     asked = "EXISTS (SELECT 1 FROM permit p WHERE p.id = current_setting('app.permit', true))"
     assert told(lint, f"{BOUND} OR {asked}", permit) == []
+
+
+CAUGHT = (
+    "BEGIN RETURN whose = current_setting('app.tenant_id')::uuid;\nEXCEPTION WHEN OTHERS THEN RETURN {}; END"
+)
+
+
+@pytest.mark.parametrize(("otherwise", "expected"), [("true", ["RLS016"]), ("false", []), ("NULL", [])])
+def test_what_a_handler_of_errors_answers_is_what_an_unset_setting_is(
+    lint: Lint, otherwise: str, expected: list[str]
+) -> None:
+    body = CAUGHT.format(otherwise)
+    assert told(lint, "asked(tenant_id)", function(body, "boolean", "whose uuid")) == expected

@@ -145,6 +145,12 @@ def test_a_typescript_session_setting_is_found(lint: Lint) -> None:
     assert of(lint({"a.ts": source}), "WRAP003") == [2]
 
 
+@pytest.mark.parametrize(("path", "found"), [("app/migrations/0007_fill.py", []), ("app/fill.py", [2])])
+def test_a_migration_has_its_session_for_itself(lint: Lint, path: str, found: list[int]) -> None:
+    source = "def f(c, t):\n    c.execute(\"SELECT set_config('app.tenant_id', %s, false)\", [t])\n"
+    assert of(lint({path: source}), "WRAP003") == found
+
+
 # WRAP004
 
 
