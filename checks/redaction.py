@@ -203,4 +203,4 @@ def share_the_key(twin: Twin) -> None:
 @sabotage("RED-03", "hash cut to 16 digits", names="hash form")
 def cut_the_hash(twin: Twin) -> None:
     """Collisions come within reach."""
-    twin.source.patch(KEYS, "return _SCHEME + mac.hexdigest()", "return _SCHEME + mac.hexdigest()[:16]")
+    twin.source.patch(KEYS, '"sha256").hex()', '"sha256").hex()[:16]')

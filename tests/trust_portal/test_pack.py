@@ -901,4 +901,4 @@ def test_two_entries_about_one_observation_are_refused(tmp_path: Path) -> None:
 
 def each_for_itself(entry: bytes) -> EntryFacts:
     """Facts by which no entry is a duplicate of another one."""
-    return dataclasses.replace(statement_facts(entry), identity=hashlib.sha256(entry).hexdigest())
+    return statement_facts(entry)._replace(identity=hashlib.sha256(entry).hexdigest())

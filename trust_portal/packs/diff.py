@@ -218,7 +218,7 @@ def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _document(path: Path, files: Mapping[str, bytes], name: str, form: type[T]) -> T:
     if name not in files:
-        raise PackError(f"{path}: has no {name}; packs before posture.pack/v2 cannot be compared")
+        raise PackError(f"{path}: has no {name}; packs before posture.pack/v3 cannot be compared")
     try:
         return msgspec.convert(parse_strict(files[name]), form)
     except (ProofsError, msgspec.ValidationError) as error:
