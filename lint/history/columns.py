@@ -166,9 +166,6 @@ def _nulls_distinct(cursor: Cursor) -> bool:
     return True
 
 
-_ACTION_WORDS = {"CASCADE", "RESTRICT", "SET", "NO"}
-
-
 def references(cursor: Cursor, columns: tuple[str, ...], given: str) -> ForeignKey:
     """Read what follows REFERENCES."""
     target = dotted(cursor.name())

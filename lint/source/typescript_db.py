@@ -26,11 +26,6 @@ OPENS = re.compile(
     r"typeorm\.(?:DataSource|createConnection|createConnections)|"
     r"@mikro-orm/[\w-]+\.MikroORM\.init"
 )
-#: Methods of a pool or an ORM that run a statement given as text or template.
-RUNS_SQL = frozenset(
-    {"query", "execute", "raw", "unsafe", "sql", "$queryRaw", "$executeRaw", "$queryRawUnsafe"}
-    | {"$executeRawUnsafe", "literal", "queryRaw", "executeRaw", "queryRawUnsafe", "executeRawUnsafe"}
-)
 #: Which client is made of a key, and of which keys it bypasses row security.
 _KEYED = re.compile(r"@supabase/(?:supabase-js|ssr)\.(?:createClient|createServerClient|SupabaseClient)")
 _PRIVILEGED_KEY = re.compile(
@@ -59,11 +54,6 @@ def is_bundled(content: bytes) -> bool:
 def opens_connection(call: Call) -> bool:
     """Say whether a call makes a connection, a pool or a client of its own."""
     return OPENS.fullmatch(call.callee) is not None
-
-
-def runs_sql(call: Call) -> bool:
-    """Say whether a call runs a statement that its first argument gives."""
-    return call.name in RUNS_SQL and bool(call.arguments)
 
 
 def is_verified_callee(callee: str, packages: Iterable[str]) -> bool:
