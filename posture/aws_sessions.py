@@ -7,14 +7,14 @@ non-observation of what was to be seen. An emulator on this machine needs no cre
 from __future__ import annotations
 
 import ipaddress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from core_platform.assumed_role import assumed
 
 if TYPE_CHECKING:
     import boto3
 
-SESSION_SECONDS = 900
 SESSION_NAME = "posture-collector"
 _EMULATED = ("AKIAEMULATEDACCOUNT0", "emulated")
 
@@ -28,30 +28,7 @@ def session_for(region: str, *, role_arn: str | None, endpoint_url: str | None) 
         base = boto3.Session(*_EMULATED, region_name=region)
     if role_arn is None or base.get_credentials() is None:
         return base
-    return _assumed(base, role_arn, endpoint_url)
-
-
-def _assumed(base: boto3.Session, role_arn: str, endpoint_url: str | None) -> boto3.Session:
-    import boto3
-    import botocore.session
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-    create: Any = base.client
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(_client, create, endpoint_url),
-        source_credentials=base.get_credentials(),
-        role_arn=role_arn,
-        extra_args={"DurationSeconds": SESSION_SECONDS, "RoleSessionName": SESSION_NAME},
-    )
-    inside = botocore.session.get_session()
-    inside._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore offers no public way
-        method="assume-role", refresh_using=fetcher.fetch_credentials
-    )
-    return boto3.Session(botocore_session=inside, region_name=base.region_name)
-
-
-def _client(create: Any, endpoint_url: str | None, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore's
-    return create(service, endpoint_url=endpoint_url, **options)
+    return assumed(base, role_arn=role_arn, session_name=SESSION_NAME, endpoint_url=endpoint_url)
 
 
 def _on_this_machine(endpoint_url: str | None) -> bool:

@@ -7,9 +7,9 @@ list and read the registered place and nothing else.
 
 import json
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from core_platform.assumed_role import assumed
 from core_platform.redaction.cloudwatch_reader import LogGroup
 from core_platform.redaction.log_source import LogPlace
 from core_platform.redaction.s3_reader import LogBucket
@@ -18,15 +18,25 @@ from core_platform.settings import LogSource, RedactionSettings
 if TYPE_CHECKING:
     import boto3
 
-SESSION_SECONDS: Final = 900
 SESSION_NAME: Final = "tensorcost-log-reader"
 
 
 def open_place(
     base: "boto3.Session", settings: RedactionSettings, source: LogSource, now: datetime
 ) -> LogPlace:
-    """The source's place, behind a client of its role; nothing is called before its units are asked for."""
-    session = _assumed(base, settings, source)
+    """The source's place, behind a client of its role; nothing is called before its units are asked for.
+
+    Raises:
+        NoCredentialsError: we have none of our own (botocore's own error).
+    """
+    session = assumed(
+        base,
+        role_arn=source.role_arn,
+        session_name=SESSION_NAME,
+        endpoint_url=settings.aws_endpoint_url,
+        ExternalId=source.external_id,
+        Policy=json.dumps(session_policy(source, settings.region), separators=(",", ":")),
+    )
     if source.log_group is None:
         client = session.client("s3", endpoint_url=settings.aws_endpoint_url)
         return LogBucket(client, source.bucket or "", source.prefix)
@@ -53,31 +63,3 @@ def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
 
 def _allow(action: str, resource: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def _assumed(base: "boto3.Session", settings: RedactionSettings, source: LogSource) -> "boto3.Session":
-    import boto3
-    import botocore.session
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-    create: Any = base.client
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(_client, create, settings.aws_endpoint_url),
-        source_credentials=base.get_credentials(),
-        role_arn=source.role_arn,
-        extra_args={
-            "DurationSeconds": SESSION_SECONDS,
-            "RoleSessionName": SESSION_NAME,
-            "ExternalId": source.external_id,
-            "Policy": json.dumps(session_policy(source, settings.region), separators=(",", ":")),
-        },
-    )
-    inside = botocore.session.get_session()
-    inside._credentials = DeferredRefreshableCredentials(  # noqa: SLF001 - botocore offers no public way
-        method="assume-role", refresh_using=fetcher.fetch_credentials
-    )
-    return boto3.Session(botocore_session=inside, region_name=settings.region)
-
-
-def _client(create: Any, endpoint_url: str | None, service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore's
-    return create(service, endpoint_url=endpoint_url, **options)

@@ -68,7 +68,7 @@ class LogWindow:
         return self.place.account
 
     def lines(self) -> Iterator[bytes]:
-        """The messages of the pass, in the order of their time and id."""
+        """The messages of the pass, in the order in which CloudWatch gives them."""
         end = self.start + WINDOW
         pages = self.place.client.get_paginator("filter_log_events").paginate(
             logGroupName=self.place.name,
