@@ -63,9 +63,8 @@ class LogSource:
                 f"source of tenant {self.tenant}: 'external_id' has fewer than {MIN_EXTERNAL_ID} characters; "
                 "use one that was made for this tenant alone"
             )
-        if self.log_group is not None and self.since is None:
+        if self.log_group is not None and _day(self.since) is None:
             raise ValueError(f"source of tenant {self.tenant}: a log group needs 'since', a day (2026-11-01)")
-        date.fromisoformat(self.since or "2026-11-01")
 
     @property
     def account(self) -> str:
@@ -74,8 +73,8 @@ class LogSource:
 
     @property
     def first_moment(self) -> datetime:
-        """The first moment of `since`, in UTC."""
-        return datetime.combine(date.fromisoformat(self.since or "1970-01-01"), time(), UTC)
+        """The first moment that is read, in UTC: of `since`, or of all where it is not given."""
+        return datetime.combine(_day(self.since) or date.min, time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +217,14 @@ _PARTS: dict[str, type] = {
     "ingress": IngressSettings,
     "redaction": RedactionSettings,
 }
+
+
+def _day(text: str | None) -> date | None:
+    """The day of a text, or None if it is none."""
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
 
 
 def _refuse_unknown_keys(document: object, shape: type, origin: str, prefix: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from core_platform.redaction.s3_reader import (
 from core_platform.settings import LogSource, RedactionSettings, SettingsError, parse_settings
 
 KEYRING = HashKeyring(bytes(range(32)))
+SOURCE = Path(__file__).parents[2]
 STREAM = "aws/bedrock/modelinvocations"
 ROOT = "AWSLogs/111122223333/BedrockModelInvocationLogs"
 
@@ -299,6 +301,31 @@ def test_the_role_is_assumed_with_its_external_id_and_no_more_rights_than_readin
     assert allowed == {"s3:ListBucket", "s3:GetObject", "kms:Decrypt"}
 
 
+@pytest.mark.parametrize("credentials", [True, False], ids=["one bucket gone", "no credentials"])
+def test_a_source_that_cannot_be_read_keeps_nobody_waiting_and_is_named(
+    endpoint: str, s3: Any, bucket: str, platform_db: Any, tmp_path: Path, credentials: bool
+) -> None:
+    db = platform_db
+    deliver(s3, bucket, sample_logs(12, objects=1, records_per_object=3))
+    (tmp_path / "key").write_text(bytes(range(32)).hex())
+    places = [(db.a, "no-such-bucket"), (db.b, bucket)]
+    sources = [asdict(a_source(tenant, bucket=name)) for tenant, name in places]
+    document = {
+        "app_url": db.app_url,
+        "seal": {"kid": db.seal.kid, "secret": "file:key"},
+        "redaction": {"hash_key": "file:key", "aws_endpoint_url": endpoint, "sources": sources},
+    }
+    (tmp_path / "platform.json").write_text(json.dumps(document))
+    keys = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "test"} if credentials else {}
+    alone = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "core_platform.redaction", "--settings", str(tmp_path / "platform.json")]
+    ran = subprocess.run(command, capture_output=True, text=True, env={**alone, **keys})
+    assert ran.returncode == 2
+    assert f"tenant {db.a}: AWS did not answer" in ran.stderr
+    assert [json.loads(line)["tenant"] for line in ran.stdout.splitlines()] == [str(db.b)] * credentials
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_session_for_a_log_group_may_filter_its_events_and_nothing_else() -> None:
     source = a_source(uuid4(), log_group="/aws/bedrock/logs", since="2026-11-01")
     (statement,) = session_policy(source, "eu-west-1")["Statement"]
@@ -312,7 +339,7 @@ def test_a_session_for_a_log_group_may_filter_its_events_and_nothing_else() -> N
         ({}, "either 'bucket' or 'log_group'"),
         ({"bucket": "b", "log_group": "g", "since": "2026-11-01"}, "either 'bucket' or 'log_group'"),
         ({"log_group": "g"}, "needs 'since'"),
-        ({"log_group": "g", "since": "soon"}, "Invalid isoformat"),
+        ({"log_group": "g", "since": "soon"}, "needs 'since'"),
         ({"bucket": "b", "role_arn": "arn:aws:iam::111122223333:user/x"}, "not the ARN of a role"),
         ({"bucket": "b", "external_id": "short"}, "fewer than 16"),
     ],
